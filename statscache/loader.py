@@ -1,0 +1,173 @@
+"""From entry points to plugins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from statscache.errors import Unusable
+from statscache.plugins import BasePlugin, Schedule, Umbrella
+from statscache.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GROUP = "statscache.plugin"
+
+
+@dataclass
+class Entry:
+    """What became of one entry point.
+
+    :param source: the distribution that has it, and its version
+    :param why: the reason for its being on or off
+    :param factories: for each plugin, what makes an instance of it
+    :param plugins: an instance of each plugin, also of those that are off
+    :param failures: a line for each plugin that could not be loaded
+    """
+
+    name: str
+    source: str
+    on: bool = True
+    why: str = "on by default"
+    factories: list[Callable[[], BasePlugin]] = field(default_factory=list)
+    plugins: list[BasePlugin] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def fail(self, what: str, error: BaseException) -> None:
+        """Note and log that a plugin could not be loaded."""
+        reason = f"{what}: {type(error).__name__}: {error}"
+        self.failures.append(reason)
+        log.error("the plugin %s of %s does not load: %s", self.name, self.source, reason)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A plugin as the daemon runs it: one that stands alone, or a part of an umbrella.
+
+    :param make: makes a new instance, as after a restart
+    """
+
+    ident: str
+    plugin: BasePlugin
+    make: Callable[[], BasePlugin]
+
+
+def load(
+    settings: Settings, config: Mapping[str, Any], found: Iterable[EntryPoint] | None = None
+) -> list[Entry]:
+    """Load the plugins of all installed packages. One that fails to load is logged, and the others are loaded.
+
+    :param config: the fedmsg configuration, which plugins get
+    :param found: the entry points, those of the group ``statscache.plugin`` unless told otherwise
+    :raises Unusable: if a setting names an entry point that there is not
+    """
+    points = sorted(entry_points(group=GROUP) if found is None else found, key=_order)
+    _check_names(settings, {point.name for point in points})
+    entries = [Entry(point.name, _source(point)) for point in points]
+    idents: dict[str, str] = {}
+    for point, entry in zip(points, entries, strict=True):
+        _decide(entry, settings)
+        for plugin_class in _classes(point, entry) if entry.on else ():
+            _add(entry, plugin_class, settings, config, idents)
+    return entries
+
+
+def running(entries: Iterable[Entry]) -> list[Part]:
+    """Return the plugins that are on, each part of an umbrella as one of its own.
+
+    :raises Unusable: if there are none
+    """
+    parts = [part for entry in entries if entry.on for part in _parts(entry)]
+    if not parts:
+        raise Unusable(
+            "no plugin loads: install a package that has some, or change statscache.plugins.enabled and "
+            "statscache.plugins.disabled in fedmsg.d; `statscache plugins` says what is wrong with each"
+        )
+    return parts
+
+
+def _order(point: EntryPoint) -> tuple[bool, str, str]:
+    """Our own come first, so that no other package can take an ident of theirs."""
+    name = point.dist.name if point.dist else ""
+    return name != "statscache", name, point.name
+
+
+def _source(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+
+
+def _check_names(settings: Settings, known: set[str]) -> None:
+    for key, names in (("enabled", settings.enabled), ("disabled", settings.disabled)):
+        for name in sorted(names - known):
+            raise Unusable(
+                f"statscache.plugins.{key} names the plugin {name!r}, which is not installed: "
+                f"correct it in fedmsg.d; there are {', '.join(sorted(known)) or 'none'}"
+            )
+    for name in sorted(settings.enabled & settings.disabled):
+        raise Unusable(
+            f"statscache.plugins.enabled and statscache.plugins.disabled both name {name!r}: "
+            "remove it from one of them in fedmsg.d"
+        )
+
+
+def _decide(entry: Entry, settings: Settings) -> None:
+    if entry.name in settings.enabled:
+        entry.why = "named in statscache.plugins.enabled"
+    if entry.name in settings.disabled:
+        entry.on, entry.why = False, "named in statscache.plugins.disabled"
+
+
+def _classes(point: EntryPoint, entry: Entry) -> list[Any]:
+    try:
+        loaded = point.load()
+        return [loaded] if isinstance(loaded, type) else list(loaded)
+    except Exception as error:  # noqa: BLE001  whatever is wrong with one package, the others run
+        entry.fail(point.value, error)
+        return []
+
+
+def _add(
+    entry: Entry, plugin_class: Any, settings: Settings, config: Mapping[str, Any], idents: dict[str, str]
+) -> None:
+    """Make an instance of the plugin, unless something is wrong with it."""
+    try:
+        if not (isinstance(plugin_class, type) and issubclass(plugin_class, BasePlugin)):
+            raise TypeError(f"{plugin_class!r} is not a subclass of statscache.plugins.BasePlugin")
+        if not plugin_class.enabled_by_default and entry.name not in settings.enabled:
+            entry.on, entry.why = False, "off by default; statscache.plugins.enabled does not name it"
+        schedule = None if plugin_class.interval is None else Schedule(plugin_class.interval)
+
+        def make() -> BasePlugin:
+            return plugin_class(schedule, config)
+
+        plugin = make()
+        if plugin.ident in idents:
+            raise ValueError(
+                f"its ident {plugin.ident} is taken by the plugin {idents[plugin.ident]}: rename it"
+            )
+        idents[plugin.ident] = f"{entry.name} of {entry.source}"
+    except Exception as error:  # noqa: BLE001  whatever is wrong with one plugin, the others run
+        entry.fail(getattr(plugin_class, "__qualname__", repr(plugin_class)), error)
+    else:
+        entry.plugins.append(plugin)
+        entry.factories.append(make)
+
+
+def _parts(entry: Entry) -> Iterator[Part]:
+    for plugin, make in zip(entry.plugins, entry.factories, strict=True):
+        if isinstance(plugin, Umbrella):
+            for index, part in enumerate(plugin.parts):
+                yield Part(f"{plugin.ident}/{part.ident}", part, _part_maker(make, index))
+        else:
+            yield Part(plugin.ident, plugin, make)
+
+
+def _part_maker(make: Callable[[], Any], index: int) -> Callable[[], BasePlugin]:
+    def make_part() -> BasePlugin:
+        part: BasePlugin = make().parts[index]
+        return part
+
+    return make_part

@@ -1,0 +1,61 @@
+"""All that the author of a plugin imports.
+
+A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin` and `LatestPlugin`, named
+by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable of classes.
+"""
+
+from typing import NoReturn
+
+from statscache.errors import Unstorable
+from statscache.message import Message
+from statscache.plugins.base import BasePlugin, Umbrella
+from statscache.plugins.counting import CountingPlugin, CountModel, counting_model
+from statscache.plugins.keys import LONGEST_KEY
+from statscache.plugins.latest import LatestModel, LatestPlugin
+from statscache.plugins.models import (
+    Base,
+    BaseModel,
+    CategorizedLogModel,
+    CategorizedModel,
+    ConstrainedCategorizedLogModel,
+    ScalarModel,
+)
+from statscache.plugins.queue import Queue
+from statscache.plugins.schedule import Schedule
+
+__all__ = [
+    "LONGEST_KEY",
+    "Base",
+    "BaseModel",
+    "BasePlugin",
+    "CategorizedLogModel",
+    "CategorizedModel",
+    "ConstrainedCategorizedLogModel",
+    "CountModel",
+    "CountingPlugin",
+    "LatestModel",
+    "LatestPlugin",
+    "Message",
+    "Queue",
+    "ScalarModel",
+    "Schedule",
+    "Umbrella",
+    "Unstorable",
+    "counting_model",
+]
+
+ASYNCHRONOUS = ("AsyncPlugin", "Future", "launch")
+
+
+def gone(name: str) -> ImportError:
+    """Return the error for who imports the asynchronous part of statscache 0.0.4."""
+    return ImportError(
+        f"{name} went with the asynchronous plugins of statscache 0.0.4: "
+        "extend BasePlugin and do the work in update(session)"
+    )
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in ASYNCHRONOUS:
+        raise gone(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

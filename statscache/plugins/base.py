@@ -1,0 +1,136 @@
+"""What every plugin is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from statscache.message import Message
+from statscache.plugins.queue import Queue
+from statscache.plugins.schedule import Schedule
+
+
+class BasePlugin:
+    """One statistic at one resolution, kept in the table of its `model`.
+
+    A subclass names itself with `name`, `summary` and `description`, and defines `process` and `update`.
+    statscache makes one instance and calls it from one thread at a time.
+
+    :param schedule: the windows of the plugin's `interval`; None where it has none
+    :param config: the whole fedmsg configuration, for settings of the plugin's own
+    :param model: the mapped class to write to, instead of the class's `model`
+    :raises ValueError: if the plugin has no name, summary or description
+    """
+
+    name: ClassVar[str] = ""
+    summary: str = ""
+    description: str = ""
+    #: The length of the plugin's windows; None for a statistic that has none.
+    interval: ClassVar[timedelta | None] = None
+    #: How far back history is fetched for a plugin that is new; None for as far as the daemon's history goes.
+    backlog_delta: ClassVar[timedelta | None] = None
+    #: The mapped class whose table the plugin writes.
+    model: Any = None
+    #: Whether the plugin runs without being named in `statscache.plugins.enabled`.
+    enabled_by_default: ClassVar[bool] = True
+    #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive; otherwise
+    #: just before `update`, so that state of any other kind can be rebuilt after a flush that failed.
+    queued: ClassVar[bool] = False
+
+    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
+        for attribute in ("name", "summary", "description"):
+            if not getattr(self, attribute):
+                kind = f"{type(self).__module__}.{type(self).__qualname__}"
+                raise ValueError(f"the plugin {kind} has no {attribute}: give its class one")
+        self.schedule = schedule
+        self.config = config
+        self.queue: Queue[Any] = Queue()
+        if model is not None:
+            self.model = model
+
+    @property
+    def ident(self) -> str:
+        """The plugin's identifier: a slug of its name, then its interval, as in ``volume-by-category-1d``."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return f"{slug}-{self.schedule}" if self.schedule else slug
+
+    def process(self, message: Message) -> None:
+        """Take from one message what the statistic needs; must not touch the database.
+
+        Called once for every accepted message. What it raises sets this message aside for this plugin alone.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} defines no process(message)")
+
+    def update(self, session: Session) -> None:
+        """Write what was taken to the database; called on the flush's thread, in a savepoint of its own.
+
+        It need not commit. What it raises undoes all it has written and brings the same items again.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} defines no update(session)")
+
+    def latest(self, session: Session) -> datetime | None:
+        """Return the greatest timestamp in the table, but nothing older than `backlog_delta`.
+
+        :return: an aware UTC datetime; None if the table is empty and there is no `backlog_delta`
+        """
+        newest: datetime | None = session.scalar(select(func.max(self.model.timestamp)))
+        if self.backlog_delta is None:
+            return newest
+        oldest = datetime.now(UTC) - self.backlog_delta
+        return oldest if newest is None else max(newest, oldest)
+
+    def revert(self, when: datetime, session: Session) -> None:
+        """Delete the rows with a timestamp of `when` or later. A naive `when` is local time."""
+        session.execute(delete(self.model).where(self.model.timestamp >= when))
+
+
+class Umbrella(BasePlugin):
+    """A front for several plugins that share a name, a model and a description.
+
+    The parts stand in `_plugins`; statscache calls each as a plugin of its own, ``<ident>/<part's ident>``,
+    so that one part's trouble never reaches another.
+    """
+
+    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
+        super().__init__(schedule, config, model)
+        self._plugins: list[BasePlugin] = []
+
+    @property
+    def parts(self) -> tuple[BasePlugin, ...]:
+        """The plugins behind this front."""
+        return tuple(self._plugins)
+
+    def process(self, message: Message) -> None:
+        """Hand the message to every part.
+
+        :raises ExceptionGroup: with what parts raised, after all have had the message
+        """
+        self._each("process", lambda part: part.process(message))
+
+    def update(self, session: Session) -> None:
+        """Update every part, each in a savepoint.
+
+        :raises ExceptionGroup: with what parts raised, after all have been updated
+        """
+
+        def update(part: BasePlugin) -> None:
+            with session.begin_nested():
+                part.update(session)
+
+        self._each("update", update)
+
+    def _each(self, verb: str, call: Callable[[BasePlugin], None]) -> None:
+        errors = []
+        for part in self._plugins:
+            try:
+                call(part)
+            except Exception as error:  # noqa: BLE001  every part gets its turn; all errors are raised below
+                error.add_note(f"in {self.ident}/{part.ident}")
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"parts of {self.ident} failed in {verb}", errors)

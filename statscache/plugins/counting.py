@@ -1,0 +1,105 @@
+"""Plugins that count: add one under these keys in this window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Double, Index, Insert, Select, Text, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from statscache.message import Message
+from statscache.plugins.arrays import column_of_numbers, column_of_texts
+from statscache.plugins.base import BasePlugin
+from statscache.plugins.keys import check_key
+from statscache.plugins.models import Base
+from statscache.plugins.schedule import Schedule
+
+
+class CountModel(Base):
+    """A count per window, and per key where a subclass adds key columns to the primary key."""
+
+    __abstract__ = True
+
+    timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
+    volume: Mapped[int] = mapped_column(sort_order=1, comment="how many messages")
+
+
+def counting_model(table: str, comment: str, **keys: str) -> type[CountModel]:
+    """Make the model of a counting plugin.
+
+    Its primary key is the window's start and the keys. For questions about one key over time there is an
+    index on each key and the window.
+
+    :param table: the table's name
+    :param comment: the table's comment
+    :param keys: a comment for each key column, by the column's name
+    """
+    columns = {key: mapped_column(Text, primary_key=True, comment=about) for key, about in keys.items()}
+    indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
+    attributes = {"__tablename__": table, "__table_args__": (*indexes, {"comment": comment}), **columns}
+    return type(f"Count_{table}", (CountModel,), attributes)
+
+
+class CountingPlugin(BasePlugin):
+    """A plugin whose `process` calls `count`. Its `model` comes from `counting_model`, its `interval` is set.
+
+    :raises ValueError: if there is no schedule, so no windows to count in
+    """
+
+    queued: ClassVar[bool] = True
+
+    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
+        super().__init__(schedule, config, model)
+        if schedule is None:
+            raise ValueError(f"the plugin {self.name!r} counts in windows: give its class an interval")
+        self._seconds = schedule.seconds
+        self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
+
+    def count(self, message: Message, *keys: str) -> None:
+        """Add one under these keys, in the order of the model's columns, in the message's window.
+
+        :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key
+        """
+        for key in keys:
+            check_key(key)
+        second = message.second
+        self.queue.put((second - (second - self._offset) % self._seconds, *keys))
+
+    def update(self, session: Session) -> None:
+        """Add what was counted to the table."""
+        self.add_counts(session)
+
+    def add_counts(self, session: Session) -> None:
+        """Add what was counted to the table's volumes, in one statement."""
+        counts = Counter(self.queue.drain())
+        if counts:
+            session.execute(_upsert(self.model, counts))
+
+    def revert(self, when: datetime, session: Session) -> None:
+        """Delete the windows that end after `when`: all that hold anything of that instant or later."""
+        assert self.schedule is not None  # see __init__
+        ended = when.astimezone() - self.schedule.interval
+        session.execute(delete(self.model).where(self.model.timestamp > ended))
+
+
+def key_columns(model: type[CountModel]) -> list[str]:
+    """Return the names of the model's key columns, the window's start left out."""
+    return [column.name for column in model.__table__.primary_key if column.name != "timestamp"]
+
+
+def _upsert(model: type[CountModel], counts: Mapping[tuple[Any, ...], int]) -> Insert:
+    """Return what adds to the volumes; `counts` is by (window's start in epoch seconds, *keys)."""
+    windows, *keys = zip(*counts, strict=True)
+    rows: Select[Any] = select(
+        func.to_timestamp(column_of_numbers(windows, Double)),
+        *(column_of_texts(texts, Text) for texts in keys),
+        column_of_numbers(counts.values(), BigInteger),
+    )
+    unique = ["timestamp", *key_columns(model)]
+    statement = insert(model).from_select([*unique, "volume"], rows, include_defaults=False)
+    added = model.volume + statement.excluded.volume
+    return statement.on_conflict_do_update(index_elements=unique, set_={"volume": added})

@@ -1,0 +1,125 @@
+"""Plugins that keep the latest state of things."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, ColumnElement, Index, Insert, Text, cast, collate, func, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, distinct_on, insert
+from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
+
+from statscache.message import Message
+from statscache.plugins.arrays import column_of_numbers, column_of_texts
+from statscache.plugins.base import BasePlugin
+from statscache.plugins.keys import check_key, check_text
+from statscache.plugins.models import Base
+
+KEY = ("category", "category_constraint")
+#: category, thing, timestamp in ISO 8601, rank, msg_id, state as JSON
+State = tuple[str, str, str, int, str, str]
+
+
+class LatestModel(Base):
+    """The latest state of each thing. A subclass has a `__tablename__`; its docstring is the table's comment."""
+
+    __abstract__ = True
+
+    category: Mapped[str] = mapped_column(primary_key=True, comment="the group of things")
+    category_constraint: Mapped[str] = mapped_column(
+        primary_key=True, comment="the thing, unique in its group"
+    )
+    timestamp: Mapped[datetime] = mapped_column(comment="when the state was announced")
+    rank: Mapped[int] = mapped_column(
+        comment="of two states announced in one second the greater rank is later"
+    )
+    msg_id: Mapped[str] = mapped_column(comment="the announcing message's id; empty if it had none")
+    message: Mapped[dict[str, Any]] = mapped_column(comment="the state")
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:
+        index = Index(f"{cls.__tablename__}_category_timestamp", "category", "timestamp")
+        return (index, {"comment": (cls.__doc__ or "").strip()})
+
+
+class LatestPlugin(BasePlugin):
+    """A plugin whose `process` calls `note`. Its `model` is a `LatestModel`.
+
+    Which state is the latest is decided in the database, so the order of arrival never matters: the greater
+    whole second wins (archives cut timestamps to seconds), then the greater rank, then the greater `msg_id`.
+    """
+
+    queued: ClassVar[bool] = True
+
+    def note(self, message: Message, category: str, thing: str, state: dict[str, Any], rank: int = 0) -> None:
+        """Note the state of a thing in a category.
+
+        :param state: what is known of it, fit for JSON; values of None are left out
+        :raises Unstorable: if a key, or a text in the state, is not one that PostgreSQL can keep
+        """
+        check_key(category)
+        check_key(thing)
+        given = {name: value for name, value in state.items() if value is not None}
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False)
+        check_json(given)
+        self.queue.put((category, thing, message.when.isoformat(), rank, message.msg_id or "", text))
+
+    def update(self, session: Session) -> None:
+        """Write the states that are later than those in the table."""
+        states = self.queue.drain()
+        if states:
+            session.execute(_upsert(self.model, states))
+
+
+def check_json(value: Any) -> None:
+    """Check that PostgreSQL can hold all texts in a value made of dicts, lists and scalars.
+
+    :raises Unstorable: if there is a NUL or a lone surrogate in one
+    """
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            check_text(name)
+            check_json(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_json(item)
+
+
+def _lateness(row: Any) -> list[ColumnElement[Any]]:
+    """Return what decides which of two states is later; the last two only make any order of arrival do."""
+    return [
+        func.date_trunc("second", row.timestamp),
+        row.rank,
+        collate(row.msg_id, "C"),
+        collate(cast(row.message, Text), "C"),
+        row.timestamp,
+    ]
+
+
+def _upsert(model: type[LatestModel], states: Sequence[State]) -> Insert:
+    categories, things, timestamps, ranks, msg_ids, messages = zip(*states, strict=True)
+    given = select(
+        column_of_texts(categories, Text).label("category"),
+        column_of_texts(things, Text).label("category_constraint"),
+        column_of_texts(timestamps, TIMESTAMP(timezone=True)).label("timestamp"),
+        column_of_numbers(ranks, BigInteger).label("rank"),
+        column_of_texts(msg_ids, Text).label("msg_id"),
+        column_of_texts(messages, JSONB).label("message"),
+    ).subquery("given")
+    columns = list(given.c.keys())
+    keys = [given.c[name] for name in KEY]
+    rows = (
+        select(*given.c)
+        .ext(distinct_on(*keys))
+        .order_by(*keys, *(part.desc() for part in _lateness(given.c)))
+    )
+    statement = insert(model).from_select(columns, rows, include_defaults=False)
+    return statement.on_conflict_do_update(
+        index_elements=KEY,
+        set_={name: statement.excluded[name] for name in columns if name not in KEY},
+        where=tuple_(*_lateness(statement.excluded)) > tuple_(*_lateness(model)),
+    )

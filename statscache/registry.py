@@ -1,0 +1,53 @@
+"""The table that says which plugin fills which tables, for who asks with SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ARRAY, Engine, Text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.db import counting
+from statscache.loader import Part
+from statscache.plugins import Base
+
+
+class PluginRow(Base):
+    """A plugin that runs or has run."""
+
+    __tablename__ = "statscache_plugin"
+    __table_args__ = ({"comment": "The plugins that run or have run on this database"},)
+
+    ident: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    summary: Mapped[str] = mapped_column(comment="what it tells, in a few words")
+    tables: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="the tables it writes")
+    interval: Mapped[timedelta | None] = mapped_column(
+        comment="the length of its windows; null if it has none"
+    )
+    first_start: Mapped[datetime] = mapped_column(comment="when it was first started")
+    last_start: Mapped[datetime] = mapped_column(comment="when it was last started")
+
+
+def register(engine: Engine, parts: Iterable[Part]) -> None:
+    """Note that these plugins are started now."""
+    now = datetime.now(UTC)
+    rows = [_row(part, now) for part in parts]
+    statement = insert(PluginRow)
+    newer = {name: statement.excluded[name] for name in ("summary", "tables", "interval", "last_start")}
+    with counting(engine) as connection:
+        connection.execute(statement.on_conflict_do_update(index_elements=["ident"], set_=newer), rows)
+
+
+def _row(part: Part, now: datetime) -> dict[str, Any]:
+    plugin = part.plugin
+    return {
+        "ident": part.ident,
+        "summary": plugin.summary.strip(),
+        "tables": [plugin.model.__table__.fullname] if plugin.model is not None else [],
+        "interval": plugin.interval,
+        "first_start": now,
+        "last_start": now,
+    }

@@ -1,0 +1,1 @@
+"""The volume of messages: in all, and by what they are about."""

@@ -1,0 +1,24 @@
+"""The volume of messages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from statscache.plugins import Message
+from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
+
+
+class Plugin(VolumePluginMixin):
+    """Counts every message."""
+
+    name = "volume"
+    summary = "Messages"
+    description = "How many messages were on the bus in each window."
+
+    def process(self, message: Message) -> None:
+        self.count(message)
+
+
+plugins = plugin_factory(
+    (timedelta(seconds=1), timedelta(seconds=5), timedelta(minutes=1)), Plugin, "data_volume"
+)

