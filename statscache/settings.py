@@ -127,6 +127,23 @@ SETTINGS = {
 }
 
 
+def fedmsg_config() -> dict[str, Any]:
+    """Return the fedmsg configuration of this machine and directory, fedmsg's defaults where there is none.
+
+    :raises Unusable: if a file of it cannot be read
+    """
+    from fedmsg import config as fedmsg  # only here: the hub hands its configuration over itself
+
+    try:
+        return dict(fedmsg.load_config([], None))
+    except ValueError:  # no endpoints, which only a hub needs
+        return {**fedmsg.defaults, **fedmsg.load_config([], None, disable_defaults=True)}
+    except Exception as error:  # noqa: BLE001  the files are programs, which can fail in any way
+        raise Unusable(
+            f"the fedmsg configuration cannot be read ({error!r}): correct the file in fedmsg.d"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings as the program uses them; times are in seconds."""

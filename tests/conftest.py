@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.embedded import start
+from tests.hub import Bus, Hub
 
 SHARED = Path(__file__).parents[2] / "shared"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
@@ -80,3 +81,25 @@ def shared() -> Path:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a file of JSON lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def bus() -> Iterator[Bus]:
+    """A publisher."""
+    bus = Bus()
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def start_hub(tmp_path: Path, bus: Bus, config: dict[str, Any]) -> Iterator[Callable[..., Hub]]:
+    """Starts hubs that listen to the bus and write to the empty database; takes settings and environment."""
+    hubs: list[Hub] = []
+
+    def start(settings: dict[str, Any] | None = None, **environment: str) -> Hub:
+        hubs.append(Hub(tmp_path, bus, {**config, **(settings or {})}, **environment))
+        return hubs[-1]
+
+    yield start
+    for hub in hubs:
+        hub.kill()

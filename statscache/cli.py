@@ -1,0 +1,229 @@
+"""The statscache command."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from statscache import embedded
+from statscache.daemon import open_daemon
+from statscache.db import database_url, first_line, open_database
+from statscache.errors import StatscacheError, Unusable
+from statscache.loader import Entry, load
+from statscache.meta import Meta
+from statscache.plugins import BasePlugin
+from statscache.settings import Settings, fedmsg_config, read_settings
+
+
+class OneLine(click.ClickException):
+    """What is wrong with what the user gave, or with what it met."""
+
+
+class OneLineGroup(click.Group):
+    """Commands that tell what is wrong in one line, without the usage, and with exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **{**extra, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help() if error.ctx else "")
+        except click.ClickException as error:
+            click.echo(f"statscache: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(130)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what can go wrong for a user's reasons into one line."""
+    try:
+        yield
+    except StatscacheError as error:
+        raise OneLine(str(error)) from None
+    except DBAPIError as error:
+        raise OneLine(f"the database says: {first_line(error)}") from None
+
+
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="statscache")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done on standard error.")
+def main(verbose: bool) -> None:
+    """Statistics of a fedmsg bus, kept in PostgreSQL tables.
+
+    The daemon itself runs inside fedmsg-hub; these commands look after it. They read the same settings, from
+    /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d; STATSCACHE_SQLALCHEMY_URI names another database.
+    """
+    level = logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("statscache").setLevel(level)
+
+
+@main.command()
+def plugins() -> None:
+    """List the plugins that are installed, which of them run, and why."""
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings({"statscache.sqlalchemy.uri": "postgresql:///", **config})
+        logging.getLogger("statscache.loader").setLevel(logging.CRITICAL)  # the list itself says what failed
+        entries = load(settings, config)
+    table = _table("plugin", "ident", "tables", "interval", "from", "on or off")
+    for entry in entries:
+        for row in _plugin_rows(entry):
+            table.add_row(entry.name, *row)
+    console = _console()
+    console.print(table)
+    console.print(f"\nusers and packages: {Meta(config)}", soft_wrap=True)
+
+
+def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
+    state = f"{'on' if entry.on else 'off'}: {entry.why}"
+    for plugin in entry.plugins:
+        tables = plugin.model.__table__.fullname if plugin.model is not None else ""
+        yield plugin.ident, tables, str(plugin.schedule or ""), entry.source, state
+    for failure in entry.failures:
+        yield "", "", "", entry.source, f"does not load: {failure}"
+    if not entry.plugins and not entry.failures:
+        yield "", "", "", entry.source, state
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def replay(files: tuple[Path, ...]) -> None:
+    """Count the messages of FILES, as if they had just come over the bus.
+
+    A file has a JSON object on each line: a message, or an object with a "message". Lines that hold none, and
+    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
+    2 if there were lines without a message. Replaying a file twice counts its messages twice.
+    """
+    from statscache.replay import replay as replay_files
+
+    with one_line():
+        daemon = open_daemon(fedmsg_config())
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        with progress:
+            task = progress.add_task("replay", total=sum(map(_size, files)), counted=0, rate=0.0)
+
+            def advance(size: int, counted: int) -> None:
+                now = progress.tasks[task]
+                total = now.fields["counted"] + counted
+                elapsed = max(now.elapsed or 0.0, 0.001)
+                progress.update(task, advance=size, counted=total, rate=total / elapsed)
+
+            outcome = replay_files(daemon, list(files), lambda line: click.echo(line, err=True), advance)
+        daemon.finish(0)
+    click.echo(f"{outcome.counted} messages counted, {outcome.rejected} rejected, {outcome.bad} bad lines")
+    if outcome.bad:
+        sys.exit(2)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+@main.command()
+@click.argument("ident")
+@click.option(
+    "--since", metavar="WHEN", help="Leave out what is earlier: 2h, 7d, or 2024-05-31T12:00 in UTC."
+)
+@click.option("--by", metavar="KEY", help="Sum over time for each value of this key, such as category.")
+@click.option("--top", metavar="N", type=click.IntRange(1, 10_000), help="Only the N greatest counts.")
+def show(ident: str, since: str | None, by: str | None, top: int | None) -> None:
+    """Show the counts of the plugin IDENT, such as volume-by-category-1h: its last windows, oldest first."""
+    from statscache.show import parse_since
+    from statscache.show import show as make_table
+
+    try:
+        start = None if since is None else parse_since(since, datetime.now(UTC))
+    except (ValueError, OverflowError):
+        raise OneLine(f"--since must be like 2h, 7d or 2024-05-31T12:00, not {since!r}") from None
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        plugin = _find(load(settings, config), ident)
+        with open_database(settings).connect() as connection:
+            table = make_table(connection, plugin, start, by, top)
+    _console().print(table)
+
+
+def _find(entries: Sequence[Entry], ident: str) -> BasePlugin:
+    plugins = {plugin.ident: plugin for entry in entries for plugin in entry.plugins}
+    if ident not in plugins:
+        close = difflib.get_close_matches(ident, plugins, n=3) or sorted(plugins)
+        raise StatscacheError(f"there is no plugin {ident!r}: try {', '.join(close)}")
+    return plugins[ident]
+
+
+@main.command()
+@click.option("--stop", is_flag=True, help="Let an embedded database stop once nothing else uses it.")
+def uri(stop: bool) -> None:
+    """Print what to give to psql, as in: psql "$(statscache uri)"
+
+    An embedded database is started if need be, and then runs on until `statscache uri --stop`.
+    """
+    with one_line():
+        settings = read_settings(fedmsg_config())
+        if stop:
+            _stop(settings)
+            return
+        url = make_url(database_url(settings))
+        if settings.embedded is not None:
+            embedded.keep(settings.embedded)
+    click.echo(url.set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+def _stop(settings: Settings) -> None:
+    if settings.embedded is None:
+        raise Unusable("the database is not an embedded one: stop it as its server is stopped")
+    embedded.release(settings.embedded)
+
+
+@main.command()
+@click.option(
+    "--directory", default=".demo", show_default=True, help="Where the demo keeps its database and log."
+)
+@click.option(
+    "--rate", default=50.0, show_default=True, type=click.FloatRange(0.1, 20_000), help="Messages a second."
+)
+@click.option("--seconds", type=click.FloatRange(1), help="End by itself after so many seconds.")
+@click.option("--seed", default=1, show_default=True, help="Which of the possible streams of messages.")
+def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
+    """Run a hub on made-up traffic and an embedded database, and show the counts as they grow. Ctrl-C ends it."""
+    from statscache.demo import Demo
+
+    with one_line():
+        Demo(Path(directory), rate, seed).run(seconds, _console())
+
+
+def _console() -> Console:
+    """Return a console that cuts no line where its output goes to a file."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table

@@ -1,0 +1,113 @@
+"""A plugin's table at the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.table import Table
+from sqlalchemy import Connection, Row, Select, func, select
+
+from statscache.errors import StatscacheError
+from statscache.plugins import BasePlugin, CountModel, LatestModel
+from statscache.plugins.counting import key_columns
+
+ROWS = 20
+BAR = 30
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_since(value: str, now: datetime) -> datetime:
+    """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by an ISO 8601 date or time.
+
+    :raises ValueError: if it is neither; UTC is assumed where no zone is given
+    """
+    span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
+    if span:
+        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+    when = datetime.fromisoformat(value)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def show(
+    connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
+) -> Table:
+    """Return what the plugin's table holds, as a table for the terminal.
+
+    :param since: leave out what is earlier
+    :param by: for counts, sum over time for each value of this key column
+    :param top: how many rows; of windows, those with the greatest counts
+    :raises StatscacheError: if the plugin has no table, or no such key
+    """
+    model = plugin.model
+    if model is None:
+        raise StatscacheError(f"{plugin.ident} has no table to show")
+    if issubclass(model, CountModel):
+        return _counts(connection, plugin, since, by, top)
+    if by is not None:
+        raise StatscacheError(f"{plugin.ident} keeps no counts to sum: leave out --by")
+    newest = select(*_columns(model)).order_by(model.timestamp.desc()).limit(top or ROWS)
+    return _plain(connection.execute(_from(newest, model, since)).all())
+
+
+def _columns(model: Any) -> list[Any]:
+    if issubclass(model, LatestModel):
+        return [
+            model.timestamp,
+            model.category,
+            model.category_constraint,
+            model.message["status"].label("status"),
+        ]
+    return [column for column in model.__table__.columns if column.name != "id"]
+
+
+def _counts(
+    connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
+) -> Table:
+    model = plugin.model
+    keys = key_columns(model)
+    if by is not None and by not in keys:
+        there = f"its keys are {', '.join(keys)}" if keys else "it counts under no key"
+        raise StatscacheError(f"{plugin.ident} does not count by {by!r}: {there}")
+    column = getattr(model, by or "timestamp")
+    volume = func.sum(model.volume).label("volume")
+    order = volume.desc() if by or top else column.desc()
+    query = select(column, volume).group_by(column).order_by(order, column).limit(top or ROWS)
+    rows = connection.execute(_from(query, model, since)).all()
+    return _bars(by or "timestamp", rows if by or top else rows[::-1])
+
+
+def _from(query: Select[Any], model: Any, since: datetime | None) -> Select[Any]:
+    return query if since is None else query.where(model.timestamp >= since)
+
+
+def _bars(title: str, rows: Sequence[Row[Any]]) -> Table:
+    table = _table(title)
+    table.add_column("volume", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    greatest = max((int(row.volume) for row in rows), default=1)
+    for row in rows:
+        table.add_row(_text(row[0]), str(row.volume), "█" * max(1, round(BAR * int(row.volume) / greatest)))
+    return table
+
+
+def _plain(rows: Sequence[Row[Any]]) -> Table:
+    table = _table(*(rows[0]._fields if rows else ("no rows",)))
+    for row in rows:
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    return table
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if value is None else str(value)

@@ -1,0 +1,124 @@
+"""A real fedmsg-hub process on a real ZeroMQ socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+PATIENCE = 30.0
+SCRIPT = "from fedmsg.commands.hub import hub; hub()"
+
+
+def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """Return the condition's value as soon as it is true."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:.0f} s in vain for {what}")
+        time.sleep(0.02)
+    return value
+
+
+class Bus:
+    """A publisher that drops nothing and knows when somebody has subscribed."""
+
+    def __init__(self) -> None:
+        self._socket = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket.sndhwm = 0
+        self.endpoint = f"tcp://127.0.0.1:{self._socket.bind_to_random_port('tcp://127.0.0.1')}"
+
+    def wait_for_subscriber(self) -> None:
+        """Wait until a hub listens: what is sent before is lost."""
+        wait_for("a subscriber", lambda: self._socket.poll(50))
+        self._socket.recv()
+
+    def send(self, body: dict[str, Any]) -> None:
+        """Publish a message."""
+        self.send_frames([body["topic"].encode(), json.dumps(body).encode()])
+
+    def send_all(self, bodies: Iterable[dict[str, Any]]) -> None:
+        """Publish messages."""
+        for body in bodies:
+            self.send(body)
+
+    def send_frames(self, frames: list[bytes]) -> None:
+        """Publish frames as they are."""
+        self._socket.send_multipart(frames)
+
+    def close(self) -> None:
+        """Send no more, nor what is not yet on its way."""
+        self._socket.close(linger=0)
+
+
+class Hub:
+    """A hub process whose configuration says no more than it must."""
+
+    def __init__(self, directory: Path, bus: Bus, settings: dict[str, Any], **environment: str) -> None:
+        config = {
+            "endpoints": {"bus.test": [bus.endpoint]},
+            "zmq_enabled": True,
+            "validate_signatures": False,
+            "statscache.consumer.enabled": True,
+            "logging": {
+                "version": 1,
+                "handlers": {"console": {"class": "logging.StreamHandler"}},
+                "root": {"level": "INFO", "handlers": ["console"]},
+            },
+            **settings,
+        }
+        (directory / "hub.py").write_text(f"import datetime\nconfig = {config!r}\n", encoding="utf-8")
+        self._bus = bus
+        self._log = directory / "hub.log"
+        self.started = time.monotonic()
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SCRIPT, "--config-filename", str(directory / "hub.py")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "STATSCACHE_SQLALCHEMY_URI": "", **environment},
+            )
+
+    @property
+    def log(self) -> str:
+        """What the hub has written so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_until_running(self) -> float:
+        """Wait until the hub is subscribed and flushes; return how many seconds it took from its start."""
+        self._bus.wait_for_subscriber()
+        wait_for("the hub to run", self._runs)
+        return time.monotonic() - self.started
+
+    def _runs(self) -> bool:
+        assert self.process.poll() is None, self.log
+        return "statscache is running" in self.log
+
+    def end(self, number: int = signal.SIGTERM, patience: float = 10.0) -> tuple[int, float]:
+        """Send a signal; return the exit code and how many seconds it took."""
+        before = time.monotonic()
+        self.process.send_signal(number)
+        return self.wait(patience), time.monotonic() - before
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Return the exit code, once there is one."""
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the hub does not end:\n{self.log[-4000:]}") from None
+
+    def kill(self) -> None:
+        """End the process if it is still there."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()

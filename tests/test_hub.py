@@ -1,0 +1,273 @@
+"""A real hub, from the socket to the tables, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.conftest import read_lines
+from tests.hub import Bus, Hub, wait_for
+from tests.tables import assert_as_expected, expected_after
+
+StartHub = Callable[..., Hub]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def ordinary(number: int, when: float = 1_700_000_000.0) -> dict[str, Any]:
+    """Return an ordinary message."""
+    topic = "org.fedoraproject.prod.bodhi.update.comment"
+    return {"topic": topic, "msg": {"n": number}, "msg_id": f"2023-{number}", "timestamp": when, "i": number}
+
+
+def volume(engine: Engine, table: str = "data_volume_1m", where: str = "true") -> int:
+    """Return how many messages a table has counted."""
+    with engine.connect() as connection:
+        return int(connection.scalar(text(f"SELECT coalesce(sum(volume), 0) FROM {table} WHERE {where}")))
+
+
+@pytest.mark.parametrize("name", ["messages", "derived"])
+def test_real_messages_over_the_socket_come_to_the_expected_tables(
+    name: str, start_hub: StartHub, bus: Bus, engine: Engine, shared: Path, capsys: Any
+) -> None:
+    """Every cell is what the oracle expects after the real messages have come over the bus, with every plugin on."""
+    hub = start_hub()
+    started = hub.wait_until_running()
+    lines = read_lines(shared / "data" / f"{name}.jsonl")
+    bus.send_all(line["message"] for line in lines)
+    counted = sum(isinstance(line["message"].get("timestamp"), int | float) for line in lines)
+    wait_for("all to be counted", lambda: volume(engine) == counted)
+    code, stopped = hub.end()
+    assert code == 0, hub.log
+    assert_as_expected(engine, expected_after(shared, name), capsys)
+    with capsys.disabled():
+        print(f"hub started in {started:.1f} s and stopped in {stopped:.1f} s")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_on_a_quiet_bus_ends_the_hub(
+    number: int, start_hub: StartHub, bus: Bus, engine: Engine
+) -> None:
+    """After a signal the hub writes what it has, though its timer has not yet, and exits with 0 within seconds."""
+    hub = start_hub({"statscache.producer.frequency": 3600})
+    hub.wait_until_running()
+    bus.send_all(map(ordinary, range(100)))
+    time.sleep(0.5)
+    assert volume(engine) == 0
+    code, seconds = hub.end(number)
+    assert code == 0, hub.log
+    assert seconds < 5
+    assert volume(engine) == 100
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_on_a_flooded_bus_ends_the_hub(
+    number: int, start_hub: StartHub, bus: Bus, engine: Engine
+) -> None:
+    """While messages keep coming faster than they can be read, a signal still ends the hub with 0 in seconds, and
+    every message that it says it has counted is in the tables."""
+    hub = start_hub()
+    hub.wait_until_running()
+    flooding = threading.Event()
+    flooding.set()
+
+    def flood() -> None:
+        count = 0
+        while flooding.is_set() and count < 2_000_000:
+            bus.send(ordinary(count))
+            count += 1
+
+    publisher = threading.Thread(target=flood)
+    publisher.start()
+    try:
+        wait_for("the first to be counted", lambda: volume(engine) > 0)
+        code, seconds = hub.end(number)
+    finally:
+        flooding.clear()
+        publisher.join()
+    assert code == 0, hub.log
+    assert seconds < 8
+    accepted = int(hub.log.rsplit("all is written: ", 1)[1].split()[0])
+    assert volume(engine) == volume(engine, "data_volume_by_category_1d") == accepted > 0
+
+
+def test_what_has_arrived_is_counted_before_the_end(start_hub: StartHub, bus: Bus, engine: Engine) -> None:
+    """A burst that was received before the signal is counted to the last message."""
+    hub = start_hub()
+    hub.wait_until_running()
+    bus.send_all(map(ordinary, range(5_000)))
+    time.sleep(0.3)
+    code, _ = hub.end()
+    assert code == 0, hub.log
+    assert volume(engine) == 5_000
+
+
+def test_odd_frames_harm_nothing(start_hub: StartHub, bus: Bus, engine: Engine, shared: Path) -> None:
+    """Of every odd thing that a bus can carry what can be counted is, and an ordinary message after it counts."""
+    odd: dict[str, Any] = {}
+    exec((shared / "tools" / "odd_frames.py").read_text(encoding="utf-8"), odd)
+    hub = start_hub({"statscache.producer.frequency": 0.1})
+    hub.wait_until_running()
+    for number, (name, frames, outcome) in enumerate(odd["ODD_FRAMES"], start=1):
+        bus.send_frames(frames)
+        bus.send(ordinary(number))
+        where = "timestamp = to_timestamp(1700000000 - 1700000000 % 60)"
+        counted = sum(frame[2] == "counted" for frame in odd["ODD_FRAMES"][:number])
+        wait_for(f"what is sent after {name!r}", lambda n=number: bodhi(engine) == n)
+        assert volume(engine, where=where) == number + counted, f"{name} is not {outcome}"
+    code, _ = hub.end()
+    assert code == 0, hub.log
+    assert volume(engine, "data_volume_by_topic_1m", "topic = 'org.fedoraproject.dev.odd.shape'") > 0
+    for reason in ("no timestamp", "is not a number", "between 1970 and 9999"):
+        assert reason in hub.log
+    assert "sets aside the message" in hub.log
+
+
+def bodhi(engine: Engine) -> int:
+    """Return how many ordinary messages are counted."""
+    return volume(engine, "data_volume_by_category_1d", "category = 'bodhi'")
+
+
+BAD_SETTINGS = [
+    ({"statscache.sqlalchemy.uri": None}, "statscache.sqlalchemy.uri"),
+    ({"statscache.sqlalchemy.uri": "sqlite:////tmp/x"}, "statscache.sqlalchemy.uri"),
+    ({"statscache.producer.frequency": -1}, "statscache.producer.frequency"),
+    ({"statscache.plugins.enabled": ["volume_by_moon"]}, "statscache.plugins.enabled"),
+    ({"statscache.plugins.disabled": "volume"}, "statscache.plugins.disabled"),
+    ({"validate_signatures": None}, "validate_signatures"),
+    (
+        {
+            "statscache.sqlalchemy.uri": "postgresql://me:secret@127.0.0.1:9/nowhere",
+            "statscache.database.wait": 1,
+        },
+        "statscache.sqlalchemy.uri",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "named"), BAD_SETTINGS)
+def test_a_bad_setting_ends_the_hub_with_one_line(
+    settings: dict[str, Any], named: str, start_hub: StartHub
+) -> None:
+    """A hub that cannot do its job says in one line which setting is to blame, and exits with 1."""
+    hub = start_hub(settings)
+    assert hub.wait() == 1
+    last = hub.log.strip().splitlines()[-1]
+    assert last.startswith("statscache: ")
+    assert named in last
+    assert "Traceback" not in hub.log
+    assert "secret" not in hub.log
+
+
+def test_no_plugin_at_all_ends_the_hub_with_one_line(start_hub: StartHub) -> None:
+    """A hub with every plugin turned off exits with 1 and says what to change."""
+    names = ["pagure", "pagure_project", "pagure_users", "releng", "volume", "volume_by_category"]
+    hub = start_hub({"statscache.plugins.disabled": names, "statscache.plugins.enabled": []})
+    assert hub.wait() == 1
+    assert "no plugin loads" in hub.log.strip().splitlines()[-1]
+
+
+def test_a_hub_where_statscache_is_not_enabled_runs_without_it(start_hub: StartHub) -> None:
+    """The setting statscache.consumer.enabled turns all of it off, whatever the other settings are."""
+    hub = start_hub({"statscache.consumer.enabled": False, "statscache.sqlalchemy.uri": None})
+    wait_for("the hub to run", lambda: "Running the MokshaHub reactor" in hub.log)
+    assert hub.process.poll() is None
+
+
+def test_a_database_that_is_away_for_a_while_loses_nothing(
+    start_hub: StartHub, bus: Bus, engine: Engine, server: Engine, gate: Gate
+) -> None:
+    """While the database is out of reach the bus is read on, and all is counted once it is back."""
+    hub = start_hub({"statscache.sqlalchemy.uri": gate.url})
+    hub.wait_until_running()
+    bus.send_all(map(ordinary, range(1_000)))
+    wait_for("the first thousand", lambda: volume(engine) == 1_000)
+    gate.shut()
+    bus.send_all(map(ordinary, range(1_000, 3_000)))
+    wait_for("the flush to fail", lambda: "the flush failed" in hub.log)
+    gate.open()
+    wait_for("the rest", lambda: volume(engine) == 3_000)
+    assert hub.end()[0] == 0
+
+
+def test_what_cannot_be_written_at_the_end_is_said(
+    start_hub: StartHub, bus: Bus, engine: Engine, gate: Gate
+) -> None:
+    """If the last flush fails the hub exits with 1 and says that something is lost."""
+    hub = start_hub({"statscache.sqlalchemy.uri": gate.url})
+    hub.wait_until_running()
+    gate.shut()
+    bus.send(ordinary(1))
+    time.sleep(0.5)
+    code, seconds = hub.end(patience=20)
+    assert code == 1, hub.log
+    assert seconds < 12
+    assert "is lost" in hub.log
+
+
+class Gate:
+    """A TCP proxy before the database's socket, which can be shut."""
+
+    def __init__(self, url: Any, directory: Path) -> None:
+        self._target = f"{url.query['host']}/.s.PGSQL.5432"
+        self._path = str(directory / ".s.PGSQL.5432")
+        self.url = url.update_query_dict({"host": str(directory)}).render_as_string(hide_password=False)
+        self._pairs: list[socket.socket] = []
+        self.open()
+
+    def open(self) -> None:
+        """Let connections through."""
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self._path)
+        self._listener.listen()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        """Refuse new connections and cut those there are."""
+        if not os.path.exists(self._path):
+            return
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        os.unlink(self._path)
+        for side in self._pairs:
+            side.close()
+        self._pairs = []
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._target)
+            self._pairs += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+@pytest.fixture
+def gate(engine: Engine, tmp_path: Path) -> Iterator[Gate]:
+    """A gate before the empty database."""
+    if "host" not in engine.url.query:
+        pytest.skip("needs a server on a local socket")
+    gate = Gate(engine.url, tmp_path)
+    yield gate
+    gate.shut()
