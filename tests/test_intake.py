@@ -1,0 +1,285 @@
+"""The way in: which messages are accepted, which are rejected, and how each is known again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from statscache import intake as intake_module
+from statscache import rules
+from statscache.errors import Rejected
+from statscache.intake import Intake
+from statscache.message import END_OF_TIME, LONGEST_ID, Message
+from statscache.runner import Runner
+from statscache.tally import Tally
+
+TOPIC = "org.fedoraproject.prod.bodhi.update.comment"
+NO_TOPIC = "no topic"
+NO_TIMESTAMP = "no timestamp"
+NOT_A_NUMBER = "the timestamp is not a number"
+OUTSIDE = "the timestamp is not between 1970 and 9999"
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+edges = st.sampled_from(
+    [0, -0.0, -1, -5e-324, END_OF_TIME, END_OF_TIME - 1, END_OF_TIME - 0.001, 10**400, math.nan, math.inf]
+)
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "topic": st.just(TOPIC) | st.text() | json_values,
+        "timestamp": st.floats(0, END_OF_TIME) | edges | json_values,
+        "msg": json_values,
+        "msg_id": st.text(max_size=210) | json_values,
+        "username": json_values,
+    },
+)
+usable_times = st.floats(0, END_OF_TIME, exclude_max=True) | st.integers(0, END_OF_TIME - 1)
+
+
+class Recorder(Runner):
+    """A runner that keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.ident = "recorder"
+        self.taken: list[Message] = []
+        self.cuts: list[int] = []
+
+    def take(self, message: Message) -> None:
+        self.taken.append(message)
+
+    def cut(self) -> None:
+        self.cuts.append(len(self.taken))
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self.taken)
+
+    def update(self, session: Any) -> None:
+        raise AssertionError("the intake writes nothing")
+
+    succeeded = failed = lambda self: None
+
+
+class Broken:
+    """A naming that can name nobody."""
+
+    def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
+        raise RuntimeError("no names")
+
+    packages = usernames
+
+
+def make(*runners: Runner) -> Intake:
+    return Intake(runners, rules)
+
+
+def usable(timestamp: Any) -> bool:
+    """The rule, in the words of the documentation."""
+    is_number = isinstance(timestamp, int | float) and not isinstance(timestamp, bool)
+    return (
+        is_number
+        and not (isinstance(timestamp, float) and not math.isfinite(timestamp))
+        and (0 <= timestamp < 253402300800)
+    )
+
+
+def identity(**body: Any) -> str:
+    return Message({"topic": TOPIC, "timestamp": 1, **body}).id
+
+
+@given(bodies)
+def test_a_message_is_accepted_by_its_topic_and_timestamp_alone(body: dict[str, Any]) -> None:
+    """Whatever comes, nothing is raised, and only a text as topic and a usable timestamp matter."""
+    recorder = Recorder()
+    intake = make(recorder)
+    topic = body.get("topic")
+    expected = isinstance(topic, str) and topic != "" and usable(body.get("timestamp"))
+    assert intake.accept(body) is expected
+    assert len(recorder.taken) == intake.accepted == expected
+    assert intake.rejected.total() == (not expected)
+
+
+@given(bodies)
+def test_an_accepted_message_can_be_asked_for_all_it_tells(body: dict[str, Any]) -> None:
+    """What plugins read from a message is there for every message that they get."""
+    recorder = Recorder()
+    if make(recorder).accept(body):
+        [message] = recorder.taken
+        assert message.second == math.floor(body["timestamp"])
+        assert math.floor(message.when.timestamp()) == message.second
+        assert message.when.utcoffset() is not None
+        assert isinstance(message.id, str)
+        assert message.id
+        assert isinstance(message.usernames, frozenset)
+        assert isinstance(message.packages, frozenset)
+        assert message.topic == body["topic"]
+
+
+def test_names_are_asked_for_by_plugins_only() -> None:
+    """A processor that raises is no matter of the intake."""
+    assert Intake([Recorder()], Broken()).accept({"topic": TOPIC, "timestamp": 1})
+
+
+@pytest.mark.parametrize(
+    "timestamp", [0, -0.0, 0.5, 1, 1451606400, 1451606400.75, 253402300799, 253402300799.5]
+)
+def test_numbers_from_1970_to_9999_are_timestamps(timestamp: float) -> None:
+    """Both ends of the range, and fractions, are accepted."""
+    assert make().accept({"topic": TOPIC, "timestamp": timestamp})
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, NO_TOPIC),
+        ({"topic": None, "timestamp": 1}, NO_TOPIC),
+        ({"topic": "", "timestamp": 1}, NO_TOPIC),
+        ({"topic": 7, "timestamp": 1}, NO_TOPIC),
+        ({"topic": [TOPIC], "timestamp": 1}, NO_TOPIC),
+        ({"topic": TOPIC}, NO_TIMESTAMP),
+        ({"topic": TOPIC, "timestamp": None}, NO_TIMESTAMP),
+        ({"topic": TOPIC, "timestamp": True}, NOT_A_NUMBER),
+        ({"topic": TOPIC, "timestamp": "1451606400"}, NOT_A_NUMBER),
+        ({"topic": TOPIC, "timestamp": [1]}, NOT_A_NUMBER),
+        ({"topic": TOPIC, "timestamp": {}}, NOT_A_NUMBER),
+        ({"topic": TOPIC, "timestamp": -1}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": -0.001}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": 253402300800}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": 1451606400000}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": 10**400}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": math.nan}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": math.inf}, OUTSIDE),
+        ({"topic": TOPIC, "timestamp": -math.inf}, OUTSIDE),
+    ],
+)
+def test_a_rejected_message_is_counted_and_told_by_its_reason(
+    body: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of a few reasons is counted, and the log says it once with what there is of the message."""
+    recorder = Recorder()
+    intake = make(recorder)
+    assert intake.accept({**body, "msg_id": "2016-abc"}) is False
+    assert intake.rejected.counts == {reason: 1}
+    assert intake.accepted == 0
+    assert not recorder.taken
+    [record] = caplog.records
+    assert reason in record.getMessage()
+    assert "2016-abc" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_a_flood_of_rejected_messages_is_told_at_powers_of_two(caplog: pytest.LogCaptureFixture) -> None:
+    """The 1st, 2nd, 4th and so on are logged, of each reason apart from the others."""
+    intake = make()
+    for _ in range(20):
+        intake.accept({"topic": TOPIC})
+        intake.accept({"timestamp": 1})
+    for reason in (NO_TIMESTAMP, NO_TOPIC):
+        told = [record.args[-1] for record in caplog.records if record.args and record.args[0] == reason]  # type: ignore[index]
+        assert told == [1, 2, 4, 8, 16]
+    assert intake.rejected.counts == {NO_TIMESTAMP: 20, NO_TOPIC: 20}
+    assert intake.rejected.total() == 40
+
+
+def test_a_huge_message_is_told_in_few_words(caplog: pytest.LogCaptureFixture) -> None:
+    """What a log line quotes of a message is cut short."""
+    make().accept({"topic": TOPIC * 1000, "timestamp": "9" * 100_000, "msg_id": "x\n" * 100_000})
+    assert len(caplog.records[0].getMessage()) < 1000
+    assert "\n" not in caplog.records[0].getMessage()
+
+
+def test_a_tally_speaks_of_each_key_at_powers_of_two() -> None:
+    """Every key has a count of its own."""
+    tally = Tally()
+    assert [number for number in range(1, 70) if tally.add("a")] == [1, 2, 4, 8, 16, 32, 64]
+    assert tally.add("b")
+    assert tally.total() == 70
+
+
+def test_every_runner_gets_every_accepted_message() -> None:
+    """All runners are handed the one message, in the order of arrival, and cut at the same place."""
+    first, second = Recorder(), Recorder()
+    intake = make(first, second)
+    for number in range(3):
+        intake.accept({"topic": TOPIC, "timestamp": number})
+    intake.cut()
+    intake.accept({"topic": TOPIC, "timestamp": 3})
+    intake.cut()
+    assert [message.second for message in first.taken] == [0, 1, 2, 3]
+    assert all(one is other for one, other in zip(first.taken, second.taken, strict=True))
+    assert first.cuts == second.cuts == [3, 4]
+
+
+def test_a_full_intake_hurries_the_flush_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many messages since the last cut ask for a flush, and again only after a cut."""
+    monkeypatch.setattr(intake_module, "MANY", 3)
+    hurried: list[int] = []
+    intake = Intake([], rules, lambda: hurried.append(intake.accepted))
+    for number in range(5):
+        intake.accept({"topic": TOPIC, "timestamp": number})
+    assert hurried == [3]
+    intake.cut()
+    for number in range(3):
+        intake.accept({"topic": TOPIC, "timestamp": number})
+    assert hurried == [3, 8]
+
+
+def test_the_body_is_not_changed() -> None:
+    """What came over the bus stays as it came."""
+    body = {"topic": TOPIC, "timestamp": 1.5, "msg": {"a": [{"b": 1}]}}
+    recorder = Recorder()
+    make(recorder).accept(body)
+    assert [recorder.taken[0]["msg"]["a"][0]["b"], recorder.taken[0].id[:7]] == [1, "sha256:"]
+    assert body == {"topic": TOPIC, "timestamp": 1.5, "msg": {"a": [{"b": 1}]}}
+
+
+@pytest.mark.parametrize("msg_id", ["a", "2016-c8b2e9a4", "x" * LONGEST_ID, "é", "a b"])
+def test_a_printable_id_of_up_to_200_characters_is_taken_as_it_is(msg_id: str) -> None:
+    """The bus's own id is what tells messages apart."""
+    assert identity(msg_id=msg_id) == msg_id
+
+
+@pytest.mark.parametrize("msg_id", [None, "", "x" * 201, "a\n", "\0", "\ud800", 7, True, ["a"], {"a": 1}])
+def test_any_other_id_is_replaced_by_a_hash(msg_id: Any) -> None:
+    """What cannot serve as an id is as good as none."""
+    assert identity(msg_id=msg_id) == identity()
+    assert identity().startswith("sha256:")
+
+
+@given(st.text(max_size=250))
+def test_the_rule_for_ids_is_length_and_printability(msg_id: str) -> None:
+    """Any text is taken as it is or replaced, by that rule alone."""
+    taken = 1 <= len(msg_id) <= 200 and msg_id.isprintable()
+    assert (identity(msg_id=msg_id) == msg_id) is taken
+
+
+@given(json_values, usable_times)
+def test_a_copy_with_a_whole_second_has_the_same_id(msg: Any, timestamp: float) -> None:
+    """An archive drops the fraction of a timestamp, and keys may come in another order."""
+    turned = dict(reversed(msg.items())) if isinstance(msg, dict) else msg
+    copy = {"topic": TOPIC, "msg": turned, "timestamp": math.floor(timestamp), "i": 7, "username": "apache"}
+    assert identity(msg=msg, timestamp=timestamp) == Message(copy).id
+
+
+@given(json_values, json_values)
+def test_other_contents_have_other_ids(msg: Any, other: Any) -> None:
+    """Topic, contents and second each make a difference."""
+    assume(repr(msg) != repr(other) and msg != other)
+    assert identity(msg=msg) != identity(msg=other)
+    assert identity(msg=msg) != identity(msg=msg, topic=TOPIC + ".x")
+    assert identity(msg=msg) != identity(msg=msg, timestamp=2)
+
+
+def test_a_message_says_why_it_is_rejected() -> None:
+    """The class itself refuses what the intake rejects."""
+    with pytest.raises(Rejected, match=NO_TIMESTAMP):
+        Message({"topic": TOPIC})
