@@ -159,7 +159,7 @@ def test_a_class_is_one_plugin() -> None:
     assert str(plugin.schedule) == "1m"
     assert plugin.config == config
     assert idents([entry]) == ["minutely-by-hand-1m"]
-    assert (entry.on, entry.why, entry.failures) == (True, "on by default", [])
+    assert (entry.on, entry.why, entry.failures) == (True, "by default", [])
 
 
 @pytest.mark.parametrize("what", ["several", "generated"])
