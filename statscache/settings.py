@@ -5,126 +5,112 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 from statscache.errors import Unusable
+from statscache.kinds import EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
 
 log = logging.getLogger(__name__)
 
 URI = "statscache.sqlalchemy.uri"
 URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
-EMBEDDED = "embedded:"
 PREFIX = "statscache."
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Setting:
     """One key of the configuration.
 
-    :param read: turns what the configuration holds into what the program uses; raises ValueError with what
-        was expected
+    :param default: as the configuration would have it; None if there is none
     """
 
     key: str
-    kind: str
-    unit: str
+    of: Kind[Any]
     default: Any
     meaning: str
-    read: Callable[[Any], Any]
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, for the documentation."""
+        return self.of.name
+
+    @property
+    def unit(self) -> str:
+        """The unit of a plain number, empty if it has none."""
+        return self.of.unit
+
+    def read(self, value: Any) -> Any:
+        """Return what the program uses for what the configuration holds.
+
+        :raises ValueError: with what was expected
+        """
+        return self.of.read(value)
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
-        raise ValueError("a number of seconds above 0 and up to 86400, or such a timedelta")
-    return float(value)
+def _setting(key: str, kind: Kind[T], default: Any, meaning: str) -> T:
+    """Declare a field of `Settings` that is read from a setting with a default."""
+    setting = Setting(key, kind, default, meaning)
+    return field(default=kind.read(default), metadata={"setting": setting})
 
 
-def _names(value: Any) -> frozenset[str]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError("a list of entry point names, such as ['volume_by_topic']")
-    names = list(value)
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("a list of entry point names, such as ['volume_by_topic']")
-    return frozenset(names)
+@dataclass(frozen=True)
+class Settings:
+    """The settings as the program uses them; times are in seconds, sizes in bytes.
 
+    Each is declared here and nowhere else: its key, what it may be, its default as the configuration would
+    have it, and its meaning.
+    """
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("True or False")
-    return value
-
-
-def _uri(value: Any) -> str:
-    expected = "a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY"
-    if not isinstance(value, str) or value in ("", EMBEDDED):
-        raise ValueError(expected)
-    if value.startswith(EMBEDDED):
-        return value
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError(expected) from None
-    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
-        raise ValueError(f"{expected} (statscache keeps its tables in PostgreSQL only)")
-    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
-
-
-SETTINGS = {
-    setting.key: setting
-    for setting in (
-        Setting(
-            "statscache.consumer.enabled", "bool", "", False, "whether the hub runs statscache at all", _flag
-        ),
-        Setting(
-            URI,
-            "text",
-            "",
-            None,
-            f"the database: a PostgreSQL URL, or embedded:DIRECTORY; {URI_VARIABLE} in the environment overrides it",
-            _uri,
-        ),
-        Setting(
-            "statscache.producer.frequency",
-            "number or timedelta",
-            "s",
-            1.0,
-            "how often what was counted is written to the database",
-            _seconds,
-        ),
-        Setting(
-            "statscache.plugins.enabled",
-            "list of text",
-            "",
-            (),
-            "entry point names of plugins to run that are off by default",
-            _names,
-        ),
-        Setting(
-            "statscache.plugins.disabled",
-            "list of text",
-            "",
-            (),
-            "entry point names of plugins not to run",
-            _names,
-        ),
-        Setting(
-            "statscache.database.wait",
-            "number or timedelta",
-            "s",
-            30.0,
-            "how long a start waits for a database that is out of reach",
-            _seconds,
-        ),
+    uri: str = field(
+        metadata={
+            "setting": Setting(
+                URI,
+                URL_TEXT,
+                None,
+                f"the database: a PostgreSQL URL, or embedded:DIRECTORY; {URI_VARIABLE} in the environment "
+                "overrides it",
+            )
+        }
     )
-}
+    frequency: float = _setting(
+        "statscache.producer.frequency",
+        SECONDS,
+        1.0,
+        "how often what was counted is written to the database",
+    )
+    enabled: frozenset[str] = _setting(
+        "statscache.plugins.enabled",
+        NAMES,
+        (),
+        "entry point names of plugins to run that are off by default",
+    )
+    disabled: frozenset[str] = _setting(
+        "statscache.plugins.disabled", NAMES, (), "entry point names of plugins not to run"
+    )
+    database_wait: float = _setting(
+        "statscache.database.wait",
+        SECONDS,
+        30.0,
+        "how long a start waits for a database that is out of reach",
+    )
+    consumer_enabled: bool = _setting(
+        "statscache.consumer.enabled", FLAG, False, "whether the hub runs statscache at all"
+    )
+    #: What the URL was read from: the setting's key, or the name of the variable in the environment.
+    uri_name: str = URI
+
+    @property
+    def embedded(self) -> str | None:
+        """The directory of the embedded database, None if the database is another one."""
+        return self.uri.removeprefix(EMBEDDED) if self.uri.startswith(EMBEDDED) else None
+
+
+_FIELDS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings) if f.metadata}
+SETTINGS = {setting.key: setting for setting in _FIELDS.values()}
 
 
 def fedmsg_config() -> dict[str, Any]:
@@ -132,32 +118,24 @@ def fedmsg_config() -> dict[str, Any]:
 
     :raises Unusable: if a file of it cannot be read
     """
+    try:
+        return _load_fedmsg_config()
+    except Exception as error:  # noqa: BLE001  the files are programs, which can fail in any way
+        reason = (
+            f"{type(error).__name__}: {error}"  # unlike its repr, without the line, which may hold a password
+        )
+        raise Unusable(
+            f"the fedmsg configuration cannot be read ({reason}): correct the file in fedmsg.d"
+        ) from None
+
+
+def _load_fedmsg_config() -> dict[str, Any]:
     from fedmsg import config as fedmsg  # only here: the hub hands its configuration over itself
 
     try:
         return dict(fedmsg.load_config([], None))
     except ValueError:  # no endpoints, which only a hub needs
         return {**fedmsg.defaults, **fedmsg.load_config([], None, disable_defaults=True)}
-    except Exception as error:  # noqa: BLE001  the files are programs, which can fail in any way
-        raise Unusable(
-            f"the fedmsg configuration cannot be read ({error!r}): correct the file in fedmsg.d"
-        ) from None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings as the program uses them; times are in seconds."""
-
-    uri: str
-    frequency: float
-    enabled: frozenset[str]
-    disabled: frozenset[str]
-    database_wait: float
-
-    @property
-    def embedded(self) -> str | None:
-        """The directory of the embedded database, None if the database is another one."""
-        return self.uri.removeprefix(EMBEDDED) if self.uri.startswith(EMBEDDED) else None
 
 
 def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
@@ -166,30 +144,48 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.env
     :raises Unusable: for the first setting whose value cannot be used
     """
     _warn_of_unknown(config)
+    uri, uri_name = _read_uri(config, environ)
+    others = {name: read_setting(config, setting.key) for name, setting in _FIELDS.items() if name != "uri"}
+    return Settings(uri=uri, uri_name=uri_name, **others)
+
+
+def read_setting(config: Mapping[str, Any], key: str) -> Any:
+    """Read one setting from a fedmsg configuration.
+
+    :raises Unusable: if its value cannot be used
+    """
+    setting = SETTINGS[key]
+    return _read(setting, config.get(key, setting.default), key, "fedmsg.d")
+
+
+def _read_uri(config: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the URL of the database, and the name of the setting or variable that it was read from."""
     if environ.get(URI_VARIABLE):
-        config = {**config, URI: environ[URI_VARIABLE]}
+        return _read(SETTINGS[URI], environ[URI_VARIABLE], URI_VARIABLE, "the environment"), URI_VARIABLE
     if config.get(URI) is None:
         raise Unusable(
             f"{URI} is not set: set it in fedmsg.d, or {URI_VARIABLE} in the environment, "
             "to a URL such as postgresql://user@host/statscache, or to embedded:DIRECTORY"
         )
-    return Settings(
-        uri=_read(config, URI),
-        frequency=_read(config, "statscache.producer.frequency"),
-        enabled=_read(config, "statscache.plugins.enabled"),
-        disabled=_read(config, "statscache.plugins.disabled"),
-        database_wait=_read(config, "statscache.database.wait"),
-    )
+    return read_setting(config, URI), URI
 
 
-def _read(config: Mapping[str, Any], key: str) -> Any:
-    setting = SETTINGS[key]
-    value = config.get(key, setting.default)
+def _read(setting: Setting, value: Any, name: str, place: str) -> Any:
     try:
         return setting.read(value)
     except ValueError as error:
-        shown = "the present value" if key == URI else repr(value)  # a URL may hold a password
-        raise Unusable(f"{key} must be {error}, not {shown}: correct it in fedmsg.d") from None
+        shown = "the present value" if setting.key == URI else _shown(value)  # a URL may hold a password
+        raise Unusable(f"{name} must be {error}, not {shown}: correct it in {place}") from None
+
+
+def _shown(value: Any) -> str:
+    """Return a value on one line, cut where it is long."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    try:
+        return " ".join(short.repr(value).split())
+    except ValueError:  # an integer of thousands of digits has no text
+        return "the present value"
 
 
 def _warn_of_unknown(config: Mapping[str, Any]) -> None:

@@ -1,0 +1,118 @@
+"""What a setting may be, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+EMBEDDED = "embedded:"
+DRIVER = "postgresql+psycopg2"
+BYTE_UNITS = {
+    "B": 1,
+    **{f"{letter}B": 1000**power for power, letter in enumerate("kMGT", start=1)},
+    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", start=1)},
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of value in the configuration.
+
+    :param read: turns what the configuration holds into what the program uses; raises ValueError with what
+        was expected
+    """
+
+    name: str
+    unit: str
+    read: Callable[[Any], T]
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
+        raise ValueError("a number of seconds above 0 and up to 86400, or such a timedelta")
+    return float(value)
+
+
+def _names(value: Any) -> frozenset[str]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("a list of entry point names, such as ['volume_by_topic']")
+    names = list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("a list of entry point names, such as ['volume_by_topic']")
+    return frozenset(names)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def _bytes(value: Any) -> int:
+    """Read a number of bytes, or a text of one with a unit: kB to TB are powers of 1000, KiB to TiB of 1024."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]+)", value)
+        value = int(match[1]) * BYTE_UNITS.get(match[2], 0) if match else 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**63:
+        raise ValueError("a whole number of bytes above 0, or such a text as '64 MiB', '4 GiB' or '500 kB'")
+    return value
+
+
+def _directory(value: Any) -> Path:
+    expected = "the path of a directory, such as '/var/lib/statscache'"
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(expected)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{expected} (there is no such user as it begins with)") from None
+
+
+def _uri(value: Any) -> str:
+    expected = "a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY"
+    try:
+        if isinstance(value, str) and value.startswith(EMBEDDED):
+            _directory(value.removeprefix(EMBEDDED))
+            return value
+        url = make_url(value) if isinstance(value, str) else None
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None:
+        raise ValueError(expected)
+    if url.drivername not in ("postgresql", "postgres", DRIVER):
+        raise ValueError(f"{expected} (statscache keeps its tables in PostgreSQL only)")
+    url = url.set(drivername=DRIVER)
+    if not _is_understood(url):
+        raise ValueError(f"{expected} (PostgreSQL does not understand an option or a character of it)")
+    return url.render_as_string(hide_password=False)
+
+
+def _is_understood(url: URL) -> bool:
+    """Return whether libpq takes all of the URL, whatever is at its other end."""
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_dsn(**options)
+    except (ArgumentError, ValueError, ProgrammingError):
+        return False
+    return not any("\0" in str(option) for option in options.values())
+
+
+FLAG = Kind("bool", "", _flag)
+URL_TEXT = Kind("text", "", _uri)
+SECONDS = Kind("number or timedelta", "s", _seconds)
+NAMES = Kind("list of text", "", _names)
+BYTES = Kind("number or text", "B", _bytes)
+DIRECTORY = Kind("text", "", _directory)
