@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from statscache.errors import Unusable
@@ -60,13 +60,13 @@ def open_database(settings: Settings) -> Engine:
     while True:
         try:
             with engine.connect() as connection:
-                _check_server(connection)
+                _check_server(connection, settings.uri_name)
             return engine
         except OperationalError as error:
             if time.monotonic() >= deadline:
                 raise Unusable(
-                    f"the database of {URI}, {engine.url.render_as_string()}, cannot be reached "
-                    f"({first_line(error)}): start it, or correct the setting"
+                    f"the database of {settings.uri_name}, {_without_passwords(engine.url)}, cannot be reached "
+                    f"({first_line(error)}): start it, or correct the URL"
                 ) from None
         time.sleep(0.2)
 
@@ -77,19 +77,24 @@ def database_url(settings: Settings) -> str:
         return settings.uri
     from statscache.embedded import start  # only here: it is an extra
 
-    return start(settings.embedded)
+    return start(settings.embedded, settings.uri_name)
 
 
-def _check_server(connection: Connection) -> None:
+def _without_passwords(url: URL) -> str:
+    """Return the URL for showing it; a password may also stand among its options."""
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string()
+
+
+def _check_server(connection: Connection, uri_name: str) -> None:
     version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10_000
     if version < OLDEST_SERVER:
         raise Unusable(
-            f"the server of {URI} is PostgreSQL {version}: statscache needs {OLDEST_SERVER} or newer, upgrade it"
+            f"the server of {uri_name} is PostgreSQL {version}: statscache needs {OLDEST_SERVER} or newer, upgrade it"
         )
     encoding = connection.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":
         raise Unusable(
-            f"the database of {URI} is encoded in {encoding}: make one with "
+            f"the database of {uri_name} is encoded in {encoding}: make one with "
             "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and set it there"
         )
 

