@@ -15,6 +15,7 @@ from fedmsg.consumers import FedmsgConsumer
 from moksha.hub.reactor import reactor
 
 from statscache.errors import Unusable
+from statscache.settings import read_setting
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class StatsConsumer(FedmsgConsumer):
     def _open(self, hub: Any) -> None:
         from statscache.daemon import open_daemon  # here, where an error in importing it ends the hub
 
-        if hub.config.get(self.config_key):
+        if read_setting(hub.config, self.config_key):
             _check(hub.config)
         super().__init__(hub)
         if not self._initialized:

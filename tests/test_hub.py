@@ -142,6 +142,8 @@ BAD_SETTINGS = [
     ({"statscache.producer.frequency": -1}, "statscache.producer.frequency"),
     ({"statscache.plugins.enabled": ["volume_by_moon"]}, "statscache.plugins.enabled"),
     ({"statscache.plugins.disabled": "volume"}, "statscache.plugins.disabled"),
+    ({"statscache.consumer.enabled": "False"}, "statscache.consumer.enabled"),
+    ({"statscache.consumer.enabled": 0}, "statscache.consumer.enabled"),
     ({"validate_signatures": None}, "validate_signatures"),
     (
         {
@@ -158,7 +160,21 @@ def test_a_bad_setting_ends_the_hub_with_one_line(
     settings: dict[str, Any], named: str, start_hub: StartHub
 ) -> None:
     """A hub that cannot do its job says in one line which setting is to blame, and exits with 1."""
-    hub = start_hub(settings)
+    assert_ends_with_one_line(start_hub(settings), named)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////tmp/x", "postgresql://me:secret@h/d?nonsense=1", "embedded:~no-such-user/x"]
+)
+def test_a_wrong_url_in_the_environment_ends_the_hub_with_one_line(url: str, start_hub: StartHub) -> None:
+    """It is the variable that is to blame, and not a file."""
+    hub = start_hub({}, STATSCACHE_SQLALCHEMY_URI=url)
+    assert_ends_with_one_line(hub, "STATSCACHE_SQLALCHEMY_URI")
+    assert "fedmsg.d" not in hub.log
+
+
+def assert_ends_with_one_line(hub: Hub, named: str) -> None:
+    """Wait for the hub's end and look at the last thing that it says."""
     assert hub.wait() == 1
     last = hub.log.strip().splitlines()[-1]
     assert last.startswith("statscache: ")
