@@ -169,6 +169,7 @@ def show(ident: str, since: str | None, by: str | None, top: int | None) -> None
 
 
 def _find(entries: Sequence[Entry], ident: str) -> BasePlugin:
+    entries = sorted(entries, key=lambda entry: entry.on)  # of two plugins with one ident, that which is on
     plugins = {plugin.ident: plugin for entry in entries for plugin in entry.plugins}
     if ident not in plugins:
         close = difflib.get_close_matches(ident, plugins, n=3) or sorted(plugins)

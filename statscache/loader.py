@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -70,8 +71,10 @@ def load(
     idents: dict[str, str] = {}
     for point, entry in zip(points, entries, strict=True):
         _decide(entry, settings)
-        for plugin_class in _classes(point, entry) if entry.on else ():
-            _add(entry, plugin_class, settings, config, idents)
+        classes = _classes(point, entry) if entry.on else []
+        _decide_default(entry, settings, classes)
+        for plugin_class in classes:
+            _add(entry, plugin_class, config, idents)
     return entries
 
 
@@ -120,6 +123,13 @@ def _decide(entry: Entry, settings: Settings) -> None:
         entry.on, entry.why = False, "named in statscache.plugins.disabled"
 
 
+def _decide_default(entry: Entry, settings: Settings, classes: Iterable[Any]) -> None:
+    """Turn the entry off if a class of it is off by default and no setting names the entry."""
+    defaults = [getattr(plugin_class, "enabled_by_default", True) for plugin_class in classes]
+    if not all(defaults) and entry.name not in settings.enabled:
+        entry.on, entry.why = False, "by default; name it in statscache.plugins.enabled"
+
+
 def _classes(point: EntryPoint, entry: Entry) -> list[Any]:
     try:
         loaded = point.load()
@@ -129,31 +139,44 @@ def _classes(point: EntryPoint, entry: Entry) -> list[Any]:
         return []
 
 
-def _add(
-    entry: Entry, plugin_class: Any, settings: Settings, config: Mapping[str, Any], idents: dict[str, str]
-) -> None:
+def _add(entry: Entry, plugin_class: Any, config: Mapping[str, Any], idents: dict[str, str]) -> None:
     """Make an instance of the plugin, unless something is wrong with it."""
     try:
-        if not (isinstance(plugin_class, type) and issubclass(plugin_class, BasePlugin)):
-            raise TypeError(f"{plugin_class!r} is not a subclass of statscache.plugins.BasePlugin")
-        if not plugin_class.enabled_by_default and entry.name not in settings.enabled:
-            entry.on, entry.why = False, "by default; name it in statscache.plugins.enabled"
-        schedule = None if plugin_class.interval is None else Schedule(plugin_class.interval)
-
-        def make() -> BasePlugin:
-            return plugin_class(schedule, config)
-
+        make = _maker(plugin_class, config)
         plugin = make()
-        if plugin.ident in idents:
-            raise ValueError(
-                f"its ident {plugin.ident} is taken by the plugin {idents[plugin.ident]}: rename it"
-            )
-        idents[plugin.ident] = f"{entry.name} of {entry.source}"
+        if isinstance(plugin, Umbrella):
+            _check_parts(plugin)
+        if entry.on:
+            _claim(plugin.ident, entry, idents)
     except Exception as error:  # noqa: BLE001  whatever is wrong with one plugin, the others run
         entry.fail(getattr(plugin_class, "__qualname__", repr(plugin_class)), error)
     else:
         entry.plugins.append(plugin)
         entry.factories.append(make)
+
+
+def _maker(plugin_class: Any, config: Mapping[str, Any]) -> Callable[[], BasePlugin]:
+    if not (isinstance(plugin_class, type) and issubclass(plugin_class, BasePlugin)):
+        raise TypeError(f"{plugin_class!r} is not a subclass of statscache.plugins.BasePlugin")
+    schedule = None if plugin_class.interval is None else Schedule(plugin_class.interval)
+    return partial(plugin_class, schedule, config)
+
+
+def _check_parts(front: Umbrella) -> None:
+    idents = set()
+    for part in front.parts:
+        if not isinstance(part, BasePlugin):
+            raise TypeError(f"its part {part!r} is not an instance of statscache.plugins.BasePlugin")
+        if part.ident in idents:
+            raise ValueError(f"two of its parts have the ident {part.ident}: rename one")
+        idents.add(part.ident)
+
+
+def _claim(ident: str, entry: Entry, idents: dict[str, str]) -> None:
+    """Note whose the ident is, so that no other plugin that runs has it."""
+    if ident in idents:
+        raise ValueError(f"its ident {ident} is taken by the plugin {idents[ident]}: rename it")
+    idents[ident] = f"{entry.name} of {entry.source}"
 
 
 def _parts(entry: Entry) -> Iterator[Part]:
