@@ -32,19 +32,10 @@ def _read_only(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class FrozenList(list[Any]):
-    """A list that can only be read, and so can all that is in it."""
-
-    def __getitem__(self, index: Any) -> Any:
-        return _frozen(list.__getitem__(self, index))
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(_frozen, list.__iter__(self))
-
-    def __reversed__(self) -> Iterator[Any]:
-        return map(_frozen, list.__reversed__(self))
+    """A list that can only be read, of items that `_frozen` has frozen: what is sliced or added to it stays so."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        return [deepcopy(item, memo) for item in list.__iter__(self)]
+        return [deepcopy(item, memo) for item in self]
 
     def copy(self) -> list[Any]:
         return deepcopy(self)
@@ -57,7 +48,7 @@ class FrozenList(list[Any]):
 class FrozenDict(dict[str, Any]):
     """A dict that can only be read, and so can all that is in it.
 
-    What lies deeper is frozen as it is read. `__iter__` is defined because without it `dict(frozen)` and
+    What lies deeper is frozen when it is first read. `__iter__` is defined because without it `dict(frozen)` and
     `{**frozen}` would copy past `__getitem__`.
     """
 
@@ -98,12 +89,11 @@ class FrozenDict(dict[str, Any]):
     pop = popitem = setdefault = update = clear = _read_only
 
 
-FROZEN: dict[type, type] = {dict: FrozenDict, list: FrozenList}
-
-
 def _frozen(value: Any) -> Any:
-    freeze = FROZEN.get(type(value))
-    return freeze(value) if freeze else value
+    kind = type(value)
+    if kind is list:
+        return FrozenList(map(_frozen, value))
+    return FrozenDict(value) if kind is dict else value
 
 
 class Message(FrozenDict):
@@ -114,15 +104,20 @@ class Message(FrozenDict):
     :raises Rejected: if it has no usable topic or timestamp
     """
 
+    _naming: Naming
+    #: The whole topic, as in ``org.fedoraproject.prod.bodhi.update.comment``.
+    topic: str
+    #: Seconds since 1970 UTC, as sent: an int or a float.
+    timestamp: int | float
+    #: The whole second that the timestamp lies in.
+    second: int
+
     def __init__(self, body: Mapping[str, Any], naming: Naming = rules) -> None:
         super().__init__(body)
-        self._naming = naming
-        #: The whole topic, as in ``org.fedoraproject.prod.bodhi.update.comment``.
-        self.topic: str = _topic(dict.get(self, "topic"))
-        #: Seconds since 1970 UTC, as sent: an int or a float.
-        self.timestamp: int | float = _timestamp(dict.get(self, "timestamp"))
-        #: The whole second that the timestamp lies in.
-        self.second: int = math.floor(self.timestamp)
+        topic, timestamp = _topic(dict.get(self, "topic")), _timestamp(dict.get(self, "timestamp"))
+        vars(self).update(_naming=naming, topic=topic, timestamp=timestamp, second=math.floor(timestamp))
+
+    __setattr__ = __delattr__ = _read_only
 
     @cached_property
     def when(self) -> datetime:

@@ -1,0 +1,440 @@
+"""A message reads as a dict, cannot be changed, and tells what many plugins need."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statscache.errors import Rejected
+from statscache.message import END_OF_TIME, Message
+
+TOPIC = "org.fedoraproject.prod.bodhi.update.comment"
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=())),  # lone surrogates and NUL included
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=15,
+)
+usable_times = st.floats(0, END_OF_TIME, exclude_max=True) | st.integers(0, END_OF_TIME - 1)
+bodies = st.builds(
+    lambda rest, msg, timestamp: {**rest, "topic": TOPIC, "msg": msg, "timestamp": timestamp},
+    st.dictionaries(st.text(), json_values, max_size=3),
+    json_values,
+    usable_times,
+)
+
+
+def example() -> dict[str, Any]:
+    """Return a body in which everything is nested in everything."""
+    msg = {"list": [{"a": [1, 2]}, [{"b": 3}], 4], "dict": {"list": [5], "dict": {"c": 6}}}
+    return {"topic": TOPIC, "timestamp": 1451606400.75, "msg": msg, "msg_id": "2016-a"}
+
+
+def make(**changes: Any) -> Message:
+    return Message({**example(), **changes})
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same in every type and digit, NaN being the same as NaN."""
+    return repr(one) == repr(other)
+
+
+@given(bodies)
+def test_it_reads_as_the_dict_it_was_made_of(body: dict[str, Any]) -> None:
+    """Each way to read a dict gives what the body gives, in the body's order."""
+    message = Message(body)
+    assert len(message) == len(body)
+    assert list(message) == list(message.keys()) == list(body)
+    assert all(same(message[key], body[key]) and same(message.get(key), body[key]) for key in body)
+    assert all(key in message for key in body)
+    assert same(list(message.items()), list(body.items()))
+    assert same(list(message.values()), list(body.values()))
+    assert same(dict(message), body)
+    assert same({**message}, body)
+    assert isinstance(message, Mapping)
+
+
+def test_it_equals_its_body() -> None:
+    """A message and its parts equal the dicts and lists that they stand for, before and after they are read."""
+    message = make()
+    assert message == example()
+    assert message["msg"]["list"] == example()["msg"]["list"]
+    assert message == example() != make(msg_id="2016-b")
+
+
+def test_a_key_that_is_not_there_is_missing_as_in_a_dict() -> None:
+    """`[]` raises KeyError, `get` gives None or the default."""
+    message = make()
+    with pytest.raises(KeyError):
+        message["no"]
+    assert message.get("no") is None
+    assert message.get("no", 7) == message["msg"].get("no", 7) == 7
+    assert "no" not in message
+
+
+@given(bodies)
+def test_it_is_written_as_json_as_its_body_is(body: dict[str, Any]) -> None:
+    """`json.dumps` gives the same text, whatever has been read before, and however it is laid out."""
+    message = Message(body)
+    assert json.dumps(message) == json.dumps(body)
+    read_all(message)
+    assert json.dumps(message) == json.dumps(body)
+    assert json.dumps(message, indent=1, sort_keys=True) == json.dumps(body, indent=1, sort_keys=True)
+
+
+@given(
+    bodies, st.sampled_from([copy.deepcopy, copy.copy, dict.copy, Message.copy, lambda message: message | {}])
+)
+def test_a_copy_is_a_plain_dict_that_shares_nothing(
+    body: dict[str, Any], copied: Callable[[Any], Any]
+) -> None:
+    """Every kind of copy equals the body and is made of plain dicts and lists, none of them the message's."""
+    before = repr(body)
+    message = Message(body)
+    read_all(message["msg"])
+    given = message.copy() if copied is dict.copy else copied(message)
+    assert same(given, body)
+    spoil(given)
+    assert same(message, body)
+    assert repr(body) == before
+
+
+def read_all(value: Any) -> None:
+    """Read everything, so that everything is frozen."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        read_all(inner)
+
+
+def spoil(value: Any) -> None:
+    """Change everything in a value, which must be all of plain dicts and lists."""
+    if isinstance(value, dict | list):
+        assert type(value) in (dict, list)
+        for inner in list(value.values() if isinstance(value, dict) else value):
+            spoil(inner)
+        value.clear()
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "a list's copy": lambda message: message["msg"]["list"].copy(),
+    "a copy.copy of a list": lambda message: copy.copy(message["msg"]["list"]),
+    "a copy.deepcopy of a list": lambda message: copy.deepcopy(message["msg"]["list"]),
+    "a dict or another": lambda message: message["msg"] | {"x": 1},
+    "another or a dict": lambda message: {"x": 1} | message["msg"],
+    "a dict's copy": lambda message: message["msg"].copy(),
+    "a copy.copy of a dict": lambda message: copy.copy(message["msg"]),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_a_part_is_free_of_the_message(name: str) -> None:
+    """The copy can be changed down to the bottom, and the message stays as it was."""
+    message = make()
+    spoil(COPIES[name](message))
+    assert message == example()
+
+
+def test_a_list_can_be_added_to_one_s_own() -> None:
+    """`+=`, `extend` and `+` put a message's items into a list of the plugin's, the very one that it holds."""
+    message = make()
+    mine: list[Any] = []
+    alias = mine
+    mine += message["msg"]["list"]
+    mine.extend(message["msg"]["list"])
+    assert alias is mine
+    assert mine == message["msg"]["list"] + message["msg"]["list"] == [] + message["msg"]["list"] * 2
+    mine.clear()
+    assert message == example()
+
+
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "dict()": lambda message: dict(message)["msg"]["list"],
+    "{**}": lambda message: {**message}["msg"]["list"],
+    "get": lambda message: message.get("msg").get("list"),
+    "items": lambda message: dict(message.items())["msg"]["list"],
+    "values": lambda message: list(message.values())[2]["list"],
+    "keyword arguments": lambda message: dict(**message)["msg"]["list"],
+    "update": lambda message: updated({}, message)["msg"]["list"],
+    "list()": lambda message: list(message["msg"]["list"])[1],
+    "[*]": lambda message: [*message["msg"]["list"]][1],
+    "tuple()": lambda message: tuple(message["msg"]["list"])[1],
+    "+=": lambda message: extended([], message["msg"]["list"])[1],
+    "a list plus another": lambda message: (message["msg"]["list"] + [])[1],
+    "another plus a list": lambda message: ([] + message["msg"]["list"])[1],
+    "a list times a number": lambda message: (message["msg"]["list"] * 2)[4],
+    "a number times a list": lambda message: (2 * message["msg"]["list"])[1],
+    "sorted": lambda message: sorted(message["msg"]["list"], key=str)[1],
+    "a slice's item": lambda message: message["msg"]["list"][1:][0],
+    "a negative index": lambda message: message["msg"]["list"][-2],
+    "reversed": lambda message: list(reversed(message["msg"]["list"]))[1],
+    "a loop": lambda message: next(item for item in message["msg"]["list"] if isinstance(item, list)),
+    "unpacking": lambda message: unpacked(*message["msg"]["list"]),
+}
+
+
+def updated(target: dict[str, Any], source: Any) -> dict[str, Any]:
+    target.update(source)
+    return target
+
+
+def extended(target: list[Any], source: Any) -> list[Any]:
+    target += source
+    return target
+
+
+def unpacked(first: Any, second: Any, third: Any) -> Any:
+    return second
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_whatever_way_a_part_is_reached_it_cannot_be_changed(name: str) -> None:
+    """A list that lies within the message refuses to be changed, by whatever way it was come to."""
+    message = make()
+    with pytest.raises(TypeError, match="cannot be changed"):
+        VIEWS[name](message).append(1)
+    assert message == example()
+
+
+DICT_WRITES: dict[str, Callable[[Any], object]] = {
+    "[]=": lambda target: target.__setitem__("x", 1),
+    "del": lambda target: target.__delitem__(next(iter(target))),
+    "|=": lambda target: target.__ior__({"x": 1}),
+    "clear": lambda target: target.clear(),
+    "pop": lambda target: target.pop(next(iter(target))),
+    "pop with a default": lambda target: target.pop("no", None),
+    "popitem": lambda target: target.popitem(),
+    "setdefault": lambda target: target.setdefault("x", []),
+    "update": lambda target: target.update(x=1),
+}
+LIST_WRITES: dict[str, Callable[[Any], object]] = {
+    "[]=": lambda target: target.__setitem__(0, 1),
+    "[:]=": lambda target: target.__setitem__(slice(None), []),
+    "del": lambda target: target.__delitem__(0),
+    "+=": lambda target: target.__iadd__([1]),
+    "*=": lambda target: target.__imul__(2),
+    "append": lambda target: target.append(1),
+    "clear": lambda target: target.clear(),
+    "extend": lambda target: target.extend([1]),
+    "insert": lambda target: target.insert(0, 1),
+    "pop": lambda target: target.pop(),
+    "remove": lambda target: target.remove(target[0]),
+    "reverse": lambda target: target.reverse(),
+    "sort": lambda target: target.sort(key=str),
+}
+DICTS: dict[str, Callable[[Message], Any]] = {
+    "the message": lambda message: message,
+    "its msg": lambda message: message["msg"],
+    "a dict in a dict": lambda message: message["msg"]["dict"]["dict"],
+    "a dict in a list": lambda message: message["msg"]["list"][0],
+    "a dict in a list in a list": lambda message: message["msg"]["list"][1][0],
+}
+LISTS: dict[str, Callable[[Message], Any]] = {
+    "a list in msg": lambda message: message["msg"]["list"],
+    "a list in a dict in a list": lambda message: message["msg"]["list"][0]["a"],
+    "a list in a list": lambda message: message["msg"]["list"][1],
+    "a list in a dict in a dict": lambda message: message["msg"]["dict"]["list"],
+}
+
+
+@pytest.mark.parametrize("place", DICTS)
+@pytest.mark.parametrize("name", DICT_WRITES)
+def test_no_dict_in_it_can_be_changed(name: str, place: str) -> None:
+    """Every method of dict that changes it raises TypeError, saying what to do instead."""
+    message = make()
+    with pytest.raises(TypeError, match=r"change a copy\.deepcopy of it"):
+        DICT_WRITES[name](DICTS[place](message))
+    assert message == example()
+
+
+@pytest.mark.parametrize("place", LISTS)
+@pytest.mark.parametrize("name", LIST_WRITES)
+def test_no_list_in_it_can_be_changed(name: str, place: str) -> None:
+    """Every method of list that changes it raises TypeError, saying what to do instead."""
+    message = make()
+    with pytest.raises(TypeError, match=r"change a copy\.deepcopy of it"):
+        LIST_WRITES[name](LISTS[place](message))
+    assert message == example()
+
+
+def test_no_method_is_forgotten() -> None:
+    """Whatever method of dict or list these Pythons have that could change it is among those tried above."""
+    harmless = {"copy", "count", "index", "get", "items", "keys", "values", "fromkeys"}
+    names = {name for name in [*dir(dict), *dir(list)] if not name.startswith("_")}
+    assert names - harmless <= {name.split()[0] for name in [*DICT_WRITES, *LIST_WRITES]}
+
+
+@pytest.mark.parametrize(
+    "name", ["topic", "timestamp", "second", "when", "category", "usernames", "id", "new"]
+)
+def test_what_it_tells_cannot_be_changed_either(name: str) -> None:
+    """An attribute can neither be set nor deleted, so no plugin changes what the next one reads."""
+    message = make()
+    told = getattr(message, name, None)
+    with pytest.raises(TypeError, match="cannot be changed"):
+        setattr(message, name, "other")
+    with pytest.raises(TypeError, match="cannot be changed"):
+        delattr(message, name)
+    assert getattr(message, name, None) == told
+
+
+@given(usable_times)
+def test_when_is_the_timestamp_in_utc_to_the_microsecond(timestamp: float) -> None:
+    """`when` is aware, at most a microsecond off, and in the whole second that `second` names."""
+    message = make(timestamp=timestamp)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert message.when.tzinfo is UTC
+    assert (message.when - epoch) // timedelta(seconds=1) == message.second == math.floor(timestamp)
+    off = (message.when - epoch - timedelta(seconds=message.second)).total_seconds() - (
+        timestamp - message.second
+    )
+    assert abs(off) <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "when"),
+    [
+        (0, "1970-01-01T00:00:00+00:00"),
+        (-0.0, "1970-01-01T00:00:00+00:00"),
+        (5e-324, "1970-01-01T00:00:00+00:00"),
+        (1451606400.75, "2016-01-01T00:00:00.750000+00:00"),
+        (1451606399.9999998, "2015-12-31T23:59:59.999999+00:00"),
+        (253402300799, "9999-12-31T23:59:59+00:00"),
+        (253402300799.99997, "9999-12-31T23:59:59.999969+00:00"),
+    ],
+)
+def test_when_at_the_edges(timestamp: float, when: str) -> None:
+    """A fraction is never rounded up into the next second, nor past the last year."""
+    assert make(timestamp=timestamp).when.isoformat() == when
+
+
+@pytest.mark.parametrize(
+    ("topic", "category"),
+    [
+        (TOPIC, "bodhi"),
+        ("org.fedoraproject.prod.pagure", "pagure"),
+        ("io.pagure.prod", None),
+        ("x", None),
+        ("a.b.c.", ""),
+        ("a.b.c.d\0.e", "d\0"),
+    ],
+)
+def test_the_category_is_the_fourth_part_of_the_topic(topic: str, category: str | None) -> None:
+    """A topic of fewer parts has none."""
+    assert make(topic=topic).category == category
+
+
+@pytest.mark.parametrize("msg_id", ["a", "2016-c8b2", "x" * 200, "é ü", "𝄞"])
+def test_a_usable_msg_id_is_the_id(msg_id: str) -> None:
+    """1 to 200 printable characters are taken as they are."""
+    assert make(msg_id=msg_id).id == make(msg_id=msg_id).msg_id == msg_id
+
+
+@pytest.mark.parametrize("msg_id", [None, "", "x" * 201, "a\tb", "\u2028", "\ud800", 7, 1.5, False, [], {}])
+def test_without_a_usable_msg_id_the_id_is_a_hash(msg_id: Any) -> None:
+    """Anything else as `msg_id` is as good as none."""
+    assert make(msg_id=msg_id).msg_id is None
+    assert make(msg_id=msg_id).id == make(msg_id=None).id
+    assert len(make(msg_id=msg_id).id) == len("sha256:") + 64
+
+
+@given(json_values, usable_times, st.randoms())
+def test_the_hash_is_the_same_for_the_archive_s_copy(msg: Any, timestamp: float, chance: Any) -> None:
+    """A copy with whole seconds, other accompanying fields and its keys in any order at any depth has the same id."""
+    copied = {"i": 3, "msg": shuffled(msg, chance), "timestamp": math.floor(timestamp), "topic": TOPIC}
+    assert Message({"topic": TOPIC, "timestamp": timestamp, "msg": msg}).id == Message(copied).id
+
+
+def shuffled(value: Any, chance: Any) -> Any:
+    """Return the value with the keys of all its dicts in another order."""
+    if isinstance(value, list):
+        return [shuffled(item, chance) for item in value]
+    if not isinstance(value, dict):
+        return value
+    items = [(key, shuffled(item, chance)) for key, item in value.items()]
+    chance.shuffle(items)
+    return dict(items)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"topic": TOPIC + "s"},
+        {"msg": {}},
+        {"msg": None},
+        {"timestamp": 1451606401.75},
+        {"msg": json.dumps({})},
+    ],
+)
+def test_another_message_has_another_hash(changes: dict[str, Any]) -> None:
+    """Topic, contents and second each make a difference."""
+    assert make(msg_id=None, **changes).id != make(msg_id=None).id
+
+
+@pytest.mark.parametrize("order", [[1, 2], [2, 1]])
+def test_the_order_of_a_list_makes_a_difference(order: list[int]) -> None:
+    """Only keys of dicts have no order."""
+    assert (make(msg_id=None, msg=order).id == make(msg_id=None, msg=[1, 2]).id) is (order == [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"topic": None}, "no topic"),
+        ({"topic": ""}, "no topic"),
+        ({"topic": 7}, "no topic"),
+        ({"timestamp": None}, "no timestamp"),
+        ({"timestamp": "1451606400"}, "the timestamp is not a number"),
+        ({"timestamp": True}, "the timestamp is not a number"),
+        ({"timestamp": [1]}, "the timestamp is not a number"),
+        ({"timestamp": -1}, "the timestamp is not between 1970 and 9999"),
+        ({"timestamp": END_OF_TIME}, "the timestamp is not between 1970 and 9999"),
+        ({"timestamp": math.nan}, "the timestamp is not between 1970 and 9999"),
+        ({"timestamp": math.inf}, "the timestamp is not between 1970 and 9999"),
+        ({"timestamp": 10**400}, "the timestamp is not between 1970 and 9999"),
+    ],
+)
+def test_what_cannot_be_counted_is_rejected_with_a_reason(changes: dict[str, Any], reason: str) -> None:
+    """A message without a usable topic and timestamp is not made, and the error says which it lacks."""
+    with pytest.raises(Rejected) as caught:
+        make(**changes)
+    assert str(caught.value) == reason
+
+
+def test_the_topic_is_looked_at_first() -> None:
+    """A message that lacks everything is told by its topic."""
+    with pytest.raises(Rejected, match=r"^no topic$"):
+        Message({})
+
+
+class Names:
+    """Names that are told, and how often they were asked for."""
+
+    asked = 0
+
+    def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
+        self.asked += 1
+        return frozenset({message["user"]})
+
+    def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset({"kernel"})
+
+
+def test_names_are_worked_out_once_and_only_when_asked_for() -> None:
+    """Users and packages come from the naming that the message was made with, once for all plugins."""
+    names = Names()
+    message = Message({**example(), "user": "ada"}, names)
+    assert names.asked == 0
+    assert message.usernames == message.usernames == {"ada"}
+    assert message.packages == {"kernel"}
+    assert names.asked == 1
