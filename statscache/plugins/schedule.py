@@ -77,5 +77,7 @@ def _like(now: datetime | None, instant: datetime) -> datetime:
     if now is None:
         return instant
     if now.tzinfo is None:
-        return datetime.fromtimestamp(instant.timestamp())  # noqa: DTZ006  local on purpose, with its fold
+        whole = instant.replace(microsecond=0).timestamp()  # a float has no room for microseconds in 2243
+        local = datetime.fromtimestamp(whole)  # noqa: DTZ006  local on purpose, with its fold
+        return local.replace(microsecond=instant.microsecond)
     return instant.astimezone(now.tzinfo)
