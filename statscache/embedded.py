@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from statscache.settings import URI
 
 #: Stands for the user at a terminal on the server's list of the processes that use it: init never ends.
 BY_HAND = 1
+#: What the path of a server's directory cannot hold: pg_ctl hands it to a shell, unquoted.
+UNFIT = re.compile(r"""[\s"'`$&|;<>()*?\\]""")
 
 
 def start(directory: str, uri_name: str = URI) -> str:
@@ -33,16 +36,25 @@ def start(directory: str, uri_name: str = URI) -> str:
 
 def keep(directory: str) -> None:
     """Let the directory's server run on when the last process that uses it ends."""
-    _server(directory).global_process_id_list.get_and_add(BY_HAND)
+    server = _server(directory)
+    with server._lock:
+        server.global_process_id_list.get_and_add(BY_HAND)
 
 
 def release(directory: str) -> None:
     """Let the directory's server stop with the last process that uses it, at the latest with this one."""
-    _server(directory).global_process_id_list.get_and_remove(BY_HAND)
+    server = _server(directory)
+    with server._lock:
+        server.global_process_id_list.get_and_remove(BY_HAND)
 
 
 def _server(directory: str, uri_name: str = URI) -> Any:
     path = Path(directory).expanduser().resolve()
+    if UNFIT.search(str(path)):
+        raise Unusable(
+            f"{URI} is embedded:{directory}, but PostgreSQL does not start in {path}, which has a blank "
+            "or a sign of the shell's in it: name another directory"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a directory that is not there on every machine
@@ -66,6 +78,7 @@ def _server(directory: str, uri_name: str = URI) -> Any:
 def _forget_the_dead(server: Any) -> None:
     """Strike processes off the server's list of users that were killed before they could do it themselves."""
     users = server.global_process_id_list
-    for pid in users.get_and_add(os.getpid()):
-        if not psutil.pid_exists(pid):
-            users.get_and_remove(pid)
+    with server._lock:  # else a process that starts meanwhile could get lost from the list
+        for pid in users.get_and_add(os.getpid()):
+            if not psutil.pid_exists(pid):
+                users.get_and_remove(pid)
