@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from statscache.errors import Unusable
 from statscache.settings import URI, Settings
@@ -24,6 +24,12 @@ LOCK = int.from_bytes(b"statscac", "big")
 SESSION = (
     "SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
     "SET idle_in_transaction_session_timeout = '30s'"
+)
+#: The SQLSTATE of what a user has no right to do.
+DENIED = "42501"
+COLUMNS = text(
+    "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
+    "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",
@@ -60,12 +66,16 @@ def open_database(settings: Settings) -> Engine:
     while True:
         try:
             with engine.connect() as connection:
-                _check_server(connection, settings.uri_name)
+                check_server(
+                    int(connection.scalar(text("SHOW server_version_num")) or 0),
+                    str(connection.scalar(text("SHOW server_encoding"))),
+                    settings.uri_name,
+                )
             return engine
-        except OperationalError as error:
-            if time.monotonic() >= deadline:
+        except DBAPIError as error:
+            if time.monotonic() >= deadline or not isinstance(error, OperationalError):
                 raise Unusable(
-                    f"the database of {settings.uri_name}, {_without_passwords(engine.url)}, cannot be reached "
+                    f"the database of {settings.uri_name}, {_shown(engine.url)}, cannot be reached "
                     f"({first_line(error)}): start it, or correct the URL"
                 ) from None
         time.sleep(0.2)
@@ -80,18 +90,24 @@ def database_url(settings: Settings) -> str:
     return start(settings.embedded, settings.uri_name)
 
 
-def _without_passwords(url: URL) -> str:
-    """Return the URL for showing it; a password may also stand among its options."""
-    return url.difference_update_query(["password", "sslpassword"]).render_as_string()
+def _shown(url: URL) -> str:
+    """Return the URL without any password, which may also stand in its query."""
+    return url.difference_update_query([key for key in url.query if "password" in key]).render_as_string()
 
 
-def _check_server(connection: Connection, uri_name: str) -> None:
-    version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10_000
-    if version < OLDEST_SERVER:
+def check_server(version: int, encoding: str, uri_name: str = URI) -> None:
+    """Check what the server says of itself.
+
+    :param version: its `server_version_num`, such as 140005
+    :param encoding: its `server_encoding`, that of the database
+    :param uri_name: what the database's URL was read from
+    :raises Unusable: if it is older than PostgreSQL 14 or does not speak UTF-8
+    """
+    if version // 10_000 < OLDEST_SERVER:
         raise Unusable(
-            f"the server of {uri_name} is PostgreSQL {version}: statscache needs {OLDEST_SERVER} or newer, upgrade it"
+            f"the server of {uri_name} is PostgreSQL {version // 10_000}: "
+            f"statscache needs {OLDEST_SERVER} or newer, upgrade it"
         )
-    encoding = connection.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":
         raise Unusable(
             f"the database of {uri_name} is encoded in {encoding}: make one with "
@@ -110,47 +126,62 @@ def counting(engine: Engine) -> Iterator[Connection]:
 def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:
     """Create the tables that are missing.
 
-    :return: for each table that is there and differs from its model, what differs
-    :raises Unusable: if the database lets nobody create tables
+    :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
+    :raises Unusable: if the database's user may create none, or the database fails
     """
-    tables = list(tables)
     try:
         with counting(engine) as connection:
-            for table in tables:
-                table.create(connection, checkfirst=True)
-            found = {table.fullname: list(differences(connection, table)) for table in tables}
+            found = {table.fullname: _see_to(connection, table) for table in tables}
     except DBAPIError as error:
+        advice = "look at the server's log, and start again"
+        if _state(error) == DENIED:
+            advice = "give its user the right to, as with GRANT CREATE ON SCHEMA public"
         raise Unusable(
-            f"the tables cannot be created in the database of {URI} ({first_line(error)}): give its user the "
-            "right to, as with GRANT CREATE ON SCHEMA public"
+            f"the tables cannot be created in the database of {URI} ({first_line(error)}): {advice}"
         ) from error
     return {name: lines for name, lines in found.items() if lines}
 
 
+def _see_to(connection: Connection, table: Table) -> list[str]:
+    """Create the table if it is missing, and return why it cannot be used."""
+    try:
+        with connection.begin_nested():
+            table.create(connection, checkfirst=True)
+            return list(differences(connection, table))
+    except SQLAlchemyError as error:
+        if _state(error) == DENIED or is_database_trouble(error):
+            raise
+        return [f"it cannot be created: {first_line(error)}"]
+
+
 def differences(connection: Connection, table: Table) -> Iterator[str]:
     """Yield what of a table in the database makes it unfit for its model."""
-    inspector = inspect(connection)
-    there = {column["name"]: column for column in inspector.get_columns(table.name, table.schema)}
+    there = _columns(connection, table)
     for column in table.columns:
         if column.name not in there:
             yield f"the column {column.name} is missing"
             continue
-        wanted, given = (_canonical(connection, kind) for kind in (column.type, there[column.name]["type"]))
+        wanted, (given, _) = _canonical(connection, column.type), there[column.name]
         if wanted != given:
             yield f"the column {column.name} is {given} instead of {wanted}"
-    for name, column_there in there.items():
-        needed = not column_there["nullable"] and column_there["default"] is None
-        if name not in table.columns and needed and not column_there.get("identity"):
+    for name, (_, needed) in there.items():
+        if needed and name not in table.columns:
             yield f"the column {name} is not the model's, and must not be empty"
-    key = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    key = inspect(connection).get_pk_constraint(table.name, table.schema)["constrained_columns"]
     expected = [column.name for column in table.primary_key]
     if set(key) != set(expected):
         yield f"the primary key is ({', '.join(key)}) instead of ({', '.join(expected)})"
 
 
+def _columns(connection: Connection, table: Table) -> dict[str, tuple[str, bool]]:
+    """Return each column's type, by the name PostgreSQL gives it, and whether a new row must say what it holds."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return {row[0]: (row[1], row[2]) for row in connection.execute(COLUMNS, {"table": name})}
+
+
 def _canonical(connection: Connection, kind: Any) -> str:
     """Return a type by the name that PostgreSQL itself gives it, so that FLOAT is double precision."""
-    declared = kind.compile(dialect=connection.dialect)
+    declared = kind.compile(dialect=connection.dialect).partition(" COLLATE ")[0]
     name = connection.scalar(select(func.format_type(func.to_regtype(declared), None)))
     return str(name or declared)
 
@@ -170,7 +201,12 @@ def is_database_trouble(error: BaseException) -> bool:
     """
     if not isinstance(error, DBAPIError):
         return False
-    state = getattr(error.orig, "pgcode", None)
+    state = _state(error)
     if error.connection_invalidated or (state is None and isinstance(error, OperationalError)):
         return True
     return state is not None and state[:2] in ("08", "40", "53", "55", "57", "58", "XX")
+
+
+def _state(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an error, None if the server has not sent one."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
