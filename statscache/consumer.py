@@ -16,6 +16,7 @@ from moksha.hub.reactor import reactor
 
 from statscache.errors import Unusable
 from statscache.settings import read_setting
+from statscache.signatures import check_signatures
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class StatsConsumer(FedmsgConsumer):
         from statscache.daemon import open_daemon  # here, where an error in importing it ends the hub
 
         if read_setting(hub.config, self.config_key):
-            _check(hub.config)
+            check_signatures(hub.config)
         super().__init__(hub)
         if not self._initialized:
             return
@@ -111,10 +112,3 @@ class StatsConsumer(FedmsgConsumer):
             logging.shutdown()
             sys.stderr.flush()
             os._exit(self._exit_code)
-
-
-def _check(config: Any) -> None:
-    if not isinstance(config.get("validate_signatures"), bool):
-        raise Unusable(
-            "validate_signatures is not set: set it in fedmsg.d to True, or to False on a bus of your own"
-        )
