@@ -23,12 +23,13 @@ def parse_since(value: str, now: datetime) -> datetime:
     """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by an ISO 8601 date or time.
 
     :raises ValueError: if it is neither; UTC is assumed where no zone is given
+    :raises OverflowError: if it lies before the year 1 or after 9999
     """
     span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
     if span:
         return now - timedelta(**{UNITS[span[2]]: int(span[1])})
     when = datetime.fromisoformat(value)
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def show(
@@ -110,4 +111,5 @@ def _table(*titles: str) -> Table:
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
