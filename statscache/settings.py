@@ -120,7 +120,7 @@ def fedmsg_config() -> dict[str, Any]:
     """
     try:
         return _load_fedmsg_config()
-    except Exception as error:  # noqa: BLE001  the files are programs, which can fail in any way
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the files are programs, which can fail in any way
         reason = (
             f"{type(error).__name__}: {error}"  # unlike its repr, without the line, which may hold a password
         )
