@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,14 +46,15 @@ class Demo:
         self._seed = seed
         self._sent = 0
         self._before = 0
+        self._ended = False
 
     def run(self, seconds: float | None, console: Console) -> None:
         """Run until Ctrl-C or a signal to end, or for so many seconds, and leave no process behind.
 
         :raises Unusable: if the hub does not start
         """
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._interrupt)
         self._directory.mkdir(parents=True, exist_ok=True)
         url = embedded.start(str(self._directory / "data"))
         engine = make_engine(url)
@@ -61,11 +63,15 @@ class Demo:
         port = publisher.bind_to_random_port("tcp://127.0.0.1")
         hub = self._start_hub(port)
         try:
-            self._play(publisher, hub, engine, seconds, console)
-        except KeyboardInterrupt:
-            console.print("\nending …")
+            with suppress(KeyboardInterrupt):
+                self._play(publisher, hub, engine, seconds, console)
         finally:
+            console.print("\nending …")
             self._end(publisher, hub, engine, console)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Note that the demo is to end: to raise here could leave the hub or the database running."""
+        self._ended = True
 
     def _start_hub(self, port: int) -> subprocess.Popen[bytes]:
         config = self._directory / "hub.py"
@@ -114,8 +120,7 @@ class Demo:
         deadline = float("inf") if seconds is None else time.monotonic() + seconds
         with Live(console=console, auto_refresh=False) as live:
             for _ in self._send(publisher, deadline):
-                if hub.poll() is not None:
-                    raise Unusable(f"the hub has ended: look at {self._directory / 'hub.log'}")
+                self._check(hub)
                 with engine.connect() as connection:
                     live.update(self._picture(connection), refresh=True)
 
@@ -123,30 +128,36 @@ class Demo:
         """Wait until the hub listens: what is sent before is lost."""
         deadline = time.monotonic() + START
         while not publisher.poll(200):
-            if hub.poll() is not None or time.monotonic() > deadline:
-                raise Unusable(f"the hub does not start: look at {self._directory / 'hub.log'}")
+            self._check(hub, deadline)
         publisher.recv()
 
     def _await_tables(self, engine: Engine, hub: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START
-        log = self._directory / "hub.log"
-        while b"statscache is running" not in log.read_bytes():
-            if hub.poll() is not None or time.monotonic() > deadline:
-                raise Unusable(f"the hub does not start: look at {log}")
+        while b"statscache is running" not in (self._directory / "hub.log").read_bytes():
+            self._check(hub, deadline)
             time.sleep(0.1)
+
+    def _check(self, hub: subprocess.Popen[bytes], deadline: float = float("inf")) -> None:
+        if self._ended:
+            raise KeyboardInterrupt
+        if hub.poll() is not None or time.monotonic() > deadline:
+            raise Unusable(f"the hub has ended or does not start: look at {self._directory / 'hub.log'}")
 
     def _send(self, publisher: zmq.Socket[bytes], deadline: float) -> Iterator[None]:
         """Send each message at its time; yield about once a second."""
         start = time.time()
         shown = 0.0
         for message in traffic(self._seed, start, self._rate):
-            while message["timestamp"] > time.time():
+            while True:
+                if self._ended or time.monotonic() > deadline:
+                    return
                 if time.monotonic() - shown > 1:
                     shown = time.monotonic()
                     yield
-                time.sleep(min(max(message["timestamp"] - time.time(), 0), 0.2))
-                if time.monotonic() > deadline:
-                    return
+                wait = message["timestamp"] - time.time()
+                if wait <= 0:
+                    break
+                time.sleep(min(wait, 0.2))
             publisher.send_multipart([message["topic"].encode(), json.dumps(message).encode()])
             self._sent += 1
 
@@ -164,29 +175,44 @@ class Demo:
     def _end(
         self, publisher: zmq.Socket[bytes], hub: subprocess.Popen[bytes], engine: Engine, console: Console
     ) -> None:
-        with engine.connect() as connection:
-            deadline = time.monotonic() + WRITE
-            while hub.poll() is None and time.monotonic() < deadline:
-                found = counted(connection) - self._before if self._sent else 0
-                connection.rollback()
-                if found >= self._sent:
-                    break
-                time.sleep(0.1)
-        hub.send_signal(signal.SIGTERM)
         try:
-            hub.wait(STOP)
-        except subprocess.TimeoutExpired:
-            hub.kill()
-        with engine.connect() as connection:
-            total = counted(connection) - self._before if self._sent else 0
-        console.print(f"\n{self._sent} messages sent, {total} counted.")
+            self._await_counts(engine, hub)
+        finally:
+            self._stop(hub)
+            publisher.close(linger=0)
+        console.print(f"\n{self._sent} messages sent, {self._found(engine)} counted.")
         console.print(
             f"The tables are kept; to look at them later:\n"
             f'  psql "$(STATSCACHE_SQLALCHEMY_URI=embedded:{self._directory / "data"} statscache uri)"',
             soft_wrap=True,
         )
-        publisher.close(linger=0)
         engine.dispose()
+
+    def _await_counts(self, engine: Engine, hub: subprocess.Popen[bytes]) -> None:
+        """Wait until all that was sent is counted, or nothing more is."""
+        most, deadline = -1, time.monotonic() + WRITE
+        while hub.poll() is None and time.monotonic() < deadline:
+            found = self._found(engine)
+            if found >= self._sent:
+                return
+            if found > most:
+                most, deadline = found, time.monotonic() + WRITE
+            time.sleep(0.1)
+
+    def _found(self, engine: Engine) -> int:
+        if not self._sent:
+            return 0  # the tables may not be there yet
+        with engine.connect() as connection:
+            return counted(connection) - self._before
+
+    def _stop(self, hub: subprocess.Popen[bytes]) -> None:
+        hub.send_signal(signal.SIGTERM)
+        try:
+            hub.wait(STOP)
+        except subprocess.TimeoutExpired:
+            hub.kill()
+            hub.wait()
+        embedded.forget_the_dead(str(self._directory / "data"))  # a hub that was killed holds the server
 
 
 def counted(connection: Connection) -> int:
@@ -199,7 +225,3 @@ def top_categories(connection: Connection) -> list[tuple[str, int]]:
     newest = select(func.max(DAYS.c.timestamp)).scalar_subquery()
     query = select(DAYS.c.category, DAYS.c.volume).where(DAYS.c.timestamp == newest)
     return [(row[0], row[1]) for row in connection.execute(query.order_by(DAYS.c.volume.desc()).limit(10))]
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

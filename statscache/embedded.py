@@ -43,16 +43,27 @@ def keep(directory: str) -> None:
 
 def release(directory: str) -> None:
     """Let the directory's server stop with the last process that uses it, at the latest with this one."""
+    if not (_path(directory) / "PG_VERSION").exists():
+        return  # there is none, and it would be made
     server = _server(directory)
     with server._lock:
         server.global_process_id_list.get_and_remove(BY_HAND)
 
 
+def forget_the_dead(directory: str) -> None:
+    """Strike processes off the list of those that use the server that were killed before they could do it."""
+    _forget_the_dead(_server(directory))
+
+
+def _path(directory: str) -> Path:
+    return Path(directory).expanduser().resolve()
+
+
 def _server(directory: str, uri_name: str = URI) -> Any:
-    path = Path(directory).expanduser().resolve()
+    path = _path(directory)
     if UNFIT.search(str(path)):
         raise Unusable(
-            f"{URI} is embedded:{directory}, but PostgreSQL does not start in {path}, which has a blank "
+            f"{uri_name} is embedded:{directory}, but PostgreSQL does not start in {path}, which has a blank "
             "or a sign of the shell's in it: name another directory"
         )
     try:
