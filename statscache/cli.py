@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ class OneLineGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
-            return super().main(*args, **{**extra, "standalone_mode": False})
+            return super().main(*args, **{"prog_name": "statscache", **extra, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help() if error.ctx else "")
         except click.ClickException as error:
@@ -56,6 +57,8 @@ def one_line() -> Iterator[None]:
         raise OneLine(str(error)) from None
     except DBAPIError as error:
         raise OneLine(f"the database says: {first_line(error)}") from None
+    except OSError as error:
+        raise OneLine(str(error)) from None
 
 
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,12 +103,23 @@ def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
         yield "", "", "", entry.source, state
 
 
+def _filled(context: click.Context, option: click.Parameter, files: tuple[Path, ...]) -> tuple[Path, ...]:
+    for path in files:
+        if path.is_file() and not _size(path):
+            raise click.BadParameter(f"File {str(path)!r} is empty.")
+    return files
+
+
 @main.command()
 @click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_filled,
 )
 def replay(files: tuple[Path, ...]) -> None:
-    """Count the messages of FILES, as if they had just come over the bus.
+    """Count the messages of FILES as if they came over the bus.
 
     A file has a JSON object on each line: a message, or an object with a "message". Lines that hold none, and
     messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
@@ -132,7 +146,7 @@ def replay(files: tuple[Path, ...]) -> None:
                 elapsed = max(now.elapsed or 0.0, 0.001)
                 progress.update(task, advance=size, counted=total, rate=total / elapsed)
 
-            outcome = replay_files(daemon, list(files), lambda line: click.echo(line, err=True), advance)
+            outcome = replay_files(daemon, list(files), _report, advance)
         daemon.finish(0)
     click.echo(f"{outcome.counted} messages counted, {outcome.rejected} rejected, {outcome.bad} bad lines")
     if outcome.bad:
@@ -143,6 +157,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
+def _report(line: str) -> None:
+    click.echo(f"statscache: {line}", err=True)
+
+
 @main.command()
 @click.argument("ident")
 @click.option(
@@ -151,7 +169,11 @@ def _size(path: Path) -> int:
 @click.option("--by", metavar="KEY", help="Sum over time for each value of this key, such as category.")
 @click.option("--top", metavar="N", type=click.IntRange(1, 10_000), help="Only the N greatest counts.")
 def show(ident: str, since: str | None, by: str | None, top: int | None) -> None:
-    """Show the counts of the plugin IDENT, such as volume-by-category-1h: its last windows, oldest first."""
+    """Show what the plugin IDENT has counted.
+
+    IDENT is as in volume-by-category-1h; `statscache plugins` lists them. Shown are the last windows, oldest
+    first. With --by or --top, the greatest counts come first.
+    """
     from statscache.show import parse_since
     from statscache.show import show as make_table
 
@@ -211,7 +233,10 @@ def _stop(settings: Settings) -> None:
 @click.option("--seconds", type=click.FloatRange(1), help="End by itself after so many seconds.")
 @click.option("--seed", default=1, show_default=True, help="Which of the possible streams of messages.")
 def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
-    """Run a hub on made-up traffic and an embedded database, and show the counts as they grow. Ctrl-C ends it."""
+    """Show counts grow, on made-up traffic.
+
+    It runs a hub of its own on an embedded database. Ctrl-C ends it.
+    """
     from statscache.demo import Demo
 
     with one_line():
@@ -219,8 +244,11 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
 
 
 def _console() -> Console:
-    """Return a console that cuts no line where its output goes to a file."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    """Return a console that shows all text as it is, and cuts no line where its output goes to a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without bars is no reason to fail
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def _table(*titles: str) -> Table:
