@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 
 from statscache import embedded
+from statscache.cli_quarantine import quarantine
 from statscache.daemon import open_daemon
-from statscache.db import database_url, first_line, open_database
+from statscache.db import database_url, open_database
 from statscache.errors import StatscacheError, Unusable
 from statscache.loader import Entry, load
 from statscache.meta import Meta
 from statscache.plugins import BasePlugin
 from statscache.settings import Settings, fedmsg_config, read_settings
-
-
-class OneLine(click.ClickException):
-    """What is wrong with what the user gave, or with what it met."""
-
-
-class OneLineGroup(click.Group):
-    """Commands that tell what is wrong in one line, without the usage, and with exit code 2."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        try:
-            return super().main(*args, **{"prog_name": "statscache", **extra, "standalone_mode": False})
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.ctx.get_help() if error.ctx else "")
-        except click.ClickException as error:
-            click.echo(f"statscache: {' '.join(error.format_message().split())}", err=True)
-            sys.exit(2)
-        except click.Abort:
-            sys.exit(130)
-
-
-@contextmanager
-def one_line() -> Iterator[None]:
-    """Turn what can go wrong for a user's reasons into one line."""
-    try:
-        yield
-    except StatscacheError as error:
-        raise OneLine(str(error)) from None
-    except DBAPIError as error:
-        raise OneLine(f"the database says: {first_line(error)}") from None
-    except OSError as error:
-        raise OneLine(str(error)) from None
+from statscache.terminal import OneLine, OneLineGroup, console, one_line, table_of
 
 
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,19 +42,19 @@ def main(verbose: bool) -> None:
 
 @main.command()
 def plugins() -> None:
-    """List the plugins that are installed, which of them run, and why."""
+    """List the installed plugins, which of them run, and why."""
     with one_line():
         config = fedmsg_config()
         settings = read_settings({"statscache.sqlalchemy.uri": "postgresql:///", **config})
         logging.getLogger("statscache.loader").setLevel(logging.CRITICAL)  # the list itself says what failed
         entries = load(settings, config)
-    table = _table("plugin", "ident", "tables", "interval", "from", "on or off")
+    table = table_of("plugin", "ident", "tables", "interval", "from", "on or off")
     for entry in entries:
         for row in _plugin_rows(entry):
             table.add_row(entry.name, *row)
-    console = _console()
-    console.print(table)
-    console.print(f"\nusers and packages: {Meta(config)}", soft_wrap=True)
+    terminal = console()
+    terminal.print(table)
+    terminal.print(f"\nusers and packages: {Meta(config)}", soft_wrap=True)
 
 
 def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
@@ -103,32 +68,25 @@ def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
         yield "", "", "", entry.source, state
 
 
-def _filled(context: click.Context, option: click.Parameter, files: tuple[Path, ...]) -> tuple[Path, ...]:
-    for path in files:
-        if path.is_file() and not _size(path):
-            raise click.BadParameter(f"File {str(path)!r} is empty.")
-    return files
-
-
 @main.command()
 @click.argument(
     "files",
     nargs=-1,
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    callback=_filled,
 )
 def replay(files: tuple[Path, ...]) -> None:
     """Count the messages of FILES as if they came over the bus.
 
     A file has a JSON object on each line: a message, or an object with a "message". Lines that hold none, and
     messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
-    2 if there were lines without a message. Replaying a file twice counts its messages twice.
+    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
+    count again.
     """
     from statscache.replay import replay as replay_files
 
     with one_line():
-        daemon = open_daemon(fedmsg_config())
+        daemon = open_daemon(fedmsg_config(), adopt=False)
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -148,7 +106,10 @@ def replay(files: tuple[Path, ...]) -> None:
 
             outcome = replay_files(daemon, list(files), _report, advance)
         daemon.finish(0)
-    click.echo(f"{outcome.counted} messages counted, {outcome.rejected} rejected, {outcome.bad} bad lines")
+    click.echo(
+        f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
+        f"{outcome.bad} bad lines"
+    )
     if outcome.bad:
         sys.exit(2)
 
@@ -187,7 +148,7 @@ def show(ident: str, since: str | None, by: str | None, top: int | None) -> None
         plugin = _find(load(settings, config), ident)
         with open_database(settings).connect() as connection:
             table = make_table(connection, plugin, start, by, top)
-    _console().print(table)
+    console().print(table)
 
 
 def _find(entries: Sequence[Entry], ident: str) -> BasePlugin:
@@ -240,19 +201,7 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
     from statscache.demo import Demo
 
     with one_line():
-        Demo(Path(directory), rate, seed).run(seconds, _console())
+        Demo(Path(directory), rate, seed).run(seconds, console())
 
 
-def _console() -> Console:
-    """Return a console that shows all text as it is, and cuts no line where its output goes to a file."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without bars is no reason to fail
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(highlight=False, markup=False, emoji=False, width=width)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
+main.add_command(quarantine)

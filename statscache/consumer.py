@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import signal
@@ -22,8 +21,10 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
-DRAIN = 1.5
-LAST_FLUSH = 5.0
+DRAIN = 1.0
+LAST_FLUSH = 2.0
+#: The exit code if a plugin hangs and the program cannot be run anew.
+HUNG = 70
 
 
 class StatsConsumer(FedmsgConsumer):
@@ -37,9 +38,6 @@ class StatsConsumer(FedmsgConsumer):
 
     def __init__(self, hub: Any) -> None:
         self._deadline: float | None = None
-        self._exit_code = 0
-        # Registered before an embedded database is started, so that this runs after it has been stopped.
-        atexit.register(self._exit)
         try:
             self._open(hub)
         except Unusable as reason:
@@ -72,7 +70,8 @@ class StatsConsumer(FedmsgConsumer):
         """Begin to flush, and take the signals over from the hub, whose own handling loses what is queued."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
-        self._daemon.flusher.start()
+        self._daemon.restart = self._restart
+        self._daemon.start()
         log.info("statscache is running")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -103,12 +102,15 @@ class StatsConsumer(FedmsgConsumer):
         if self._daemon.finish(LAST_FLUSH):
             log.info("statscache has stopped, all is written: %d messages", self._daemon.intake.accepted)
         else:
-            log.critical("statscache has stopped, and what it could not write is lost: see the errors above")
-            self._exit_code = 1
+            log.warning(
+                "statscache has stopped, and what it could not write is in its spool for the next start"
+            )
 
-    def _exit(self) -> None:
-        """Give the hub's process the exit code, which the hub itself has no way to set."""
-        if self._exit_code:
-            logging.shutdown()
-            sys.stderr.flush()
-            os._exit(self._exit_code)
+    def _restart(self) -> None:
+        """Run this process's program anew, from its beginning. Called on the watchdog's thread."""
+        log.critical("statscache restarts")
+        logging.shutdown()
+        try:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        finally:
+            os._exit(HUNG)

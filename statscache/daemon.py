@@ -3,66 +3,172 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Table
+from sqlalchemy.exc import DBAPIError
 
+from statscache import ledger, quarantine
+from statscache.backlog import Backlog
+from statscache.coverage import GapRow
 from statscache.db import create_tables, first_line, open_database
 from statscache.errors import Unusable
 from statscache.flush import Flusher
 from statscache.intake import Intake
+from statscache.ledger import LedgerRow, PluginSet
 from statscache.loader import Entry, Part, load, running
+from statscache.message import Naming
 from statscache.meta import Meta
 from statscache.plugins import Base
+from statscache.progress import DatabaseRow, SpoolRow, database_id, forget_spools, position_of
+from statscache.quarantine import Body, QuarantineRow
 from statscache.registry import PluginRow, register
-from statscache.runner import make_runner
-from statscache.settings import read_settings
+from statscache.runner import QueuedRunner, Takers, make_runner
+from statscache.settings import Settings, read_settings
+from statscache.spool import Spool, adopt_spools, make_spool
+from statscache.suspension import SuspensionRow, Suspensions
+from statscache.watchdog import Watch, Watchdog, suspects
+from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
 
-CORE_TABLES = (PluginRow.__tablename__,)
+#: How long in seconds one plugin's messages in the quarantine are retried at a stretch, while others wait.
+RETRY = 2.0
+#: The exit code of a daemon in which a plugin hangs, where nothing restarts it.
+HUNG = 70
+CORE_TABLES = {
+    row.__tablename__
+    for row in (
+        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow),
+        *(Body, QuarantineRow, SuspensionRow, GapRow),
+    )
+}
 
 
 class Daemon:
-    """Messages go in by `intake`, rows come out by `flusher`; nothing moves until the flusher is started."""
+    """Messages go in by `intake`, rows come out by `flusher`; nothing moves by itself until `start`."""
 
-    def __init__(self, engine: Engine, parts: Sequence[Part], naming: Meta, frequency: float) -> None:
+    def __init__(self, settings: Settings, engine: Engine, parts: Sequence[Part], naming: Naming) -> None:
         runners = [make_runner(part) for part in parts]
+        queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
+        watches = Watch(), Watch()
         self.engine = engine
-        self.intake = Intake(runners, naming, self._hurry)
-        self.flusher = Flusher(engine, self.intake, runners, frequency)
+        self._keep = settings.ledger_keep
+        self._spools = settings.spool_directory / database_id(engine)
+        self._spool = make_spool(self._spools, [part.ident for part in parts], settings.spool_limit)
+        self._suspensions = Suspensions(engine)
+        self.intake = Intake(
+            self._spool,
+            Takers([runner.live for runner in queued], watches[0]),
+            naming,
+            settings.memory_limit,
+            self._hurry,
+        )
+        self._backlog = Backlog(
+            self.intake, self._spool, Takers([runner.own for runner in queued], watches[1]), naming
+        )
+        self.writer = Writer(engine, runners, self._suspensions, naming, settings.plugin_budget, watches[1])
+        self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up)
+        self._watchdog = Watchdog(watches, settings.plugin_hang, self._on_hang, self._spool.stacks)
+        self._plugins = {part.ident: part.plugin for part in parts}
+        #: Called when a plugin hangs, to end the process; a new one does without the plugin.
+        self.restart: Callable[[], None] = lambda: os._exit(HUNG)
+
+    def open(self, adopt: bool = True) -> None:
+        """Take over what the database and, if wanted, the spools of dead daemons hold."""
+        self._suspensions.load()
+        if adopt:
+            self._adopt()
+
+    def start(self) -> None:
+        """Begin to flush."""
+        self.flusher.start()
+        self._watchdog.start()
+
+    def keep_up(self) -> None:
+        """Do what is to be done now and then: retry the quarantine, prune the ledger, adopt spools."""
+        self._suspensions.refresh()
+        self.retry_due()
+        ledger.prune(self.engine, self._keep)
+        self._adopt()
+        if finished := self._backlog.finished:
+            forget_spools(self.engine, finished)
+            finished.clear()
+
+    def retry_due(self) -> None:
+        """Try the messages in the quarantine again whose time has come."""
+        with self.engine.connect() as connection:
+            due = quarantine.due(connection, self.writer.plugins)
+        for plugin in due:
+            deadline = time.monotonic() + RETRY
+            while not self._suspensions.holds(plugin) and time.monotonic() < deadline:
+                if self.writer.retry(plugin, quarantine.due_rows(plugin)) < quarantine.AT_ONCE:
+                    break
+
+    def retry(self, plugin: str, ids: Sequence[str]) -> int:
+        """Try messages in the quarantine again at a person's word, and return how many count now.
+
+        It does not matter when they are due, or whether the plugin is suspended.
+        """
+        self._suspensions.lift(plugin)
+        parts = [ids[start : start + quarantine.AT_ONCE] for start in range(0, len(ids), quarantine.AT_ONCE)]
+        return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
+
+    def finish(self, patience: float) -> bool:
+        """Write what is left, for so many seconds at most, and let go of the database and the spool.
+
+        :return: whether all is written; if not, the rest is in the spool for the next start
+        """
+        self._watchdog.stop()
+        written = self.flusher.stop(patience)
+        if written:
+            self._leave()
+        return written
+
+    def _leave(self) -> None:
+        """Remove the spool, which is empty."""
+        self._spool.remove()
+        try:
+            forget_spools(self.engine, [self._spool.id])
+        except DBAPIError as error:
+            log.warning("the row of the spool %s could not be removed: %s", self._spool.id, first_line(error))
+        self.engine.dispose()
+
+    def _adopt(self) -> None:
+        for spool in adopt_spools(self._spools):
+            try:
+                position = position_of(self.engine, spool.id)
+            except BaseException:
+                spool.close()  # to be adopted another time
+                raise
+            self._blame(spool)
+            self._backlog.adopt(spool, position)
+
+    def _blame(self, spool: Spool) -> None:
+        """Suspend the plugins that made the spool's daemon end itself."""
+        if stacks := spool.stacks.read_text(encoding="utf-8") if spool.stacks.exists() else "":
+            log.critical(
+                "the daemon of the spool %s ended itself, as a plugin had hung:\n%s", spool.id, stacks
+            )
+            for plugin in suspects(stacks, self._plugins):
+                self._suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
 
     def _hurry(self) -> None:
         self.flusher.hurry()
 
-    def write_all(self, patience: float) -> bool:
-        """Write what is queued, trying for `patience` seconds; return whether all is written."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                left = self.flusher.flush(even_paused=True)
-            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again and told
-                log.error("what is queued could not be written: %s", first_line(error))
-                left = -1
-            if left == 0 or time.monotonic() >= deadline:
-                return left == 0
-            time.sleep(0.2)
-
-    def finish(self, patience: float) -> bool:
-        """Stop the timer, write what is queued as `write_all` does, and let go of the database."""
-        self.flusher.stop()
-        try:
-            return self.write_all(patience)
-        finally:
-            self.engine.dispose()
+    def _on_hang(self, plugin: str) -> None:
+        self._suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
+        self.restart()
 
 
-def open_daemon(config: Mapping[str, Any]) -> Daemon:
+def open_daemon(config: Mapping[str, Any], adopt: bool = True) -> Daemon:
     """Read the settings, load the plugins, reach the database and see to its tables.
 
     :param config: the fedmsg configuration
+    :param adopt: whether to count what dead daemons have left in their spools
     :raises Unusable: if any of it cannot be done
     """
     settings = read_settings(config)
@@ -71,10 +177,17 @@ def open_daemon(config: Mapping[str, Any]) -> Daemon:
     parts = running(entries)
     engine = open_database(settings)
     parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
-    register(engine, parts)
     log.info("users and packages: %s", naming)
     log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
-    return Daemon(engine, parts, naming, settings.frequency)
+    try:
+        register(engine, parts)
+        daemon = Daemon(settings, engine, parts, naming)
+        daemon.open(adopt)
+    except DBAPIError as error:
+        raise Unusable(
+            f"the database of {settings.uri_name} fails ({first_line(error)}): see to it, and start again"
+        ) from error
+    return daemon
 
 
 def table_of(part: Part) -> Table | None:

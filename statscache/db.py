@@ -11,19 +11,22 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.schema import sort_tables
 
 from statscache.errors import Unusable
 from statscache.settings import URI, Settings
+from statscache.stopwatch import time_statements
 
 log = logging.getLogger(__name__)
 
 OLDEST_SERVER = 14
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
 LOCK = int.from_bytes(b"statscac", "big")
-#: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever.
+#: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
+#: for the lock of a frozen daemon waits longer than that keeps it.
 SESSION = (
     "SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
-    "SET idle_in_transaction_session_timeout = '30s'"
+    "SET idle_in_transaction_session_timeout = '20s'"
 )
 #: The SQLSTATE of what a user has no right to do.
 DENIED = "42501"
@@ -46,6 +49,7 @@ def make_engine(url: str) -> Engine:
     query = make_url(url).query
     arguments = {key: value for key, value in DRIVER_ARGUMENTS.items() if key not in query}
     engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=2)
+    time_statements(engine)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
@@ -131,7 +135,7 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     """
     try:
         with counting(engine) as connection:
-            found = {table.fullname: _see_to(connection, table) for table in tables}
+            found = {table.fullname: _see_to(connection, table) for table in sort_tables(tables)}
     except DBAPIError as error:
         advice = "look at the server's log, and start again"
         if _state(error) == DENIED:
@@ -191,6 +195,11 @@ def first_line(error: BaseException) -> str:
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines()
     return lines[0] if lines else type(original).__name__
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Return whether an error is that of a statement which took longer than it may."""
+    return getattr(getattr(error, "orig", None), "pgcode", None) == "57014"
 
 
 def is_database_trouble(error: BaseException) -> bool:

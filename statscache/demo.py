@@ -96,6 +96,7 @@ class Demo:
             "validate_signatures": False,
             "statscache.consumer.enabled": True,
             "statscache.sqlalchemy.uri": f"embedded:{self._directory / 'data'}",
+            "statscache.spool.directory": str(self._directory / "spool"),
             "logging": {
                 "version": 1,
                 "handlers": {"log": handler},

@@ -1,23 +1,22 @@
-"""The one way out: what is queued becomes rows, in one transaction."""
+"""The timer: every interval, what was accepted becomes rows."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.orm import Session
-
-from statscache.db import counting, first_line, is_database_trouble
-from statscache.intake import Intake
-from statscache.runner import Runner
+from statscache.backlog import Backlog
+from statscache.db import first_line, is_database_trouble
+from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
 
 #: The longest pause in seconds before what has failed is tried again.
 LONGEST_PAUSE = 30.0
+#: How often in seconds the quarantine, the ledger and the directory of spools are looked after.
+UPKEEP = 10.0
 
 
 class Pause:
@@ -47,25 +46,30 @@ class Pause:
 class Flusher:
     """Flushes every `interval` seconds, on a thread of its own, and earlier when hurried.
 
+    :param writer: writes a batch, or retries the quarantine, in one transaction
+    :param backlog: gives the batches
+    :param upkeep: what else is to be done every `UPKEEP` seconds
     :param clock: gives seconds, and never goes back
     """
 
     def __init__(
         self,
-        engine: Engine,
-        intake: Intake,
-        runners: Sequence[Runner],
+        writer: Writer,
+        backlog: Backlog,
         interval: float,
+        upkeep: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine = engine
-        self._intake = intake
-        self._runners = runners
+        self._writer = writer
+        self._backlog = backlog
         self._interval = interval
+        self._upkeep = upkeep
+        self._clock = clock
+        self._next_upkeep = clock()
         self._pause = Pause(clock)
-        self._pauses = {runner.ident: Pause(clock) for runner in runners}
         self._hurry = threading.Event()
-        self._stopping = False
+        self._stopping = self._written = False
+        self._patience = 0.0
         self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self.run, name="statscache-flush", daemon=True)
 
@@ -77,27 +81,51 @@ class Flusher:
         """Flush now rather than at the end of the interval."""
         self._hurry.set()
 
-    def stop(self) -> None:
-        """End the thread, after the flush that it may be in."""
+    def stop(self, patience: float) -> bool:
+        """Write what is left, for so many seconds at most; return whether all is written. The thread ends.
+
+        Where it does not end in time, it is in a transaction that does not; what that was to write is kept, too.
+        """
+        self._patience = patience
         self._stopping = True
         self._hurry.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(patience + 0.1)
+        else:
+            self._written = self.write_all(patience)
+        return self._written
 
     def run(self) -> None:
         """Flush until stopped. The body of the thread."""
         while not self._stopping:
             self._hurry.wait(self._interval)
             self._hurry.clear()
-            if not self._stopping:
-                self.tick()
+            while not self._stopping and self.tick():
+                pass
+        self._written = self.write_all(self._patience)
 
-    def tick(self) -> None:
-        """Flush unless the last one failed a moment ago; what goes wrong is logged, and tried again later."""
+    def write_all(self, patience: float) -> bool:
+        """Write all that was accepted, trying for so many seconds; return whether it is written."""
+        deadline = self._clock() + patience
+        while True:
+            try:
+                if not self.step():
+                    return True
+            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again and told
+                log.error("what is left could not be written: %s", first_line(error))
+                time.sleep(0.2)
+            if self._clock() >= deadline:
+                return False
+
+    def tick(self) -> bool:
+        """Write one batch unless the last one failed a moment ago, and return whether more is waiting.
+
+        What goes wrong is logged, and tried again later.
+        """
         if not self._pause.over:
-            return
+            return False
         try:
-            self.flush()
+            more = self.step()
         except Exception as error:
             trouble = is_database_trouble(error)
             log.error(
@@ -106,69 +134,40 @@ class Flusher:
                 first_line(error),
                 exc_info=None if trouble else error,
             )
-        else:
-            self._pause.end()
+            return False
+        self._pause.end()
+        self._keep_up()
+        return more
 
-    def flush(self, even_paused: bool = False) -> int:
-        """Write all that was accepted so far, in one transaction, each plugin in a savepoint of its own.
+    def step(self) -> bool:
+        """Write one batch, and return whether more is waiting.
 
-        A plugin whose `update` fails keeps what it had to write and is tried again after a pause; the others
-        commit. If the transaction fails, all keep it.
-
-        :param even_paused: also try the plugins that failed a moment ago
-        :return: how many plugins still have something to write
-        :raises Exception: whatever made the transaction fail
+        :raises Exception: whatever made its transaction fail; then all is still there to be written
         """
         with self._one_at_a_time:
-            self._intake.cut()
-            waiting = [runner for runner in self._runners if runner.waiting]
-            due = [runner for runner in waiting if even_paused or self._pauses[runner.ident].over]
-            if due:
-                self._write(due)
-            return sum(runner.waiting for runner in waiting)
-
-    def _write(self, due: Sequence[Runner]) -> None:
-        try:
-            with counting(self._engine) as connection:
-                written = [runner for runner in due if self._update(runner, connection)]
-        except BaseException:
-            for runner in due:
-                runner.failed()
-            raise
-        for runner in written:
-            runner.succeeded()
-            self._pauses[runner.ident].end()
-
-    def _update(self, runner: Runner, connection: Connection) -> bool:
-        """Let one plugin write, and return whether it did.
-
-        The order of the calls is what contains every way in which a plugin can leave its session.
-        """
-        savepoint = connection.begin_nested()
-        session = Session(connection, join_transaction_mode="create_savepoint")
-        try:
-            runner.update(session)
-            session.commit()
-            session.close()
-            savepoint.commit()
-        except Exception as error:
-            if is_database_trouble(error):
+            batch = self._backlog.next()
+            if batch is None:
+                return False
+            try:
+                self._writer.write(batch)
+            except BaseException:
+                self._backlog.failed()
                 raise
-            session.rollback()
-            session.close()
-            savepoint.rollback()
-            self._report(runner, error)
-            return False
-        return True
+            self._backlog.written(batch)
+            return self._backlog.waiting
 
-    def _report(self, runner: Runner, error: Exception) -> None:
-        runner.failed()
-        pause = self._pauses[runner.ident].lengthen()
-        log.error(
-            "%s could not update its table, keeps what it has and is tried again in %.0f s: %s: %s",
-            runner.ident,
-            pause,
-            type(error).__name__,
-            first_line(error),
-            exc_info=error,
-        )
+    def flush(self) -> None:
+        """Write all that was accepted.
+
+        :raises Exception: whatever made a transaction fail; then all of it is still there to be written
+        """
+        while self.step():
+            pass
+
+    def _keep_up(self) -> None:
+        if self._clock() >= self._next_upkeep:
+            self._next_upkeep = self._clock() + UPKEEP
+            try:
+                self._upkeep()
+            except Exception as error:
+                log.error("the upkeep failed, and is tried again: %s", first_line(error), exc_info=error)

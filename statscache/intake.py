@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from statscache.batch import Batch
 from statscache.errors import Rejected
 from statscache.message import Message, Naming
-from statscache.runner import Runner
+from statscache.runner import Takers
+from statscache.spool import Spool, SpoolFull, encode
 from statscache.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -19,51 +21,115 @@ MANY = 20_000
 
 
 class Intake:
-    """Accepts messages and hands each to every plugin. It does no work that waits for anything.
+    """Accepts messages: spools each, and hands it to every plugin. It does no work that waits for the database.
 
+    While more is accepted and not committed than `memory` bytes, or a flush has failed, messages are only spooled;
+    the flush then reads them back.
+
+    :param takers: the plugins that take messages as they arrive
     :param naming: who tells the users and packages of a message
+    :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
     """
 
     def __init__(
-        self, runners: Sequence[Runner], naming: Naming, hurry: Callable[[], None] = lambda: None
+        self,
+        spool: Spool,
+        takers: Takers,
+        naming: Naming,
+        memory: int,
+        hurry: Callable[[], None] = lambda: None,
     ) -> None:
-        self._runners = runners
+        self._spool = spool
+        self._takers = takers
         self._naming = naming
+        self._memory = memory
         self._hurry = hurry
         self._lock = threading.Lock()
-        self._uncut = 0
-        #: How many messages were accepted since the start.
+        self._committed = spool.end
+        self._batch: Batch | None = self._new_batch()
+        self._full = False
+        #: How many messages were accepted since the start, each time that one was.
         self.accepted = 0
+        #: How many of them were not looked at again, since the same flush had them already.
+        self.duplicates = 0
         #: How many were rejected since the start, by reason.
         self.rejected = Tally()
+        #: How many were lost since the start, by reason.
+        self.lost = Tally()
 
-    def accept(self, body: Mapping[str, Any]) -> bool:
-        """Hand a message to every plugin, and return True; False if it has no usable topic or timestamp.
+    def accept(self, body: dict[str, Any]) -> bool:
+        """Take a message of the bus, and return True; False if it does not count, which is logged and counted.
 
         :param body: the message as it came over the bus: a dict with `topic`, `msg`, `timestamp` and so on
         """
         try:
-            message = Message(body, self._naming)
+            self.take(body)
         except Rejected as reason:
             self._reject(body, str(reason))
             return False
-        with self._lock:
-            for runner in self._runners:
-                runner.take(message)
-            self.accepted += 1
-            self._uncut += 1
-            full = self._uncut == MANY
-        if full:
-            self._hurry()
+        except SpoolFull as reason:
+            self._lose(body, str(reason))
+            return False
         return True
 
-    def cut(self) -> None:
-        """Let all that was accepted so far, by every plugin up to the same message, be part of the next flush."""
+    def take(self, body: dict[str, Any]) -> None:
+        """Spool a message and hand it to every plugin.
+
+        :raises Rejected: if it has no usable topic or timestamp, or is nested too deeply
+        :raises SpoolFull: if there is no room for it
+        """
+        message = Message(body, self._naming)
+        record, id = encode(body), message.id
         with self._lock:
-            for runner in self._runners:
-                runner.cut()
-            self._uncut = 0
+            if self._batch is not None and id in self._batch.refs:
+                self.accepted += 1
+                self.duplicates += 1
+                return
+            position = self._spool.append(record)
+            self.accepted += 1
+            if self._batch is None or self._full:
+                return
+            self._batch.refs[id] = position
+            self._batch.end = self._spool.end
+            self._takers.take(message)
+            waiting = len(self._batch.refs)
+            self._full = self._spool.end - self._committed > self._memory
+        if waiting == MANY or self._full:
+            self._hurry()
+
+    def cut(self) -> Batch | None:
+        """Return what plugins have taken since the last cut, all up to the same message; None if that is nothing.
+
+        None also while messages are only spooled.
+        """
+        with self._lock:
+            batch = self._batch
+            if batch is None or not (batch.refs or self._spool.loss):
+                return None
+            batch.taken = self._takers.cut()
+            self._batch = None if self._full else self._new_batch()
+            return batch
+
+    def committed(self, position: int) -> None:
+        """Note that the spool is committed up to that position."""
+        self._committed = position
+
+    def halt(self) -> None:
+        """Forget what plugins have taken, and only spool from now on: the flush reads it all back."""
+        with self._lock:
+            self._batch = None
+            self._takers.cut()
+
+    def resume(self, position: int) -> bool:
+        """Hand messages to plugins again if the flush has read all up to the end, and return whether it has."""
+        with self._lock:
+            if self._batch is None and position == self._spool.end:
+                self._batch, self._full = self._new_batch(), False
+            return self._batch is not None
+
+    def _new_batch(self) -> Batch:
+        return Batch(self._spool, self._naming, self._spool.end, self._spool.end)
 
     def _reject(self, body: Mapping[str, Any], reason: str) -> None:
         if self.rejected.add(reason):
@@ -74,4 +140,15 @@ class Intake:
                 body.get("msg_id"),
                 body.get("timestamp"),
                 self.rejected.counts[reason],
+            )
+
+    def _lose(self, body: Mapping[str, Any], reason: str) -> None:
+        loss = self._spool.lose(body["timestamp"])
+        if self.lost.add(reason):
+            log.critical(
+                "lost a message, %s: topic %.200r, msg_id %.200r; %d so far, which will be in statscache_gap",
+                reason,
+                body["topic"],
+                body.get("msg_id"),
+                loss.count,
             )

@@ -46,6 +46,14 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _days(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        value = value / timedelta(days=1)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 36500:
+        raise ValueError("a number of days above 0 and up to 36500, or such a timedelta")
+    return timedelta(days=value)
+
+
 def _names(value: Any) -> frozenset[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ValueError("a list of entry point names, such as ['volume_by_topic']")
@@ -113,6 +121,7 @@ def _is_understood(url: URL) -> bool:
 FLAG = Kind("bool", "", _flag)
 URL_TEXT = Kind("text", "", _uri)
 SECONDS = Kind("number or timedelta", "s", _seconds)
+DAYS = Kind("number or timedelta", "d", _days)
 NAMES = Kind("list of text", "", _names)
 BYTES = Kind("number or text", "B", _bytes)
 DIRECTORY = Kind("text", "", _directory)

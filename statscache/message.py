@@ -111,11 +111,23 @@ class Message(FrozenDict):
     timestamp: int | float
     #: The whole second that the timestamp lies in.
     second: int
+    #: The fourth part of the topic, such as ``bodhi``; None where the topic is shorter.
+    category: str | None
+    #: The message's `msg_id`, None where that is missing or unusable: not 1 to 200 printable characters.
+    msg_id: str | None
 
     def __init__(self, body: Mapping[str, Any], naming: Naming = rules) -> None:
         super().__init__(body)
-        topic, timestamp = _topic(dict.get(self, "topic")), _timestamp(dict.get(self, "timestamp"))
-        vars(self).update(_naming=naming, topic=topic, timestamp=timestamp, second=math.floor(timestamp))
+        own = vars(self)
+        own["_naming"] = naming
+        own["topic"] = topic = _topic(body.get("topic"))
+        own["timestamp"] = timestamp = _timestamp(body.get("timestamp"))
+        own["second"] = math.floor(timestamp)
+        parts = topic.split(".", 4)
+        own["category"] = parts[3] if len(parts) > 3 else None
+        own["msg_id"] = msg_id = _usable_id(body.get("msg_id"))
+        if msg_id is not None:
+            own["id"] = msg_id
 
     __setattr__ = __delattr__ = _read_only
 
@@ -124,12 +136,6 @@ class Message(FrozenDict):
         """The timestamp as an aware UTC datetime, to the microsecond, and never in another `second`."""
         microsecond = min(round((self.timestamp - self.second) * 1_000_000), 999_999)
         return datetime.fromtimestamp(self.second, UTC).replace(microsecond=microsecond)
-
-    @cached_property
-    def category(self) -> str | None:
-        """The fourth part of the topic, such as ``bodhi``; None where the topic is shorter."""
-        parts = self.topic.split(".", 4)
-        return parts[3] if len(parts) > 3 else None
 
     @cached_property
     def usernames(self) -> frozenset[str]:
@@ -142,20 +148,11 @@ class Message(FrozenDict):
         return self._naming.packages(self)
 
     @cached_property
-    def msg_id(self) -> str | None:
-        """The message's `msg_id`, None where that is missing or unusable: not 1 to 200 printable characters."""
-        given = dict.get(self, "msg_id")
-        usable = isinstance(given, str) and 0 < len(given) <= LONGEST_ID and given.isprintable()
-        return given if usable else None
-
-    @cached_property
     def id(self) -> str:
         """What tells this message from all others: its `msg_id`, or a hash where it has no usable one.
 
         The hash is of topic, `msg` and whole second, which are the same in a copy from an archive.
         """
-        if self.msg_id is not None:
-            return self.msg_id
         content = json.dumps([self.topic, dict.get(self, "msg"), self.second], sort_keys=True)
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
@@ -164,6 +161,11 @@ def _topic(topic: Any) -> str:
     if not isinstance(topic, str) or not topic:
         raise Rejected("no topic")
     return topic
+
+
+def _usable_id(msg_id: Any) -> str | None:
+    usable = isinstance(msg_id, str) and 0 < len(msg_id) <= LONGEST_ID and msg_id.isprintable()
+    return msg_id if usable else None
 
 
 def _timestamp(timestamp: Any) -> int | float:

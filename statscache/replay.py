@@ -11,7 +11,6 @@ from typing import Any
 from statscache.daemon import Daemon
 from statscache.errors import Rejected, StatscacheError
 from statscache.intake import MANY
-from statscache.message import Message
 
 #: How long in seconds a replay waits for a database that has gone.
 PATIENCE = 60.0
@@ -23,11 +22,20 @@ class BadLine(StatscacheError):
 
 @dataclass
 class Outcome:
-    """What became of the lines of the files."""
+    """What became of the lines of the files.
 
-    counted: int = 0
+    :param known: how many of the messages read had been counted before, by one plugin at least
+    """
+
+    read: int = 0
+    known: int = 0
     rejected: int = 0
     bad: int = 0
+
+    @property
+    def counted(self) -> int:
+        """How many messages had not been counted before."""
+        return self.read - self.known
 
 
 def replay(
@@ -44,7 +52,7 @@ def replay(
         for place, line in _lines(path):
             counted = _take(daemon, place, line, report, outcome)
             advance(len(line), counted)
-            if counted and outcome.counted % MANY == 0:
+            if counted and outcome.read % MANY == 0:
                 _write(daemon, outcome)
     _write(daemon, outcome)
     return outcome
@@ -61,9 +69,7 @@ def _take(daemon: Daemon, place: str, line: bytes, report: Callable[[str], None]
     if not line.strip():
         return 0
     try:
-        body = parse(line)
-        if not daemon.intake.accept(body):
-            Message(body)
+        daemon.intake.take(parse(line))
     except BadLine as error:
         outcome.bad += 1
         report(f"{place}: {error}")
@@ -72,7 +78,7 @@ def _take(daemon: Daemon, place: str, line: bytes, report: Callable[[str], None]
         outcome.rejected += 1
         report(f"{place}: rejected, {reason}")
         return 0
-    outcome.counted += 1
+    outcome.read += 1
     return 1
 
 
@@ -93,7 +99,9 @@ def parse(line: bytes) -> dict[str, Any]:
 
 
 def _write(daemon: Daemon, outcome: Outcome) -> None:
-    if not daemon.write_all(PATIENCE):
+    if not daemon.flusher.write_all(PATIENCE):
         raise StatscacheError(
-            f"not all of the {outcome.counted} messages read so far could be written, the log says what is wrong"
+            f"not all of the {outcome.read} messages read so far could be written, the log says what is wrong; "
+            "they are in the spool, and count when a daemon starts"
         )
+    outcome.known = daemon.intake.duplicates + daemon.writer.duplicates

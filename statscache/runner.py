@@ -1,21 +1,25 @@
-"""A plugin as the daemon runs it: what it has been handed, and what of that is not yet written."""
+"""A plugin as the daemon runs it."""
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import FunctionType
-from typing import Any
 
 from sqlalchemy.orm import Session
 
+from statscache.batch import Taken
 from statscache.errors import Unstorable
 from statscache.loader import Part
 from statscache.message import Message
 from statscache.plugins import BasePlugin
+from statscache.quarantine import TRACEBACKS, failure
 from statscache.tally import Tally
+from statscache.watchdog import Watch
 
 log = logging.getLogger(__name__)
 
@@ -37,146 +41,194 @@ CONSTANT = (
 #: What `BasePlugin` itself keeps in an instance.
 OWN = {"schedule", "config", "queue", "model"}
 
+#: The time that plugins take for a message is measured for one in so many.
+SAMPLE = 64
+
+Messages = Callable[[], Iterator[Message]]
+
+
+class Taker:
+    """A plugin whose whole state is its queue, as messages are handed to it."""
+
+    def __init__(self, ident: str, plugin: BasePlugin) -> None:
+        self.ident = ident
+        self.process = plugin.process
+        self.queue = plugin.queue
+        self._taken = Taken()
+        self._refused = Tally()
+
+    def refuse(self, message: Message, error: BaseException, length: int) -> None:
+        """Keep what `process` has raised as a failure, and leave the queue as it was, of that length."""
+        self.queue.truncate(length)
+        _keep(self._taken, message, error)
+        report(self._refused, self.ident, message, error)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Note that handing over took so long."""
+        self._taken.seconds += seconds
+
+    def cut(self) -> Taken:
+        """Return what was taken since the last cut."""
+        taken, self._taken = self._taken, Taken()
+        taken.items = self.queue.cut()
+        return taken
+
+
+class Takers:
+    """Hands each message to all plugins whose whole state is their queue. For one thread alone.
+
+    :param watch: kept up to date with the plugin that is being called
+    """
+
+    def __init__(self, takers: Sequence[Taker], watch: Watch) -> None:
+        self._takers = takers
+        # All that the loop over every message needs, looked up once.
+        self._calls = [(taker.ident, taker.process, taker.queue.items, taker) for taker in takers]
+        self._watch = watch
+        self._count = 0
+
+    def take(self, message: Message) -> None:
+        """Hand over a message. What a `process` raises is kept as a failure, for that plugin alone."""
+        self._count += 1
+        timed = self._count % SAMPLE == 0
+        watch = self._watch
+        watch.begin()
+        for ident, process, items, taker in self._calls:
+            watch.busy = ident
+            length = len(items)
+            before = time.perf_counter() if timed else 0.0
+            try:
+                process(message)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  one plugin's trouble is its own
+                taker.refuse(message, error, length)
+            if timed:
+                taker.add_seconds((time.perf_counter() - before) * SAMPLE)
+        watch.end()
+
+    def cut(self) -> dict[str, Taken]:
+        """Return what each plugin has taken since the last cut, by its ident."""
+        return {taker.ident: taker.cut() for taker in self._takers}
+
 
 class Runner(ABC):
-    """Takes messages for one plugin and lets it write what they came to.
-
-    `take` and `cut` are called under the intake's lock, the others on the flush's thread.
-    """
+    """Lets one plugin take messages and write what they came to. For the flush's thread alone."""
 
     def __init__(self, part: Part) -> None:
         self.ident = part.ident
-        #: How many messages the plugin's `process` has refused, by the kind of error.
-        self.set_aside = Tally()
 
     @abstractmethod
-    def take(self, message: Message) -> None:
-        """Hand over a message."""
+    def take(self, messages: Messages) -> Taken:
+        """Hand over messages.
+
+        :param messages: gives an iterator over them, each time anew
+        """
 
     @abstractmethod
-    def cut(self) -> None:
-        """Let all that was handed over so far be part of the next `update`."""
-
-    @property
-    @abstractmethod
-    def waiting(self) -> bool:
-        """Whether there is something to write."""
+    def update(self, session: Session, taken: Taken) -> None:
+        """Let the plugin write what it has taken."""
 
     @abstractmethod
-    def update(self, session: Session) -> None:
-        """Let the plugin write. What it raises is the plugin's or the database's trouble."""
-
-    @abstractmethod
-    def succeeded(self) -> None:
-        """Forget what was written: the transaction is committed."""
-
-    @abstractmethod
-    def failed(self) -> None:
-        """Keep what was to be written for the next `update`."""
-
-    def refuse(self, message: Message, error: Exception) -> None:
-        """Set a message aside that the plugin's `process` raised for: it counts for all the other plugins."""
-        kind = type(error).__name__
-        if self.set_aside.add(kind):
-            log.warning(
-                "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
-                self.ident,
-                message.msg_id,
-                message.topic,
-                kind,
-                str(error).encode("ascii", "backslashreplace").decode(),
-                self.set_aside.counts[kind],
-                exc_info=None if isinstance(error, Unstorable) else error,
-            )
+    def discard(self) -> None:
+        """Forget what was taken: the attempt did not commit."""
 
 
 class QueuedRunner(Runner):
-    """Runs a plugin whose whole state is its queue: `process` is called as messages arrive."""
+    """Runs a plugin whose whole state is its queue.
+
+    There are two instances of it, so that messages can be handed over as they arrive on the one hand, and read
+    back and handed over again on the other, without a thread ever waiting for the other.
+    """
 
     def __init__(self, part: Part) -> None:
         super().__init__(part)
-        self._plugin = part.plugin
-        self._queue = part.plugin.queue
-        self._cut: list[Any] = []
-        self._rest: list[Any] = []
+        self._plugin = part.make()
+        #: Hands messages to the plugin as they arrive, on the intake's thread.
+        self.live = Taker(part.ident, part.plugin)
+        #: The same on the flush's thread.
+        self.own = Taker(part.ident, self._plugin)
+        self._takers = Takers([self.own], Watch())
 
-    def take(self, message: Message) -> None:
-        length = len(self._queue)
-        try:
-            self._plugin.process(message)
-        except Exception as error:  # noqa: BLE001  one plugin's trouble is its own
-            self._queue.truncate(length)
-            self.refuse(message, error)
+    def take(self, messages: Messages) -> Taken:
+        for message in messages():
+            self._takers.take(message)
+        return self.own.cut()
 
-    def cut(self) -> None:
-        self._cut += self._queue.cut()
-
-    @property
-    def waiting(self) -> bool:
-        return bool(self._cut)
-
-    def update(self, session: Session) -> None:
-        self._queue.offer(self._cut)
+    def update(self, session: Session, taken: Taken) -> None:
+        if not taken.items:
+            return
+        queue = self._plugin.queue
+        queue.offer(taken.items)
         try:
             self._plugin.update(session)
         finally:
-            self._rest = self._queue.withdraw()
+            left = queue.withdraw()
+        if left:
+            raise RuntimeError(f"its update has left {len(left)} items in the queue: drain() it whole")
 
-    def succeeded(self) -> None:
-        self._cut, self._rest = self._rest, []
-
-    def failed(self) -> None:
-        self._rest = []
+    def discard(self) -> None:
+        """Do nothing: what was taken is in no instance."""
 
 
 class StatefulRunner(Runner):
-    """Runs any other plugin: `process` is called just before `update`, and after an attempt that did not commit
-    the instance is replaced by a new one, which to the plugin is a restart."""
+    """Runs any other plugin: after an attempt that did not commit the instance is replaced by a new one, which to
+    the plugin is a restart."""
 
     def __init__(self, part: Part) -> None:
         super().__init__(part)
         self._make = part.make
         self._plugin: BasePlugin | None = part.plugin
-        self._taken: list[Message] = []
-        self._cut: list[Message] = []
+        self._refused = Tally()
 
-    def take(self, message: Message) -> None:
-        self._taken.append(message)
+    def take(self, messages: Messages) -> Taken:
+        taken = Taken()
+        while not self._feed((m for m in messages() if m.id not in taken.failures), taken):
+            pass
+        return taken
 
-    def cut(self) -> None:
-        self._cut += self._taken
-        self._taken = []
-
-    @property
-    def waiting(self) -> bool:
-        return bool(self._cut)
-
-    def update(self, session: Session) -> None:
-        while refused := self._feed():
-            # What `process` has left half done is unknown, so a new instance gets all the others again.
-            self._plugin = None
-            self._cut = [message for index, message in enumerate(self._cut) if index not in refused]
-        assert self._plugin is not None  # _feed has made one
+    def update(self, session: Session, taken: Taken) -> None:
+        assert self._plugin is not None  # take has made one
         self._plugin.update(session)
 
-    def succeeded(self) -> None:
-        self._cut = []
-
-    def failed(self) -> None:
+    def discard(self) -> None:
         self._plugin = None
 
-    def _feed(self) -> set[int]:
-        """Hand the cut to the plugin; return which of it, by position, it raised for."""
-        refused = set()
+    def _feed(self, messages: Iterator[Message], taken: Taken) -> bool:
+        """Hand messages to the plugin, and return whether it raised for none of them.
+
+        What a `process` that raised has left half done is unknown, so then a new instance gets the others again.
+        """
         if self._plugin is None:
             self._plugin = self._make()
-        for index, message in enumerate(self._cut):
+        before = len(taken.failures)
+        for message in messages:
             try:
                 self._plugin.process(message)
-            except Exception as error:  # noqa: BLE001  one plugin's trouble is its own
-                self.refuse(message, error)
-                refused.add(index)
-        return refused
+            except (Exception, SystemExit) as error:  # noqa: BLE001  one plugin's trouble is its own
+                _keep(taken, message, error)
+                report(self._refused, self.ident, message, error)
+        if len(taken.failures) > before:
+            self._plugin = None
+        return len(taken.failures) == before
+
+
+def _keep(taken: Taken, message: Message, error: BaseException) -> None:
+    taken.failures[message.id] = failure(error, brief=len(taken.failures) >= TRACEBACKS)
+
+
+def report(refused: Tally, ident: str, message: Message, error: BaseException) -> None:
+    """Log that a plugin's `process` raised for a message, unless it has done so often."""
+    kind = type(error).__name__
+    if refused.add(kind):
+        log.warning(
+            "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
+            ident,
+            message.msg_id,
+            message.topic,
+            kind,
+            str(error).encode("ascii", "backslashreplace").decode(),
+            refused.counts[kind],
+            exc_info=None if isinstance(error, Unstorable) else error,
+        )
 
 
 def make_runner(part: Part) -> Runner:

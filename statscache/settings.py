@@ -8,10 +8,12 @@ import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
-from statscache.kinds import EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
+from statscache.kinds import BYTES, DAYS, DIRECTORY, EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,42 @@ class Settings:
     )
     consumer_enabled: bool = _setting(
         "statscache.consumer.enabled", FLAG, False, "whether the hub runs statscache at all"
+    )
+    spool_directory: Path = _setting(
+        "statscache.spool.directory",
+        DIRECTORY,
+        "~/.local/state/statscache/spool",
+        "where accepted messages are kept until they are committed",
+    )
+    spool_limit: int = _setting(
+        "statscache.spool.limit",
+        BYTES,
+        "4 GiB",
+        "how much of that one daemon keeps; past it messages are lost",
+    )
+    memory_limit: int = _setting(
+        "statscache.memory.limit",
+        BYTES,
+        "64 MiB",
+        "how many bytes of accepted messages plugins hold at once; past it they only go to the spool",
+    )
+    ledger_keep: timedelta = _setting(
+        "statscache.ledger.keep",
+        DAYS,
+        8,
+        "how long it is remembered that a message was counted, so that it is not counted again",
+    )
+    plugin_budget: float = _setting(
+        "statscache.plugin.budget",
+        SECONDS,
+        10.0,
+        "how long a plugin may take in one flush, its SQL statements left out",
+    )
+    plugin_hang: float = _setting(
+        "statscache.plugin.hang",
+        SECONDS,
+        120.0,
+        "how long one call of a plugin may take before it hangs and the daemon restarts without it",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI
@@ -192,6 +230,7 @@ def _warn_of_unknown(config: Mapping[str, Any]) -> None:
     """A misspelt setting has no effect, which nobody would notice."""
     for key in config:
         if isinstance(key, str) and key.startswith(PREFIX) and key not in SETTINGS:
-            close = difflib.get_close_matches(key, SETTINGS, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            known = {name.removeprefix(PREFIX): name for name in SETTINGS}
+            close = difflib.get_close_matches(key.removeprefix(PREFIX), known, n=1)
+            hint = f"; did you mean {known[close[0]]}?" if close else ""
             log.warning("the setting %s is not one of statscache's and has no effect on it%s", key, hint)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from statscache.errors import StatscacheError
 from statscache.plugins import BasePlugin, CountModel, LatestModel
 from statscache.plugins.counting import key_columns
+from statscache.terminal import cell, table_of
 
 ROWS = 20
 BAR = 30
@@ -85,31 +86,17 @@ def _from(query: Select[Any], model: Any, since: datetime | None) -> Select[Any]
 
 
 def _bars(title: str, rows: Sequence[Row[Any]]) -> Table:
-    table = _table(title)
+    table = table_of(title)
     table.add_column("volume", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     greatest = max((int(row.volume) for row in rows), default=1)
     for row in rows:
-        table.add_row(_text(row[0]), str(row.volume), "█" * max(1, round(BAR * int(row.volume) / greatest)))
+        table.add_row(cell(row[0]), str(row.volume), "█" * max(1, round(BAR * int(row.volume) / greatest)))
     return table
 
 
 def _plain(rows: Sequence[Row[Any]]) -> Table:
-    table = _table(*(rows[0]._fields if rows else ("no rows",)))
+    table = table_of(*(rows[0]._fields if rows else ("no rows",)))
     for row in rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*map(cell, row))
     return table
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title, no_wrap=True)
-    return table
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -285,7 +285,7 @@ def traffic(seed: int, start: float, rate: float) -> Iterator[dict[str, Any]]:
     :param start: when the first may come, in epoch seconds
     :param rate: messages a second in mean, bursts apart
     """
-    chance = random.Random(seed)
+    chance = random.Random(f"{seed} {start!r}")  # other ids at another start
     cast = Cast(chance)
     categories, shares = list(WEIGHTS), list(accumulate(WEIGHTS.values()))
     when, burst_end, count = start, 0.0, 0

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.embedded import start
+from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.hub import Bus, Hub
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -65,9 +66,13 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def config(database: str) -> dict[str, Any]:
+def config(database: str, tmp_path: Path) -> dict[str, Any]:
     """A configuration with every plugin of ours on."""
-    return {"statscache.sqlalchemy.uri": database, "statscache.plugins.enabled": ALL_ON}
+    return {
+        "statscache.sqlalchemy.uri": database,
+        "statscache.plugins.enabled": ALL_ON,
+        "statscache.spool.directory": str(tmp_path / "spool"),
+    }
 
 
 @pytest.fixture
@@ -76,6 +81,27 @@ def daemon(config: dict[str, Any]) -> Iterator[Daemon]:
     daemon = open_daemon(config)
     yield daemon
     daemon.engine.dispose()
+
+
+@pytest.fixture
+def make_bench(database: str, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes daemons on plugins of the test's own; takes their classes and settings."""
+    benches: list[Bench] = []
+
+    def make(*classes: Any, **settings: Any) -> Bench:
+        benches.append(Bench(database, tmp_path / "spool", *classes, **settings))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.engine.dispose()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """A bench with two good plugins around a bad one, and one with state of its own."""
+    Bad.trouble = staticmethod(lambda session: None)
+    return make_bench(Good, Bad, Keeper, Other)
 
 
 @pytest.fixture(scope="session")

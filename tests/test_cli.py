@@ -31,7 +31,8 @@ from tests.hub import wait_for
 from tests.tables import TABLES, assert_as_expected, expected_after
 
 STATSCACHE = [sys.executable, "-c", "from statscache.cli import main; main()"]
-COMMANDS = ["plugins", "replay", "show", "uri", "demo"]
+COMMANDS = ["plugins", "replay", "show", "uri", "quarantine", "demo"]
+QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 #: Keys, and how they are shown.
 ODD = {
@@ -120,11 +121,11 @@ def test_help_names_every_command_in_whole_sentences(place: Place) -> None:
     assert place.answer() == output
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS[:-2], *QUARANTINE, COMMANDS[-1]])
 def test_help_of_a_command_says_how_to_use_it(command: str, place: Place) -> None:
     """Each command's help has its usage and every option with what it does, even where fedmsg.d is broken."""
     place.write("fedmsg.d/broken.py", "config = {")
-    output = place.answer(command, "--help")
+    output = place.answer(*command.split(), "--help")
     assert output.startswith(f"Usage: statscache {command} [OPTIONS]")
     assert all(len(line) <= 80 for line in output.splitlines())
     options = output.split("Options:\n")[1].splitlines()
@@ -232,7 +233,10 @@ def test_the_outcome_of_a_replay_is_told(name: str, request: Any) -> None:
     without = [n for n, line in enumerate(replayed.lines, 1) if "timestamp" not in line["message"]]
     counted = len(replayed.lines) - len(without)
     code, output, errors = replayed.outcome
-    assert (code, output) == (0, f"{counted} messages counted, {len(without)} rejected, 0 bad lines\n")
+    assert (code, output) == (
+        0,
+        f"{counted} messages counted, 0 known already, {len(without)} rejected, 0 bad lines\n",
+    )
     assert [int(n) for n in re.findall(r"line (\d+): rejected, ", errors)] == without
 
 
@@ -293,7 +297,7 @@ def test_bad_lines_are_reported_by_number_and_the_rest_counts(there: Place, engi
     )
     second = there.write("two.jsonl", lines("x", body(4), {**body(5), "timestamp": "soon"}).rstrip("\n"))
     code, output, errors = there.run("replay", first, second)
-    assert (code, output) == (2, "4 messages counted, 1 rejected, 4 bad lines\n")
+    assert (code, output) == (2, "4 messages counted, 0 known already, 1 rejected, 4 bad lines\n")
     named = [re.match(r"statscache: (\w+\.jsonl, line \d+): \S", line) for line in errors.splitlines()]
     assert [match and match[1] for match in named] == [
         *("one.jsonl, line 2", "one.jsonl, line 4", "one.jsonl, line 6"),
@@ -342,7 +346,7 @@ def test_a_terminal_shows_progress_and_rate(there: Place) -> None:
     assert process.wait(30) == 2
     assert re.search(r"replay .*━+.* 1000 messages, \d+/s", shown)
     assert "some.jsonl, line 501: not JSON" in shown
-    assert "1000 messages counted, 0 rejected, 1 bad lines" in shown
+    assert "1000 messages counted, 0 known already, 0 rejected, 1 bad lines" in shown
 
 
 def read_terminal(master: int) -> str:
@@ -511,6 +515,34 @@ def test_a_demo_ends_on_an_interrupt_while_it_starts(tmp_path: Path) -> None:
         assert left_over(demo) == []
 
 
+# quarantine
+
+NUL = {
+    "topic": "io.pagure.prod.pagure.issue.new",
+    "msg": {"agent": "a\0b", "project": {"name": "\ud800"}},
+    "msg_id": "2023-nul",
+    "timestamp": 1_700_000_000,
+}
+BY_USER, BY_PROJECT = "pagure-contributions-by-user-1d", "pagure-contributions-by-project-1d"
+
+
+def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> None:
+    """A message that two plugins cannot store is kept for both until it is dropped, and counts for all others."""
+    there.write("messages.jsonl", lines(NUL, body(1)))
+    assert there.answer("replay", "messages.jsonl").startswith("2 messages counted, 0 known already")
+    listed = rows(there.answer("quarantine", "list"))
+    assert [row[:2] for row in listed[1:]] == [[BY_PROJECT, "2023-nul"], [BY_USER, "2023-nul"]]
+    assert len(rows(there.answer("quarantine", "list", "--plugin", BY_USER))) == 2
+    shown = there.answer("quarantine", "show", "2023-nul")
+    assert json.loads(shown.splitlines()[-1]) == NUL
+    assert "lone surrogate" in shown
+    assert there.answer("quarantine", "retry", "--all") == "0 of 2 messages count now\n"
+    assert there.answer("quarantine", "drop", "--plugin", BY_USER) == "1 messages dropped\n"
+    assert there.answer("quarantine", "drop", "2023-nul") == "1 messages dropped\n"
+    assert len(rows(there.answer("quarantine", "list"))) == 1
+    assert there.answer("replay", "messages.jsonl").startswith("0 messages counted, 2 known already")
+
+
 # Bad input
 
 
@@ -543,7 +575,6 @@ BAD = [
     Bad("replay", "Missing argument 'FILES...'"),
     Bad("replay missing.jsonl", "'missing.jsonl' does not exist"),
     Bad("replay .", "'.' is a directory"),
-    Bad("replay good.jsonl empty.jsonl", "'empty.jsonl' is empty"),
     Bad("show volume-1m --top 0", "'--top'"),
     Bad("show volume-1m --since rubbish", f"{SINCE}'rubbish'"),
     Bad("show volume-1m --since 999999d", f"{SINCE}'999999d'"),
@@ -557,15 +588,18 @@ BAD = [
     Bad("show volume-by-topic-1m --by x", "does not count by 'x': its keys are topic", "empty"),
     Bad("show release-engineering-event-logs --by x", "keeps no counts to sum", "empty"),
     Bad("uri --stop", "the database is not an embedded one", "empty"),
+    Bad("quarantine drop", "or else all by --all"),
+    Bad("quarantine retry x --all", "or else all by --all"),
+    Bad("quarantine show x", "the database says: relation", "empty"),
     Bad("uri", "statscache.sqlalchemy.uri is not set"),
     Bad("replay good.jsonl", "nobody@127.0.0.1:1/nothing, cannot be reached", NOWHERE),
     Bad("uri", "statscache keeps its tables in PostgreSQL only", "mysql://host/statscache"),
-    Bad("show volume-1m", 'invalid connection option "bogus"', "postgresql:///statscache?bogus=1"),
+    Bad("show volume-1m", "does not understand an option", "postgresql:///statscache?bogus=1"),
     Bad("uri", "does not start in", "embedded:./good.jsonl"),
     Bad("plugins", "SyntaxError", config=b"config = {"),
     Bad("plugins", "fedmsg.d", config=b"config = {'endpoints': int('x')}"),
     Bad("plugins", "UnicodeDecodeError", config=b"config = {'a': '\xff'}"),
-    Bad("plugins", "SystemExit(3)", config=b"raise SystemExit(3)"),
+    Bad("plugins", "SystemExit: 3", config=b"raise SystemExit(3)"),
     Bad("plugins", "names the plugin 'x'", config=b"config = {'statscache.plugins.enabled': ['x']}"),
 ]
 Outcome = tuple[int, str, str]
@@ -595,5 +629,5 @@ def test_binary_rubbish_is_a_bad_line(there: Place) -> None:
     """A file of binary rubbish is one bad line, reported in one line, and the exit code is 2."""
     there.write("rubbish.bin", bytes(n for n in range(256) if n != 10) * 4)
     code, output, errors = there.run("replay", "rubbish.bin")
-    assert (code, output) == (2, "0 messages counted, 0 rejected, 1 bad lines\n")
+    assert (code, output) == (2, "0 messages counted, 0 known already, 0 rejected, 1 bad lines\n")
     assert re.fullmatch(r"statscache: rubbish\.bin, line 1: not JSON [^\n]*\n", errors)

@@ -4,73 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from statscache import rules
-from statscache.db import create_tables, make_engine
-from statscache.flush import Flusher, Pause
-from statscache.intake import Intake
-from statscache.loader import Part
-from statscache.plugins import BasePlugin, CountingPlugin, Message, Schedule, counting_model
+from statscache.flush import Pause
 from statscache.runner import QueuedRunner, StatefulRunner, make_runner
-
-MINUTE = Schedule(timedelta(minutes=1))
-
-
-class Good(CountingPlugin):
-    name = summary = description = "good"
-    model = counting_model("test_good", "messages by their word", word="the word")
-
-    def process(self, message: Message) -> None:
-        self.count(message, message["msg"]["word"])
-
-
-class Other(Good):
-    name = "other"
-    model = counting_model("test_other", "messages by their word", word="the word")
-
-
-class Keeper(BasePlugin):
-    """Keeps state of its own, and adds in Python."""
-
-    name = summary = description = "keeper"
-    model = counting_model("test_keeper", "messages")
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.words: list[str] = []
-
-    def process(self, message: Message) -> None:
-        self.words.append(message["msg"]["word"])
-
-    def update(self, session: Any) -> None:
-        row = session.get(self.model, MINUTE.epoch) or self.model(timestamp=MINUTE.epoch, volume=0)
-        row.volume += len(self.words)
-        session.add(row)
-        session.commit()
-        self.words.clear()
-
-
-class Bad(Good):
-    """Counts, then does what the test says."""
-
-    name = "bad"
-    model = counting_model("test_bad", "messages by their word", word="the word")
-    trouble: ClassVar[Callable[[Any], object]] = staticmethod(lambda session: None)
-
-    def update(self, session: Any) -> None:
-        super().update(session)
-        Bad.trouble(session)
-
-
-def fail(session: Any) -> None:
-    raise RuntimeError("as the test says")
-
+from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 
 TROUBLES: dict[str, Callable[[Any], object]] = {
     "raises": fail,
@@ -84,51 +27,10 @@ TROUBLES: dict[str, Callable[[Any], object]] = {
 }
 
 
-class Bench:
-    """A flusher on plugins of the test's choice."""
-
-    def __init__(self, url: str, *classes: type[BasePlugin]) -> None:
-        self.engine = make_engine(url)
-        create_tables(self.engine, [kind.model.__table__ for kind in classes])
-        parts = [self._part(kind) for kind in classes]
-        self.runners = [make_runner(part) for part in parts]
-        self.intake = Intake(self.runners, rules)
-        self.now = 0.0
-        self.flusher = Flusher(self.engine, self.intake, self.runners, 1.0, lambda: self.now)
-
-    @staticmethod
-    def _part(kind: type[BasePlugin]) -> Part:
-        def make() -> BasePlugin:
-            return kind(MINUTE, {})
-
-        return Part(kind.name, make(), make)
-
-    def accept(self, *words: Any) -> None:
-        for word in words:
-            self.intake.accept({"topic": "a.b.c.d", "msg": {"word": word}, "timestamp": 30})
-
-    def volume(self, table: str) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.scalar(text(f"SELECT coalesce(sum(volume), 0) FROM {table}")))
-
-
-@pytest.fixture
-def bench(database: str) -> Any:
-    """A bench with two good plugins around a bad one, and one with state of its own."""
-    Bad.trouble = staticmethod(lambda session: None)
-    bench = Bench(database, Good, Bad, Keeper, Other)
-    yield bench
-    bench.engine.dispose()
-
-
 def test_our_kinds_are_processed_at_the_intake_and_all_others_before_their_update(bench: Bench) -> None:
     """A plugin that says it only queues is run as such, one with state of its own never."""
-    assert [type(runner) for runner in bench.runners] == [
-        QueuedRunner,
-        QueuedRunner,
-        StatefulRunner,
-        QueuedRunner,
-    ]
+    kinds = [type(make_runner(Bench._part(kind))) for kind in (Good, Bad, Keeper, Other)]
+    assert kinds == [QueuedRunner, QueuedRunner, StatefulRunner, QueuedRunner]
 
     class Claims(Good):
         def __init__(self, *args: Any) -> None:
@@ -140,19 +42,20 @@ def test_our_kinds_are_processed_at_the_intake_and_all_others_before_their_updat
 
 @pytest.mark.parametrize("name", TROUBLES)
 def test_a_failing_update_costs_the_others_nothing_and_is_tried_again(name: str, bench: Bench) -> None:
-    """The others commit; the plugin keeps what it had and writes it once when it can."""
+    """The others commit; the plugin's messages are in the quarantine, and count once when it works again."""
     Bad.trouble = staticmethod(TROUBLES[name])
     bench.accept("x", "y")
-    assert bench.flusher.flush() == 1
-    assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other", "bad")] == [2, 2, 2, 0]
-    bench.accept("z")
-    assert bench.flusher.flush(even_paused=True) == 1
+    bench.flush()
+    assert bench.volumes() == [2, 2, 2, 0]
+    assert bench.quarantined("bad") == ["1", "2"]
+    assert bench.retry("bad") == 0
     Bad.trouble = staticmethod(lambda session: None)
     bench.accept("z")
-    assert bench.flusher.flush() == 1, "it is left alone while its pause lasts"
-    bench.now += 3600
-    assert bench.flusher.flush() == 0
-    assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other", "bad")] == [4, 4, 4, 4]
+    bench.flush()
+    assert bench.volumes() == [3, 3, 3, 1]
+    assert bench.retry("bad") == 2
+    assert bench.volumes() == [3, 3, 3, 3]
+    assert bench.quarantined("bad") == []
 
 
 @pytest.mark.parametrize("name", ["swallows an error", "commits", "rolls back", "closes"])
@@ -175,7 +78,7 @@ def test_an_update_that_leaves_its_session_in_disorder_costs_the_others_nothing(
     }
     Bad.trouble = staticmethod(leave[name])
     bench.accept("x")
-    bench.flusher.flush()
+    bench.flush()
     assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other")] == [1, 1, 1]
 
 
@@ -192,20 +95,22 @@ def test_a_failing_transaction_keeps_everything(bench: Bench, engine: Engine) ->
     for words in (["x"], ["y", "z"]):
         bench.accept(*words)
         with pytest.raises(Exception, match=r"terminat|closed"):
-            bench.flusher.flush()
-        assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other", "bad")] == [0, 0, 0, 0]
+            bench.flush()
+        assert bench.volumes() == [0, 0, 0, 0]
     Bad.trouble = staticmethod(lambda session: None)
-    assert bench.flusher.flush() == 0
-    assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other", "bad")] == [3, 3, 3, 3]
+    bench.flush()
+    assert bench.volumes() == [3, 3, 3, 3]
+    assert bench.quarantined("bad") == []
 
 
 @pytest.mark.parametrize("word", ["a\0b", "\ud800", "é" * 1301, "x" * 100_000, None, 7, ["x"], {"x": 1}])
 def test_a_key_that_cannot_be_stored_is_set_aside_for_that_plugin_alone(word: Any, bench: Bench) -> None:
     """A message with such a key counts where the key plays no part, and the ones around it count everywhere."""
     bench.accept("before", word, "after")
-    assert bench.flusher.flush() == 0
+    bench.flush()
     assert [bench.volume(f"test_{n}") for n in ("good", "other", "keeper")] == [2, 2, 3]
-    assert bench.runners[0].set_aside.total() == 1
+    assert bench.quarantined("good") == bench.quarantined("other") == ["2"]
+    assert bench.quarantined("keeper") == []
 
 
 @pytest.mark.parametrize(
@@ -214,7 +119,7 @@ def test_a_key_that_cannot_be_stored_is_set_aside_for_that_plugin_alone(word: An
 def test_any_other_text_is_a_key(word: str, bench: Bench) -> None:
     """Quotes, braces, backslashes and the longest keys come back from the table as they went in."""
     bench.accept(word, word)
-    bench.flusher.flush()
+    bench.flush()
     with bench.engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(text("SELECT word, volume FROM test_good"))] == [
             (word, 2)
@@ -227,7 +132,7 @@ def test_a_longest_key_that_does_not_compress_fits_the_index(bench: Bench) -> No
     bench.accept(
         "".join(chance.choice("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQR") for _ in range(2600))
     )
-    assert bench.flusher.flush() == 0
+    bench.flush()
     assert bench.volume("test_good") == 1
 
 
@@ -237,29 +142,44 @@ def test_threads_that_accept_while_flushes_fail_and_succeed_lose_nothing(bench: 
 
     def sometimes(session: Any) -> None:
         if chance.random() < 0.5:
-            fail(session)
+            session.connection().invalidate()
+            session.execute(text("SELECT 1"))
 
     Bad.trouble = staticmethod(sometimes)
-    threads = [threading.Thread(target=lambda: bench.accept(*"abcde" * 400)) for _ in range(4)]
+
+    def accept(thread: int) -> None:
+        for number in range(2000):
+            body = {"topic": "a.b.c.d", "msg": {"word": "abcde"[number % 5]}, "timestamp": 30}
+            bench.intake.accept({**body, "msg_id": f"{thread}-{number}"})
+
+    threads = [threading.Thread(target=accept, args=(thread,)) for thread in range(4)]
     for thread in threads:
         thread.start()
+    failures = 0
     while any(thread.is_alive() for thread in threads):
-        bench.flusher.flush(even_paused=True)
+        try:
+            bench.flush()
+        except Exception:
+            failures += 1
     Bad.trouble = staticmethod(lambda session: None)
-    assert bench.flusher.flush(even_paused=True) == 0
-    assert [bench.volume(f"test_{n}") for n in ("good", "keeper", "other", "bad")] == [8000] * 4
+    bench.flush()
+    assert failures > 0
+    assert bench.volumes() == [8000] * 4
+    assert bench.quarantined("bad") == []
 
 
 def test_the_thread_flushes_by_itself_and_at_once_when_hurried(bench: Bench) -> None:
-    """Started, the flusher writes without being asked; stopped, it ends."""
-    bench.flusher.start()
+    """Started, the flusher writes without being asked; stopped, it writes what is left and ends."""
+    bench.daemon.start()
     bench.accept("x")
-    bench.flusher.hurry()
-    for _ in range(200):
-        if bench.volume("test_good"):
-            break
+    bench.daemon.flusher.hurry()
+    deadline = time.monotonic() + 10
+    while not bench.volume("test_good") and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert bench.volume("test_good") == 1
-    bench.flusher.stop()
+    bench.accept("y")
+    assert bench.daemon.finish(5)
+    assert bench.volume("test_good") == 2
 
 
 def test_pauses_grow_to_a_bound_and_end_with_success() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ from hypothesis import strategies as st
 
 from statscache import intake as intake_module
 from statscache import rules
+from statscache.batch import Taken
 from statscache.errors import Rejected
 from statscache.intake import Intake
 from statscache.message import END_OF_TIME, LONGEST_ID, Message
-from statscache.runner import Runner
+from statscache.spool import make_spool
 from statscache.tally import Tally
 
+SPOOLS = tempfile.TemporaryDirectory(prefix="statscache-spools-", ignore_cleanup_errors=True)
 TOPIC = "org.fedoraproject.prod.bodhi.update.comment"
 NO_TOPIC = "no topic"
 NO_TIMESTAMP = "no timestamp"
@@ -45,28 +49,17 @@ bodies = st.fixed_dictionaries(
 usable_times = st.floats(0, END_OF_TIME, exclude_max=True) | st.integers(0, END_OF_TIME - 1)
 
 
-class Recorder(Runner):
-    """A runner that keeps what it is handed."""
+class Recorder:
+    """Stands for the plugins, and keeps what it is handed."""
 
     def __init__(self) -> None:
-        self.ident = "recorder"
         self.taken: list[Message] = []
-        self.cuts: list[int] = []
 
     def take(self, message: Message) -> None:
         self.taken.append(message)
 
-    def cut(self) -> None:
-        self.cuts.append(len(self.taken))
-
-    @property
-    def waiting(self) -> bool:
-        return bool(self.taken)
-
-    def update(self, session: Any) -> None:
-        raise AssertionError("the intake writes nothing")
-
-    succeeded = failed = lambda self: None
+    def cut(self) -> dict[str, Taken]:
+        return {"recorder": Taken([message.second for message in self.taken])}
 
 
 class Broken:
@@ -78,8 +71,10 @@ class Broken:
     packages = usernames
 
 
-def make(*runners: Runner) -> Intake:
-    return Intake(runners, rules)
+def make(recorder: Any = None, naming: Any = rules, memory: int = 1 << 26, **more: Any) -> Intake:
+    """Return an intake on a new spool, in a directory that goes with the process."""
+    spool = make_spool(Path(SPOOLS.name), ["recorder"], 1 << 30)
+    return Intake(spool, recorder or Recorder(), naming, memory, **more)
 
 
 def usable(timestamp: Any) -> bool:
@@ -126,7 +121,7 @@ def test_an_accepted_message_can_be_asked_for_all_it_tells(body: dict[str, Any])
 
 def test_names_are_asked_for_by_plugins_only() -> None:
     """A processor that raises is no matter of the intake."""
-    assert Intake([Recorder()], Broken()).accept({"topic": TOPIC, "timestamp": 1})
+    assert make(Recorder(), Broken()).accept({"topic": TOPIC, "timestamp": 1})
 
 
 @pytest.mark.parametrize(
@@ -205,25 +200,39 @@ def test_a_tally_speaks_of_each_key_at_powers_of_two() -> None:
     assert tally.total() == 70
 
 
-def test_every_runner_gets_every_accepted_message() -> None:
-    """All runners are handed the one message, in the order of arrival, and cut at the same place."""
-    first, second = Recorder(), Recorder()
-    intake = make(first, second)
+def test_a_batch_holds_what_was_taken_up_to_its_cut() -> None:
+    """Each cut has the messages since the last one, and the plugins were handed exactly these."""
+    recorder = Recorder()
+    intake = make(recorder)
+    assert intake.cut() is None
     for number in range(3):
-        intake.accept({"topic": TOPIC, "timestamp": number})
-    intake.cut()
-    intake.accept({"topic": TOPIC, "timestamp": 3})
-    intake.cut()
-    assert [message.second for message in first.taken] == [0, 1, 2, 3]
-    assert all(one is other for one, other in zip(first.taken, second.taken, strict=True))
-    assert first.cuts == second.cuts == [3, 4]
+        intake.accept({"topic": TOPIC, "timestamp": number, "msg_id": str(number)})
+    first = intake.cut()
+    intake.accept({"topic": TOPIC, "timestamp": 3, "msg_id": "3"})
+    second = intake.cut()
+    assert first is not None
+    assert second is not None
+    assert (list(first.refs), first.taken["recorder"].items) == (["0", "1", "2"], [0, 1, 2])
+    assert (list(second.refs), second.taken["recorder"].items) == (["3"], [0, 1, 2, 3])
+    assert (first.start, first.end) == (0, second.start)
+    assert [message.second for message in first.messages(first.refs)] == [0, 1, 2]
+    assert [message.second for message in second.messages(second.refs)] == [3]
+
+
+def test_a_message_that_comes_twice_within_a_batch_is_taken_once() -> None:
+    """A second delivery before the flush is accepted, and neither spooled nor handed on again."""
+    recorder = Recorder()
+    intake = make(recorder)
+    for _ in range(3):
+        assert intake.accept({"topic": TOPIC, "timestamp": 1, "msg_id": "same"})
+    assert (len(recorder.taken), intake.accepted, intake.duplicates) == (1, 3, 2)
 
 
 def test_a_full_intake_hurries_the_flush_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many messages since the last cut ask for a flush, and again only after a cut."""
     monkeypatch.setattr(intake_module, "MANY", 3)
     hurried: list[int] = []
-    intake = Intake([], rules, lambda: hurried.append(intake.accepted))
+    intake = make(hurry=lambda: hurried.append(intake.accepted))
     for number in range(5):
         intake.accept({"topic": TOPIC, "timestamp": number})
     assert hurried == [3]
@@ -231,6 +240,50 @@ def test_a_full_intake_hurries_the_flush_once(monkeypatch: pytest.MonkeyPatch) -
     for number in range(3):
         intake.accept({"topic": TOPIC, "timestamp": number})
     assert hurried == [3, 8]
+
+
+def test_past_the_limit_of_memory_messages_are_only_spooled() -> None:
+    """Plugins are handed no more until all that was spooled meanwhile has been read back."""
+    recorder = Recorder()
+    intake = make(recorder, memory=500)
+    for number in range(100):
+        assert intake.accept({"topic": TOPIC, "timestamp": number})
+    handed = len(recorder.taken)
+    assert 0 < handed < 10
+    batch = intake.cut()
+    assert batch is not None
+    assert len(batch.refs) == handed
+    assert intake.cut() is None
+    rest = list(batch.spool.scan(batch.end, batch.spool.end))
+    assert [body["timestamp"] for _, body in rest] == list(range(handed, 100))
+    assert not intake.resume(batch.end)
+    assert intake.resume(batch.spool.end)
+    intake.committed(batch.spool.end)
+    intake.accept({"topic": TOPIC, "timestamp": 100})
+    assert [message.second for message in recorder.taken] == [*range(handed), 100]
+
+
+def test_after_a_halt_nothing_is_handed_on_until_all_is_read_back() -> None:
+    """A flush that failed makes the intake spool alone, whatever it had in hand."""
+    recorder = Recorder()
+    intake = make(recorder)
+    intake.accept({"topic": TOPIC, "timestamp": 1})
+    intake.halt()
+    intake.accept({"topic": TOPIC, "timestamp": 2})
+    assert len(recorder.taken) == 1
+    assert intake.cut() is None
+    assert not intake.resume(0)
+
+
+@pytest.mark.parametrize("depth", [199, 200, 201, 5000])
+def test_a_message_nested_too_deeply_is_rejected(depth: int) -> None:
+    """Up to 200 dicts or lists within each other are taken, and whoever walks through them need not fear."""
+    msg: Any = None
+    for _ in range(depth - 1):
+        msg = [msg, "x"]
+    intake = make()
+    assert intake.accept({"topic": TOPIC, "timestamp": 1, "msg_id": "deep", "msg": msg}) is (depth <= 200)
+    assert intake.rejected.total() == (depth > 200)
 
 
 def test_the_body_is_not_changed() -> None:

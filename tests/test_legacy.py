@@ -83,8 +83,19 @@ def test_old_plugins_count_right_over_failed_and_repeated_flushes(
         sevenths = sum(n % 7 == 0 for n in range(len(TIMES)))
         assert connection.scalar(text("SELECT sum(volume) FROM legacy_picky")) == len(TIMES) - sevenths
         assert connection.scalar(text("SELECT count(*) FROM legacy_stubborn")) == 0
-    assert "legacy-stubborn could not update its table" in log
-    assert "legacy-swallower could not update its table" in log
+        left = dict(
+            connection.execute(
+                text("SELECT plugin, count(*) FROM statscache_quarantine GROUP BY plugin")
+            ).all()
+        )
+        everything = len(TIMES)
+        assert left == {
+            "legacy-picky": sevenths,
+            "legacy-stubborn": everything,
+            "legacy-swallower": everything,
+        }
+    assert "legacy-stubborn could not write" in log
+    assert "legacy-swallower could not write" in log
     assert "legacy-picky sets aside the message" in log
 
 

@@ -13,7 +13,7 @@ from statscache.daemon import Daemon
 from statscache.loader import Entry, Part, load, running
 from statscache.message import Message
 from statscache.plugins import CountModel, Umbrella
-from statscache.runner import make_runner
+from statscache.runner import Runner, make_runner
 from statscache.settings import Settings
 from tests.conftest import ALL_ON
 
@@ -131,12 +131,8 @@ def test_its_table_explains_itself(plugin: Any, daemon: Daemon, engine: Engine) 
 def test_it_takes_every_shape_and_writes_once(part: Part, daemon: Daemon, engine: Engine) -> None:
     """Whatever a message holds, the plugin writes what it can, once, and nothing when there is nothing."""
     runner = make_runner(Part(part.ident, part.make(), part.make))
-    for body in bodies():
-        runner.take(Message(body))
-    runner.cut()
-    first = _updated(runner, part, engine)
-    assert not runner.waiting
-    assert _updated(runner, part, engine) == first
+    first = _updated(runner, part, engine, [Message(body) for body in bodies()])
+    assert _updated(runner, part, engine, []) == first
     plugin = part.make()
     with Session(engine) as session:
         plugin.update(session)
@@ -148,12 +144,12 @@ def test_it_takes_every_shape_and_writes_once(part: Part, daemon: Daemon, engine
             assert left is None or left < newest
 
 
-def _updated(runner: Any, part: Part, engine: Engine) -> list[Any]:
-    """Let the plugin write and return the rows of its table."""
+def _updated(runner: Runner, part: Part, engine: Engine, messages: list[Message]) -> list[Any]:
+    """Let the plugin write what messages come to, and return the rows of its table."""
+    taken = runner.take(lambda: iter(messages))
     with Session(engine) as session:
-        runner.update(session)
+        runner.update(session, taken)
         session.commit()
-        runner.succeeded()
         return [tuple(row) for row in session.execute(select(part.plugin.model.__table__))]
 
 
@@ -161,7 +157,7 @@ def test_no_shape_of_message_gets_out_of_the_intake(daemon: Daemon, engine: Engi
     """All messages are accepted, whatever plugins make of them, and all are in the table of all messages."""
     for body in bodies():
         assert daemon.intake.accept(body)
-    assert daemon.flusher.flush() == 0
+    daemon.flusher.flush()
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT sum(volume) FROM data_volume_1m")) == len(bodies())
 

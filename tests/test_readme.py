@@ -68,7 +68,7 @@ def test_there_are_five_worked_questions() -> None:
 SCRIPT = """
 import json, sys
 from statscache.daemon import open_daemon
-daemon = open_daemon({"statscache.sqlalchemy.uri": sys.argv[1]})
+daemon = open_daemon({"statscache.sqlalchemy.uri": sys.argv[1], "statscache.spool.directory": sys.argv[3]})
 for message in json.loads(sys.argv[2]):
     assert daemon.intake.accept(message)
 assert daemon.finish(10)
@@ -97,7 +97,7 @@ def test_the_example_plugin_is_on_as_soon_as_it_is_installed(
         for n, title in enumerate(["Main", "Main", "Other", "Main"])
     ]
     subprocess.run(
-        [sys.executable, "-c", SCRIPT, database, json.dumps(edits)],
+        [sys.executable, "-c", SCRIPT, database, json.dumps(edits), str(tmp_path / "spool")],
         env={**os.environ, "PYTHONPATH": str(target)},
         check=True,
         timeout=60,

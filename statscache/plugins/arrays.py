@@ -18,8 +18,11 @@ def column_of_numbers(numbers: Iterable[float], kind: Any) -> Any:
 
 def column_of_texts(texts: Iterable[str], kind: Any) -> Any:
     """Return the texts, at least one, as a column of the SQL type `kind`, each in the form that PostgreSQL reads."""
-    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return _unnest('{"' + '","'.join(quoted) + '"}', kind)
+    texts = list(texts)
+    array = '","'.join(texts)
+    if "\\" in array or array.count('"') != 2 * (len(texts) - 1):
+        array = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return _unnest('{"' + array + '"}', kind)
 
 
 def _unnest(array: str, kind: Any) -> Any:

@@ -62,14 +62,16 @@ class BasePlugin:
     def process(self, message: Message) -> None:
         """Take from one message what the statistic needs; must not touch the database.
 
-        Called once for every accepted message. What it raises sets this message aside for this plugin alone.
+        Called for every accepted message; again, on a new instance or an empty queue, for what did not commit. What
+        it raises puts this message into the quarantine for this plugin alone.
         """
         raise NotImplementedError(f"{type(self).__qualname__} defines no process(message)")
 
     def update(self, session: Session) -> None:
         """Write what was taken to the database; called on the flush's thread, in a savepoint of its own.
 
-        It need not commit. What it raises undoes all it has written and brings the same items again.
+        It need not commit. What it raises undoes all it has written; then it gets parts of the same messages, until
+        those that fail alone are in the quarantine.
         """
         raise NotImplementedError(f"{type(self).__qualname__} defines no update(session)")
 

@@ -15,12 +15,13 @@ class Queue(Generic[Item]):
     """
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
+        #: What waits for the next cut; always the same list. For the intake, which looks at its length.
+        self.items: list[Item] = []
         self._offer: list[Item] | None = None
 
     def put(self, item: Item) -> None:
         """Add one item. For `process`."""
-        self._items.append(item)
+        self.items.append(item)
 
     def drain(self) -> list[Item]:
         """Take and return all items there are, oldest first. For `update`.
@@ -34,16 +35,17 @@ class Queue(Generic[Item]):
 
     def __len__(self) -> int:
         """Return how many items wait for the next cut."""
-        return len(self._items)
+        return len(self.items)
 
     def cut(self) -> list[Item]:
         """Take and return all items put so far. For the flush."""
-        items, self._items = self._items, []
+        items = self.items[:]
+        self.items.clear()
         return items
 
     def truncate(self, length: int) -> None:
         """Forget the items put since there were `length` of them. For the intake, when a `process` raised."""
-        del self._items[length:]
+        del self.items[length:]
 
     def offer(self, items: list[Item]) -> None:
         """Let `drain` give a copy of these items instead of the waiting ones. For the flush."""

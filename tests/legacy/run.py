@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
+from statscache import quarantine
 from statscache.daemon import open_daemon
 
 BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -23,7 +24,7 @@ def failing_transaction(daemon, engine):
 
     def flush():
         try:
-            daemon.flusher.flush(even_paused=True)
+            daemon.flusher.flush()
         except Exception as error:
             failed.append(error)
 
@@ -45,32 +46,44 @@ def rename(engine, before, after):
         connection.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
 
 
+def retry_all(daemon):
+    with daemon.engine.connect() as connection:
+        rows = [(row.plugin, row.msg_id) for row in quarantine.find(connection)]
+    for plugin in {plugin for plugin, _ in rows}:
+        daemon.retry(plugin, [msg_id for other, msg_id in rows if other == plugin])
+
+
 def main(url, file):
     logging.basicConfig(level=logging.INFO)
     messages = json.loads(Path(file).read_text())
     engine = create_engine(url)
     daemon = open_daemon(
-        {"statscache.sqlalchemy.uri": url, "statscache.plugins.enabled": ["volume_by_topic"]}
+        {
+            "statscache.sqlalchemy.uri": url,
+            "statscache.plugins.enabled": ["volume_by_topic"],
+            "statscache.spool.directory": str(Path(file).with_name("spool")),
+        }
     )
     third = len(messages) // 3
     for message in messages[:third]:
         daemon.intake.accept(message)
-    daemon.flusher.flush(even_paused=True)
-    daemon.flusher.flush(even_paused=True)
+    daemon.flusher.flush()
+    daemon.flusher.flush()
     for message in messages[third : 2 * third]:
         daemon.intake.accept(message)
     rename(engine, "legacy_volume_1m", "elsewhere")
     rename(engine, "legacy_latest", "elsewhere_too")
-    daemon.flusher.flush(even_paused=True)
-    daemon.flusher.flush(even_paused=True)
+    daemon.flusher.flush()
+    daemon.flusher.flush()
     rename(engine, "elsewhere", "legacy_volume_1m")
     rename(engine, "elsewhere_too", "legacy_latest")
     for message in messages[2 * third :]:
         daemon.intake.accept(message)
     failing_transaction(daemon, engine)
     failing_transaction(daemon, engine)
-    daemon.flusher.flush(even_paused=True)
-    daemon.flusher.flush(even_paused=True)
+    daemon.flusher.flush()
+    daemon.flusher.flush()
+    retry_all(daemon)
     daemon.engine.dispose()
 
 

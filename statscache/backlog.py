@@ -1,0 +1,95 @@
+"""What is in spools and not committed, read back in bounded batches."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from statscache.batch import Batch
+from statscache.intake import MANY, Intake
+from statscache.message import Message, Naming
+from statscache.runner import Takers
+from statscache.spool import Spool
+
+log = logging.getLogger(__name__)
+
+#: A batch ends with the message that makes it so many bytes.
+BYTES = 16 << 20
+
+
+@dataclass
+class Source:
+    """A spool, and how far it is committed."""
+
+    spool: Spool
+    position: int
+
+
+class Backlog:
+    """Gives the next batch to be written: first what dead daemons have left, then what the intake took.
+
+    For the flush's thread alone.
+    """
+
+    def __init__(self, intake: Intake, spool: Spool, takers: Takers, naming: Naming) -> None:
+        self._intake = intake
+        self._own = Source(spool, spool.end)
+        self._takers = takers
+        self._naming = naming
+        self._adopted: list[Source] = []
+        #: The names of the adopted spools that have been written whole and removed.
+        self.finished: list[str] = []
+
+    def adopt(self, spool: Spool, position: int) -> None:
+        """Add the spool of a dead daemon, of which all before the position is committed."""
+        log.info("adopted the spool %s with %d bytes not yet counted", spool.id, max(spool.end - position, 0))
+        self._adopted.append(Source(spool, max(position, spool.start)))
+
+    def next(self) -> Batch | None:
+        """Return the next batch, None if all that was accepted is written."""
+        if self._adopted:
+            return self._read(self._adopted[0])
+        if batch := self._intake.cut():
+            return batch
+        if self._intake.resume(self._own.position):
+            return None
+        return self._read(self._own)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more than what the intake has in hand."""
+        return bool(self._adopted) or not self._intake.resume(self._own.position)
+
+    def written(self, batch: Batch) -> None:
+        """Let go of what is committed."""
+        if batch.spool is self._own.spool:
+            self._own.position = batch.end
+            self._intake.committed(batch.end)
+            batch.spool.release(batch.end)
+            return
+        self._adopted[0].position = batch.end
+        batch.spool.release(batch.end)
+        if batch.end >= batch.spool.end:
+            self._adopted.pop(0)
+            self.finished.append(batch.spool.id)
+            batch.spool.remove()
+
+    def failed(self) -> None:
+        """Give up what plugins have taken; all is read back from the spools, which meanwhile lie on the disk."""
+        self._intake.halt()
+        self._own.spool.sync()
+
+    def _read(self, source: Source) -> Batch:
+        """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
+        spool, end = source.spool, source.spool.end
+        batch = Batch(spool, self._naming, source.position, end)
+        for position, body in spool.scan(source.position, end):
+            if len(batch.refs) == MANY or position - source.position > BYTES:
+                batch.end = position
+                break
+            message = Message(body, self._naming)
+            if message.id not in batch.refs:
+                batch.refs[message.id] = position
+                self._takers.take(message)
+        batch.taken = self._takers.cut()
+        return batch

@@ -1,0 +1,266 @@
+"""The messages that one plugin could not digest, kept with the error until they count or somebody drops them.
+
+What writes here is called by a connection that holds the lock of `statscache.db.counting`.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Select,
+    Text,
+    delete,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from statscache.errors import Unstorable
+from statscache.message import Message, Naming
+from statscache.plugins import Base
+from statscache.plugins.arrays import column_of_texts
+
+#: How long to wait before a message is tried again: so many times in all, then only by hand.
+PAUSES = (
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+)
+#: So many messages at most are tried again in one transaction.
+AT_ONCE = 2_000
+#: So many tracebacks at most are kept of what a plugin's `process` raises in one flush.
+TRACEBACKS = 100
+#: The longest topic, error and traceback that are kept, in characters.
+TOPIC, ERROR, TRACEBACK = 1_000, 2_000, 20_000
+
+
+class Body(Base):
+    """A message that is in the quarantine for one plugin or more."""
+
+    __tablename__ = "statscache_quarantine_body"
+    __table_args__ = ({"comment": "The messages in the quarantine, each once"},)
+
+    msg_id: Mapped[str] = mapped_column(primary_key=True, comment="the message's id, as in the ledger")
+    body: Mapped[str] = mapped_column(
+        comment="the message as JSON in ASCII; text, since jsonb takes neither NUL nor lone surrogates"
+    )
+
+
+class QuarantineRow(Base):
+    """A message that one plugin could not digest."""
+
+    __tablename__ = "statscache_quarantine"
+    __table_args__ = (
+        Index("statscache_quarantine_next_attempt", "next_attempt"),
+        Index("statscache_quarantine_msg_id", "msg_id"),
+        {"comment": "Messages that a plugin could not digest; they count for all the others"},
+    )
+
+    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    msg_id: Mapped[str] = mapped_column(
+        ForeignKey(Body.msg_id), primary_key=True, comment="the message's id, as in the ledger"
+    )
+    topic: Mapped[str] = mapped_column(comment="the message's topic")
+    error: Mapped[str] = mapped_column(comment="what was wrong when it was last tried")
+    traceback: Mapped[str] = mapped_column(comment="where in the plugin; empty where that tells nothing")
+    first_failure: Mapped[datetime] = mapped_column(comment="when it was first tried")
+    last_failure: Mapped[datetime] = mapped_column(comment="when it was last tried")
+    attempts: Mapped[int] = mapped_column(Integer, comment="how often it was tried; 0 if only put off")
+    next_attempt: Mapped[datetime | None] = mapped_column(
+        comment="when it is tried again; null if only by hand"
+    )
+
+
+#: Selects messages in the quarantine by `plugin` and `msg_id`.
+Chosen = Select[str, str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a message is in the quarantine.
+
+    :param trace: the traceback, empty where it tells nothing
+    :param tried: False if the plugin was not even asked
+    """
+
+    error: str
+    trace: str = ""
+    tried: bool = True
+
+
+def failure(error: BaseException, brief: bool = False) -> Failure:
+    """Return what is kept of an error; without the traceback if it is to be brief, or tells nothing."""
+    trace = "" if brief or isinstance(error, Unstorable) else "".join(traceback.format_exception(error))
+    return Failure(printable(f"{type(error).__name__}: {error}", ERROR), printable(trace, TRACEBACK))
+
+
+def printable(text: str, length: int) -> str:
+    """Return the text, shortened, with what PostgreSQL cannot hold as escapes."""
+    kept = text if len(text) <= length else text[: length - 4] + " ..."
+    return kept.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A message in the quarantine for one plugin."""
+
+    message: Message
+    attempts: int
+    first_failure: datetime
+
+
+def put(
+    connection: Connection,
+    plugin: str,
+    messages: Iterable[Message],
+    failures: Mapping[str, Failure],
+    before: Mapping[str, Patient] | None = None,
+) -> None:
+    """Put messages into the quarantine for a plugin.
+
+    :param failures: why, by the message's id, for each of the messages
+    :param before: those that were in it already, by id
+    """
+    now = datetime.now(UTC)
+    rows = [
+        _row(plugin, message, failures[message.id], (before or {}).get(message.id), now)
+        for message in messages
+    ]
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        bodies = [{"msg_id": row["msg_id"], "body": row.pop("body")} for row in some]
+        connection.execute(insert(Body).values(bodies).on_conflict_do_nothing())
+        connection.execute(_replace(some))
+
+
+def _row(
+    plugin: str, message: Message, why: Failure, before: Patient | None, now: datetime
+) -> dict[str, Any]:
+    attempts = (before.attempts if before else 0) + why.tried
+    return {
+        "plugin": plugin,
+        "msg_id": message.id,
+        "topic": printable(message.topic, TOPIC),
+        "error": why.error,
+        "traceback": why.trace,
+        "first_failure": before.first_failure if before else now,
+        "last_failure": now,
+        "attempts": attempts,
+        "next_attempt": _next_attempt(attempts, now),
+        "body": json.dumps(message),
+    }
+
+
+def _next_attempt(attempts: int, now: datetime) -> datetime | None:
+    if attempts > len(PAUSES):
+        return None
+    return now + PAUSES[max(attempts - 1, 0)]
+
+
+def _replace(rows: list[dict[str, Any]]) -> Any:
+    statement = insert(QuarantineRow).values(rows)
+    newer = {
+        name: statement.excluded[name]
+        for name in rows[0]
+        if name not in ("plugin", "msg_id", "first_failure")
+    }
+    return statement.on_conflict_do_update(index_elements=["plugin", "msg_id"], set_=newer)
+
+
+def due(connection: Connection, plugins: Collection[str]) -> list[str]:
+    """Return which of the plugins have messages whose next attempt is due."""
+    query = (
+        select(QuarantineRow.plugin)
+        .where(QuarantineRow.next_attempt <= func.now(), QuarantineRow.plugin.in_(plugins))
+        .distinct()
+    )
+    return list(connection.scalars(query))
+
+
+def rows_of(plugin: str, ids: Collection[str]) -> Chosen:
+    """Return what selects these messages of a plugin."""
+    chosen = select(QuarantineRow.plugin, QuarantineRow.msg_id)
+    return chosen.where(QuarantineRow.plugin == plugin, QuarantineRow.msg_id.in_(ids))
+
+
+def find(
+    connection: Connection, plugins: Collection[str] = (), ids: Collection[str] = ()
+) -> Sequence[QuarantineRow]:
+    """Return the messages in the quarantine for any of these plugins and with any of these ids, oldest first.
+
+    :param plugins: empty for all
+    :param ids: empty for all
+    """
+    query = select(QuarantineRow).order_by(QuarantineRow.first_failure, QuarantineRow.plugin)
+    if plugins:
+        query = query.where(QuarantineRow.plugin.in_(plugins))
+    if ids:
+        query = query.where(QuarantineRow.msg_id.in_(ids))
+    return Session(connection).scalars(query).all()
+
+
+def due_rows(plugin: str) -> Chosen:
+    """Return what selects the messages of a plugin that are due."""
+    chosen = select(QuarantineRow.plugin, QuarantineRow.msg_id)
+    return chosen.where(QuarantineRow.plugin == plugin, QuarantineRow.next_attempt <= func.now()).limit(
+        AT_ONCE
+    )
+
+
+def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, Patient]:
+    """Take messages out of the quarantine, those that count again in the same transaction, and return them by id.
+
+    :param chosen: selects `plugin` and `msg_id`, all of one plugin
+    """
+    gone = (
+        delete(QuarantineRow)
+        .where(tuple_(QuarantineRow.plugin, QuarantineRow.msg_id).in_(chosen))
+        .returning(QuarantineRow.msg_id, QuarantineRow.attempts, QuarantineRow.first_failure)
+    )
+    taken = {id: (attempts, first) for id, attempts, first in connection.execute(gone)}
+    return {
+        id: Patient(Message(json.loads(text), naming), *taken[id]) for id, text in _bodies(connection, taken)
+    }
+
+
+def _bodies(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    if ids:
+        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        for row in connection.execute(
+            select(Body.msg_id, Body.body).join(given, given.c.msg_id == Body.msg_id)
+        ):
+            yield row.msg_id, row.body
+
+
+def forget_bodies(connection: Connection, ids: Collection[str]) -> None:
+    """Delete the bodies of those messages that are in the quarantine for no plugin any more."""
+    if ids:
+        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        still = select(QuarantineRow.msg_id).where(QuarantineRow.msg_id == Body.msg_id).exists()
+        connection.execute(delete(Body).where(Body.msg_id == given.c.msg_id, ~still))
+
+
+def drop(connection: Connection, chosen: Chosen) -> int:
+    """Delete messages from the quarantine, so that they never count, and return how many."""
+    gone = (
+        delete(QuarantineRow)
+        .where(tuple_(QuarantineRow.plugin, QuarantineRow.msg_id).in_(chosen))
+        .returning(QuarantineRow.msg_id)
+    )
+    ids = list(connection.scalars(gone))
+    forget_bodies(connection, set(ids))
+    return len(ids)

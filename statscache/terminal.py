@@ -1,0 +1,74 @@
+"""What the commands share at the terminal: errors in one line, tables, texts as they are."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import DBAPIError
+
+from statscache.db import first_line
+from statscache.errors import StatscacheError
+
+
+class OneLine(click.ClickException):
+    """What is wrong with what the user gave, or with what it met."""
+
+
+class OneLineGroup(click.Group):
+    """Commands that tell what is wrong in one line, without the usage, and with exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **{"prog_name": "statscache", **extra, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help() if error.ctx else "")
+        except click.ClickException as error:
+            click.echo(f"statscache: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(130)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what can go wrong for a user's reasons into one line."""
+    try:
+        yield
+    except StatscacheError as error:
+        raise OneLine(str(error)) from None
+    except DBAPIError as error:
+        raise OneLine(f"the database says: {first_line(error)}") from None
+    except OSError as error:
+        raise OneLine(str(error)) from None
+
+
+def console() -> Console:
+    """Return a console that shows all text as it is, and cuts no line where its output goes to a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without bars is no reason to fail
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def table_of(*titles: str) -> Table:
+    """Return a table without lines, for the terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def cell(value: Any) -> str:
+    """Return a value as it is shown in a table: instants in UTC, and no character that would act on the terminal."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,112 @@
+"""A daemon on plugins of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import text
+
+from statscache import rules
+from statscache.daemon import CORE_TABLES, Daemon
+from statscache.db import create_tables, make_engine
+from statscache.loader import Part
+from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
+from statscache.settings import Settings
+
+MINUTE = Schedule(timedelta(minutes=1))
+
+
+class Good(CountingPlugin):
+    name = summary = description = "good"
+    model = counting_model("test_good", "messages by their word", word="the word")
+
+    def process(self, message: Message) -> None:
+        self.count(message, message["msg"]["word"])
+
+
+class Other(Good):
+    name = "other"
+    model = counting_model("test_other", "messages by their word", word="the word")
+
+
+class Keeper(BasePlugin):
+    """Keeps state of its own, and adds in Python."""
+
+    name = summary = description = "keeper"
+    model = counting_model("test_keeper", "messages")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.words: list[str] = []
+
+    def process(self, message: Message) -> None:
+        self.words.append(message["msg"]["word"])
+
+    def update(self, session: Any) -> None:
+        row = session.get(self.model, MINUTE.epoch) or self.model(timestamp=MINUTE.epoch, volume=0)
+        row.volume += len(self.words)
+        session.add(row)
+        session.commit()
+        self.words.clear()
+
+
+class Bad(Good):
+    """Counts, then does what the test says."""
+
+    name = "bad"
+    model = counting_model("test_bad", "messages by their word", word="the word")
+    trouble: ClassVar[Callable[[Any], object]] = staticmethod(lambda session: None)
+
+    def update(self, session: Any) -> None:
+        super().update(session)
+        Bad.trouble(session)
+
+
+def fail(session: Any) -> None:
+    raise RuntimeError("as the test says")
+
+
+class Bench:
+    """A daemon on plugins of the test's choice."""
+
+    def __init__(self, url: str, directory: Path, *classes: type[BasePlugin], **settings: Any) -> None:
+        self.engine = make_engine(url)
+        core = [Base.metadata.tables[name] for name in CORE_TABLES]
+        create_tables(self.engine, [*core, *(kind.model.__table__ for kind in classes)])
+        parts = [self._part(kind) for kind in classes]
+        self.daemon = Daemon(Settings(url, spool_directory=directory, **settings), self.engine, parts, rules)
+        self.daemon.open()
+        self.flush = self.daemon.flusher.flush
+        self.intake = self.daemon.intake
+        self.sent = 0
+
+    @staticmethod
+    def _part(kind: type[BasePlugin]) -> Part:
+        def make() -> BasePlugin:
+            return kind(MINUTE, {})
+
+        return Part(kind.name, make(), make)
+
+    def accept(self, *words: Any) -> None:
+        for word in words:
+            self.sent += 1
+            body = {"topic": "a.b.c.d", "msg": {"word": word}, "timestamp": 30, "msg_id": f"{self.sent}"}
+            self.intake.accept(body)
+
+    def volume(self, table: str) -> int:
+        with self.engine.connect() as connection:
+            return int(connection.scalar(text(f"SELECT coalesce(sum(volume), 0) FROM {table}")))
+
+    def volumes(self) -> list[int]:
+        return [self.volume(f"test_{name}") for name in ("good", "keeper", "other", "bad")]
+
+    def quarantined(self, plugin: str) -> list[str]:
+        query = text("SELECT msg_id FROM statscache_quarantine WHERE plugin = :plugin ORDER BY msg_id")
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query, {"plugin": plugin}))
+
+    def retry(self, plugin: str) -> int:
+        return self.daemon.retry(plugin, self.quarantined(plugin))
