@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from statscache.batch import Batch
+from statscache.errors import Rejected
 from statscache.intake import MANY, Intake
 from statscache.message import Message, Naming
 from statscache.runner import Takers
@@ -81,13 +82,20 @@ class Backlog:
 
     def _read(self, source: Source) -> Batch:
         """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
+        self._takers.cut()  # which gives up what a reading that failed has left
         spool, end = source.spool, source.spool.end
         batch = Batch(spool, self._naming, source.position, end)
         for position, body in spool.scan(source.position, end):
             if len(batch.refs) == MANY or position - source.position > BYTES:
                 batch.end = position
                 break
-            message = Message(body, self._naming)
+            try:
+                message = Message(body, self._naming)
+            except Rejected as reason:
+                log.error(
+                    "the spool %s holds a message that does not count, %s: %.500r", spool.id, reason, body
+                )
+                continue
             if message.id not in batch.refs:
                 batch.refs[message.id] = position
                 self._takers.take(message)

@@ -55,21 +55,18 @@ class Daemon:
         runners = [make_runner(part) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
         watches = Watch(), Watch()
+        self._suspensions = Suspensions(engine)
+        holds = self._suspensions.holds
+        self._takers = (
+            Takers([runner.live for runner in queued], watches[0], holds),
+            Takers([runner.own for runner in queued], watches[1], holds),
+        )
         self.engine = engine
         self._keep = settings.ledger_keep
         self._spools = settings.spool_directory / database_id(engine)
         self._spool = make_spool(self._spools, [part.ident for part in parts], settings.spool_limit)
-        self._suspensions = Suspensions(engine)
-        self.intake = Intake(
-            self._spool,
-            Takers([runner.live for runner in queued], watches[0]),
-            naming,
-            settings.memory_limit,
-            self._hurry,
-        )
-        self._backlog = Backlog(
-            self.intake, self._spool, Takers([runner.own for runner in queued], watches[1]), naming
-        )
+        self.intake = Intake(self._spool, self._takers[0], naming, settings.memory_limit, self._hurry)
+        self._backlog = Backlog(self.intake, self._spool, self._takers[1], naming)
         self.writer = Writer(engine, runners, self._suspensions, naming, settings.plugin_budget, watches[1])
         self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up)
         self._watchdog = Watchdog(watches, settings.plugin_hang, self._on_hang, self._spool.stacks)
@@ -80,6 +77,8 @@ class Daemon:
     def open(self, adopt: bool = True) -> None:
         """Take over what the database and, if wanted, the spools of dead daemons hold."""
         self._suspensions.load()
+        for takers in self._takers:
+            takers.cut()  # from now on without those that are suspended
         if adopt:
             self._adopt()
 
@@ -89,14 +88,14 @@ class Daemon:
         self._watchdog.start()
 
     def keep_up(self) -> None:
-        """Do what is to be done now and then: retry the quarantine, prune the ledger, adopt spools."""
+        """Do what is to be done now and then: adopt spools, prune the ledger, retry the quarantine."""
         self._suspensions.refresh()
-        self.retry_due()
-        ledger.prune(self.engine, self._keep)
         self._adopt()
         if finished := self._backlog.finished:
             forget_spools(self.engine, finished)
             finished.clear()
+        ledger.prune(self.engine, self._keep)
+        self.retry_due()
 
     def retry_due(self) -> None:
         """Try the messages in the quarantine again whose time has come."""
@@ -160,8 +159,10 @@ class Daemon:
         self.flusher.hurry()
 
     def _on_hang(self, plugin: str) -> None:
-        self._suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
-        self.restart()
+        try:
+            self._suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
+        finally:
+            self.restart()
 
 
 def open_daemon(config: Mapping[str, Any], adopt: bool = True) -> Daemon:

@@ -125,7 +125,7 @@ class Flusher:
         if not self._pause.over:
             return False
         try:
-            more = self.step()
+            more = self.step() and self._backlog.waiting
         except Exception as error:
             trouble = is_database_trouble(error)
             log.error(
@@ -140,7 +140,7 @@ class Flusher:
         return more
 
     def step(self) -> bool:
-        """Write one batch, and return whether more is waiting.
+        """Write one batch, and return whether there was one.
 
         :raises Exception: whatever made its transaction fail; then all is still there to be written
         """
@@ -154,7 +154,7 @@ class Flusher:
                 self._backlog.failed()
                 raise
             self._backlog.written(batch)
-            return self._backlog.waiting
+            return True
 
     def flush(self) -> None:
         """Write all that was accepted.

@@ -92,7 +92,13 @@ class Intake:
                 return
             self._batch.refs[id] = position
             self._batch.end = self._spool.end
-            self._takers.take(message)
+            try:
+                self._takers.take(message)
+            except (
+                BaseException
+            ):  # some plugins have it and some not: the flush reads it back, with all others
+                self._give_up()
+                raise
             waiting = len(self._batch.refs)
             self._full = self._spool.end - self._committed > self._memory
         if waiting == MANY or self._full:
@@ -118,8 +124,7 @@ class Intake:
     def halt(self) -> None:
         """Forget what plugins have taken, and only spool from now on: the flush reads it all back."""
         with self._lock:
-            self._batch = None
-            self._takers.cut()
+            self._give_up()
 
     def resume(self, position: int) -> bool:
         """Hand messages to plugins again if the flush has read all up to the end, and return whether it has."""
@@ -127,6 +132,10 @@ class Intake:
             if self._batch is None and position == self._spool.end:
                 self._batch, self._full = self._new_batch(), False
             return self._batch is not None
+
+    def _give_up(self) -> None:
+        self._batch = None
+        self._takers.cut()
 
     def _new_batch(self) -> Batch:
         return Batch(self._spool, self._naming, self._spool.end, self._spool.end)

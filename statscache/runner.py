@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import FunctionType
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -77,13 +78,21 @@ class Taker:
 class Takers:
     """Hands each message to all plugins whose whole state is their queue. For one thread alone.
 
+    A plugin that is suspended gets none, from one cut to the next.
+
     :param watch: kept up to date with the plugin that is being called
+    :param suspended: tells by its ident whether a plugin is to be left alone
     """
 
-    def __init__(self, takers: Sequence[Taker], watch: Watch) -> None:
+    def __init__(
+        self,
+        takers: Sequence[Taker],
+        watch: Watch,
+        suspended: Callable[[str], bool] = lambda ident: False,
+    ) -> None:
         self._takers = takers
-        # All that the loop over every message needs, looked up once.
-        self._calls = [(taker.ident, taker.process, taker.queue.items, taker) for taker in takers]
+        self._suspended = suspended
+        self._calls = self._make_calls()
         self._watch = watch
         self._count = 0
 
@@ -106,8 +115,18 @@ class Takers:
         watch.end()
 
     def cut(self) -> dict[str, Taken]:
-        """Return what each plugin has taken since the last cut, by its ident."""
-        return {taker.ident: taker.cut() for taker in self._takers}
+        """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
+        taken = {ident: taker.cut() for ident, _, _, taker in self._calls}
+        self._calls = self._make_calls()
+        return taken
+
+    def _make_calls(self) -> list[Any]:
+        """Return what the loop over every message needs, looked up once: ident, process, queue, taker."""
+        return [
+            (taker.ident, taker.process, taker.queue.items, taker)
+            for taker in self._takers
+            if not self._suspended(taker.ident)
+        ]
 
 
 class Runner(ABC):

@@ -93,8 +93,23 @@ class Bench:
     def accept(self, *words: Any) -> None:
         for word in words:
             self.sent += 1
-            body = {"topic": "a.b.c.d", "msg": {"word": word}, "timestamp": 30, "msg_id": f"{self.sent}"}
-            self.intake.accept(body)
+            self.send(str(self.sent), word)
+
+    def send(self, msg_id: str, word: Any = "x") -> None:
+        body = {"topic": "a.b.c.d", "msg": {"word": word}, "timestamp": 30, "msg_id": msg_id}
+        self.intake.accept(body)
+
+    def die(self) -> None:
+        """Let go of all that a killed process lets go of, and of nothing else."""
+        backlog = self.daemon._backlog
+        for spool in [self.daemon._spool, *(source.spool for source in backlog._adopted)]:
+            spool.close()
+        self.engine.dispose()
+
+    def execute(self, statement: str, **values: Any) -> list[Any]:
+        with self.engine.begin() as connection:
+            result = connection.execute(text(statement), values)
+            return list(result) if result.returns_rows else []
 
     def volume(self, table: str) -> int:
         with self.engine.connect() as connection:

@@ -63,6 +63,8 @@ class Bus:
 class Hub:
     """A hub process whose configuration says no more than it must."""
 
+    script = SCRIPT
+
     def __init__(self, directory: Path, bus: Bus, settings: dict[str, Any], **environment: str) -> None:
         config = {
             "endpoints": {"bus.test": [bus.endpoint]},
@@ -71,6 +73,7 @@ class Hub:
             "statscache.consumer.enabled": True,
             "logging": {
                 "version": 1,
+                "disable_existing_loggers": False,
                 "handlers": {"console": {"class": "logging.StreamHandler"}},
                 "root": {"level": "INFO", "handlers": ["console"]},
             },
@@ -82,7 +85,7 @@ class Hub:
         self.started = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, "--config-filename", str(directory / "hub.py")],
+                [sys.executable, "-c", self.script, "--config-filename", str(directory / "hub.py")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,1 @@
+"""Fault injection: hubs and databases are killed, frozen and cut off under load, and then every cell is compared."""

@@ -1,0 +1,25 @@
+"""python -m tests.torture [--scenarios N] [--messages N] [--seed S]"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.torture.suite import run
+
+
+def main() -> int:
+    """Run the suite; 1 if anything differs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--scenarios", type=int, default=20, help="how many, each with the next seed")
+    parser.add_argument("--messages", type=int, default=25_000, help="how many are sent in each")
+    parser.add_argument("--rate", type=float, default=900.0, help="messages a second")
+    parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
+    arguments = parser.parse_args()
+    score = run(arguments.scenarios, arguments.messages, arguments.rate, arguments.seed)
+    print(score)
+    return 1 if score.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

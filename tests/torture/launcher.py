@@ -1,0 +1,220 @@
+"""Runs a hub that logs what it accepts and can be told to die or freeze at a step; nothing of the product knows of it.
+
+usage: python -m tests.torture.launcher --config-filename FILE
+
+TORTURE_DIRECTORY is where the logs go, and where an order is read from: at the start, and at each SIGUSR1.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+ORDER = "order.json"
+ACCEPTED, LOST = "accepted.log", "lost.log"
+#: Short pauses, small batches and segments, so that much happens in little time.
+SESSION = (
+    "SET TIME ZONE 'UTC'; SET lock_timeout = '3s'; SET statement_timeout = '8s'; "
+    "SET idle_in_transaction_session_timeout = '3s'"
+)
+HASTE: dict[str, dict[str, Any]] = {
+    "flush": {"LONGEST_PAUSE": 1.0, "UPKEEP": 0.5},
+    "spool": {"SEGMENT": 1 << 18},
+    "backlog": {"MANY": 3_000},
+    "quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
+    "suspension": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
+    "db": {"SESSION": SESSION},
+}
+#: The steps at which a daemon can be told to die: at each of these functions, before and after.
+STEPS = {
+    "cut": ("intake", "Intake", "cut"),
+    "write": ("writer", "Writer", "write"),
+    "enter": ("ledger", None, "enter"),
+    "count": ("writer", "Writer", "_count"),
+    "update": ("writer", "Writer", "_update"),
+    "quarantine": ("quarantine", None, "put"),
+    "take": ("quarantine", None, "take"),
+    "position": ("writer", None, "store_position"),
+    "written": ("backlog", "Backlog", "written"),
+    "release": ("spool", "Spool", "release"),
+    "segment": ("spool", "Spool", "_begin_segment"),
+    "append": ("spool", "Spool", "append"),
+    "adopt": ("backlog", "Backlog", "adopt"),
+    "remove": ("spool", "Spool", "remove"),
+    "loss": ("spool", "Spool", "lose"),
+    "forget loss": ("spool", "Spool", "forget_loss"),
+}
+
+
+class Orders:
+    """What the suite has told this process to do, and when."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / ORDER
+        self._step = ""
+        self._left = 0
+        self._signal = signal.SIGKILL
+
+    def read(self, *_: Any) -> None:
+        """Read the order, if there is one."""
+        if self._path.exists():
+            order = json.loads(self._path.read_text())
+            self._left, self._signal = order["n"], signal.Signals(order["signal"])
+            self._step = order["step"]
+            self._path.unlink()
+
+    def due(self, step: str) -> bool:
+        """Return whether the order is to be carried out at this step."""
+        if step != self._step:
+            return False
+        self._left -= 1
+        return self._left <= 0
+
+    def carry_out(self) -> None:
+        """Die or freeze."""
+        self._step = ""
+        os.kill(os.getpid(), self._signal)
+
+    def reach(self, step: str) -> None:
+        """Die or freeze here if that is the order."""
+        if self.due(step):
+            self.carry_out()
+
+
+def main() -> None:
+    """Run the hub."""
+    directory = Path(os.environ["TORTURE_DIRECTORY"])
+    orders = Orders(directory)
+    orders.read()
+    signal.signal(signal.SIGUSR1, orders.read)
+    log_intake(directory)
+    arm(orders)
+    from fedmsg.commands.hub import hub
+
+    hub()
+
+
+def arm(orders: Orders) -> None:
+    """Put the steps, and haste, into the product."""
+    import statscache.daemon  # noqa: F401  and with it all the others
+
+    for module, values in HASTE.items():
+        vars(sys.modules[f"statscache.{module}"]).update(values)
+    for step, (module, owner, name) in STEPS.items():
+        home = sys.modules[f"statscache.{module}"]
+        wrap(orders, step, getattr(home, owner) if owner else home, name)
+    tear(orders)
+    arm_commits(orders)
+
+
+def wrap(orders: Orders, step: str, owner: Any, name: str) -> None:
+    """Put a step before and after a function."""
+    inner = getattr(owner, name)
+
+    @functools.wraps(inner)
+    def wrapped(*args: Any, **extra: Any) -> Any:
+        orders.reach(f"before {step}")
+        result = inner(*args, **extra)
+        orders.reach(f"after {step}")
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def tear(orders: Orders) -> None:
+    """Let a record be torn: half of it is written, and the process is dead. The same for a spool that is removed."""
+    from statscache import spool
+
+    write, rmtree = spool.Spool._write, spool.shutil.rmtree
+
+    def torn_write(self: Any, record: bytes) -> None:
+        if orders.due("in append"):
+            os.write(self._writing, record[: len(record) // 2])
+            orders.carry_out()
+        write(self, record)
+
+    def torn_rmtree(directory: Path, *args: Any, **extra: Any) -> None:
+        if orders.due("in remove"):
+            next(iter(Path(directory).iterdir())).unlink()
+            orders.carry_out()
+        rmtree(directory, *args, **extra)
+
+    spool.Spool._write = torn_write
+    spool.shutil.rmtree = torn_rmtree
+
+
+def arm_commits(orders: Orders) -> None:
+    """Put steps around the commits of flushes, and around the lock that everything which counts takes."""
+    from statscache import db, writer
+
+    flushing = threading.local()
+    write, make_engine, counting = writer.Writer.write, db.make_engine, writer.counting
+
+    def armed_write(self: Any, batch: Any) -> None:
+        flushing.now = True
+        try:
+            write(self, batch)
+        finally:
+            flushing.now = False
+
+    def armed_engine(url: str) -> Any:
+        engine = make_engine(url)
+        engine.dialect.do_commit = armed_commit(engine.dialect.do_commit)
+        return engine
+
+    def armed_commit(commit: Callable[[Any], None]) -> Callable[[Any], None]:
+        def do_commit(connection: Any) -> None:
+            if not getattr(flushing, "now", False):
+                return commit(connection)
+            orders.reach("before commit")
+            commit(connection)
+            return orders.reach("after commit")
+
+        return do_commit
+
+    @functools.wraps(counting)
+    def armed_counting(engine: Any) -> Any:
+        orders.reach("before lock")
+        return counting(engine)
+
+    writer.Writer.write = armed_write
+    writer.counting = armed_counting
+    db.make_engine = armed_engine
+
+
+def log_intake(directory: Path) -> None:
+    """Log the id of each message that was accepted, and a line for each that was lost for lack of room."""
+    from statscache.intake import Intake
+    from statscache.message import Message
+    from statscache.spool import Spool
+
+    logs = [
+        os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in (ACCEPTED, LOST)
+    ]
+    accept, lose = Intake.accept, Spool.lose
+
+    def logged_accept(self: Any, body: dict[str, Any]) -> bool:
+        accepted: bool = accept(self, body)
+        if accepted:
+            os.write(logs[0], f"{Message(body).id}\n".encode())
+        return accepted
+
+    def logged_lose(self: Any, timestamp: float) -> Any:
+        loss = lose(self, timestamp)
+        os.write(logs[1], f"{timestamp}\n".encode())
+        return loss
+
+    Intake.accept = logged_accept
+    Spool.lose = logged_lose
+
+
+if __name__ == "__main__":
+    main()

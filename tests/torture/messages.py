@@ -1,0 +1,75 @@
+"""What a scenario sends: made-up traffic with duplicates, in disorder, late, and some that plugins cannot digest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from statscache.traffic import traffic
+
+Body = dict[str, Any]
+
+#: Shares of all messages.
+TWICE, LATE, NAMELESS, ODD = 0.1, 0.05, 0.02, 0.01
+#: A topic with this in it is refused by a constraint that the suite puts on a table.
+POISON, POISONED = "poison", "data_volume_by_topic_1m"
+PROD = "org.fedoraproject.prod"
+
+
+def make(seed: int, count: int, odd: bool = True) -> list[Body]:
+    """Return so many messages in the order in which they are sent.
+
+    :param odd: whether some are such that plugins cannot digest them, or that do not count at all
+    """
+    chance = random.Random(f"messages {seed}")
+    fresh = islice(traffic(seed, 1_700_000_000 + 86_400.0 * seed, 40.0), round(count / (1 + TWICE)))
+    bodies = [_vary(chance, body, odd) for body in fresh]
+    again = [(_place(chance, at, 3_000), bodies[at]) for at in chance.choices(range(len(bodies)), k=count)]
+    placed = [
+        *((_place(chance, at, 30), body) for at, body in enumerate(bodies)),
+        *again[: count - len(bodies)],
+    ]
+    return [body for _, body in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _place(chance: random.Random, at: int, disorder: int) -> float:
+    """Return where a message comes: near its place, or long after it."""
+    return at + chance.random() * (20_000 if chance.random() < LATE else disorder)
+
+
+def _vary(chance: random.Random, body: Body, odd: bool) -> Body:
+    draw = chance.random()
+    if odd and draw < ODD:
+        return chance.choice(ODDITIES)(body)
+    if draw < ODD + NAMELESS and body["topic"].split(".")[3] in ("github", "copr", "bugzilla"):
+        rest = {key: value for key, value in body.items() if key != "msg_id"}
+        return {**rest, "msg": {**body["msg"], "unique": body["i"]}}
+    if draw > 0.9:
+        return {**body, "timestamp": int(body["timestamp"])}
+    return body
+
+
+def _with(topic: str, **msg: Any) -> Callable[[Body], Body]:
+    return lambda body: {**body, "topic": f"{PROD}.{topic}", "msg": msg}
+
+
+ODDITIES: list[Callable[[Body], Body]] = [
+    _with("fedimg.image.upload", status="completed"),
+    _with("bodhi.updates.fedora.sync", release="41"),
+    _with("buildsys.task.state.change", owner="masher", method="livecd", new="OPEN"),
+    _with("compose.rawhide.start", arch="a\0b"),
+    _with("odd.to\0pic"),
+    _with("o\0dd.topic"),
+    _with("odd." + "long" * 1_000),
+    _with("copr.build.end", user="\ud800", owner="maple", pkg="x"),
+    _with(f"odd.{POISON}.a"),
+    _with(f"odd.{POISON}.b"),
+    _with("odd.number", value=float("nan"), text="a\0b \ud800"),
+    lambda body: {**body, "topic": f"{PROD}.compose.branched.complete", "msg": ["a", "list"]},
+    lambda body: {**body, "topic": "short.topic"},
+    lambda body: {**body, "msg_id": "x" * 300, "msg": {"unique": body["i"]}},
+    lambda body: {**body, "timestamp": "2023-11-14"},
+    lambda body: {key: value for key, value in body.items() if key != "timestamp"},
+]
