@@ -77,10 +77,10 @@ class Daemon:
     def open(self, adopt: bool = True) -> None:
         """Take over what the database and, if wanted, the spools of dead daemons hold."""
         self._suspensions.load()
-        for takers in self._takers:
-            takers.cut()  # from now on without those that are suspended
         if adopt:
             self._adopt()
+        for takers in self._takers:
+            takers.cut()  # from now on without those that are suspended
 
     def start(self) -> None:
         """Begin to flush."""

@@ -70,23 +70,28 @@ class Watchdog:
 
     def start(self) -> None:
         """Start the thread."""
+        self._file = self._stacks.open("w", encoding="utf-8")
+        faulthandler.register(signal.SIGPROF, file=self._file, chain=True)  # chain: then the process ends
+        self._wind_up()
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
     def run(self) -> None:
         """Look until stopped. The body of the thread."""
-        with self._stacks.open("w", encoding="utf-8") as file:
-            faulthandler.register(signal.SIGPROF, file=file, chain=True)  # chain: then the process ends
-            while not self._stopping.wait(LOOK):
-                signal.setitimer(signal.ITIMER_PROF, self._limit + GRACE)
-                if hung := self.look():
-                    self._on_hang(hung)
-                    break
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            faulthandler.unregister(signal.SIGPROF)
+        while not self._stopping.wait(LOOK):
+            self._wind_up()
+            if hung := self.look():
+                self._on_hang(hung)
+                return
+
+    def _wind_up(self) -> None:
+        """Let the signal come after so much processor time from now on."""
+        if not self._stopping.is_set():
+            signal.setitimer(signal.ITIMER_PROF, self._limit + GRACE)
 
     def look(self) -> str | None:
         """Return the plugin that hangs, if one does, having logged where."""

@@ -39,8 +39,7 @@ class Bus:
 
     def wait_for_subscriber(self) -> None:
         """Wait until a hub listens: what is sent before is lost."""
-        wait_for("a subscriber", lambda: self._socket.poll(50))
-        self._socket.recv()
+        wait_for("a subscriber", lambda: self._socket.poll(50) and self._socket.recv()[0])
 
     def send(self, body: dict[str, Any]) -> None:
         """Publish a message."""
