@@ -99,18 +99,19 @@ class StatsConsumer(FedmsgConsumer):
 
     def _finish(self) -> None:
         """Write what is queued. The last thing that the reactor does."""
-        if self._daemon.finish(LAST_FLUSH):
-            log.info("statscache has stopped, all is written: %d messages", self._daemon.intake.accepted)
-        else:
-            log.warning(
-                "statscache has stopped, and what it could not write is in its spool for the next start"
-            )
+        written = self._daemon.finish(LAST_FLUSH)
+        log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
+        if not written:
+            log.warning("what is not yet written is in its spool for the next start")
 
     def _restart(self) -> None:
         """Run this process's program anew, from its beginning. Called on the watchdog's thread."""
-        log.critical("statscache restarts")
+        # A signal may have come, which the plugin that hangs has kept from its effect.
+        ends = self._deadline is not None
+        log.critical("statscache ends" if ends else "statscache restarts")
         logging.shutdown()
         try:
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+            if not ends:
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
         finally:
             os._exit(HUNG)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Identity, insert
+from sqlalchemy import Connection, Identity, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.plugins import Base
+from statscache.progress import SpoolRow
 from statscache.spool import Loss
 
 
@@ -25,13 +26,21 @@ class GapRow(Base):
     noted: Mapped[datetime] = mapped_column(comment="when this was written")
 
 
-def record_loss(connection: Connection, loss: Loss) -> None:
-    """Write that messages were lost since their spool had no room."""
+def record_loss(connection: Connection, spool: str, loss: Loss) -> None:
+    """Write that messages were lost since their spool had no room.
+
+    What a commit has recorded whose answer never came, or before the daemon could note it, is not recorded again.
+    """
+    recorded = connection.scalar(select(SpoolRow.lost).where(SpoolRow.id == spool)) or 0
+    total = loss.before + loss.count
+    if total <= recorded:
+        return
     row = {
         "first": datetime.fromtimestamp(loss.first, UTC),
         "last": datetime.fromtimestamp(loss.last, UTC),
-        "messages": loss.count,
+        "messages": total - recorded,
         "reason": "the spool had no room",
         "noted": datetime.now(UTC),
     }
     connection.execute(insert(GapRow).values(**row))
+    connection.execute(update(SpoolRow).where(SpoolRow.id == spool).values(lost=total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import sort_tables
 
-from statscache.errors import Unusable
+from statscache.errors import Unusable, text_of
 from statscache.settings import URI, Settings
 from statscache.stopwatch import time_statements
 
@@ -28,6 +29,8 @@ SESSION = (
     "SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
     "SET idle_in_transaction_session_timeout = '20s'"
 )
+#: A statement that ends a transaction.
+ENDING = re.compile(r"\s*(commit|end|abort|rollback(?!\s+to\b)|prepare\s+transaction)\b", re.IGNORECASE)
 #: The SQLSTATE of what a user has no right to do.
 DENIED = "42501"
 COLUMNS = text(
@@ -50,6 +53,9 @@ def make_engine(url: str) -> Engine:
     arguments = {key: value for key, value in DRIVER_ARGUMENTS.items() if key not in query}
     engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=2)
     time_statements(engine)
+    event.listen(engine, "commit", _check_guard)
+    event.listen(engine, "rollback", _check_guard)
+    event.listen(engine, "before_cursor_execute", _check_statement)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
@@ -117,6 +123,27 @@ def check_server(version: int, encoding: str, uri_name: str = URI) -> None:
             f"the database of {uri_name} is encoded in {encoding}: make one with "
             "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and set it there"
         )
+
+
+@contextmanager
+def guarded(connection: Connection) -> Iterator[None]:
+    """Let nobody commit or roll back the connection's transaction meanwhile; savepoints are as usual."""
+    info = connection.info  # out of reach if the connection is lost
+    info["guarded"] = True
+    try:
+        yield
+    finally:
+        info["guarded"] = False
+
+
+def _check_guard(connection: Connection) -> None:
+    if not connection.invalidated and connection.info.get("guarded"):
+        raise RuntimeError("a plugin must not end the transaction of the flush: let it use its session alone")
+
+
+def _check_statement(connection: Connection, cursor: Any, statement: str, *args: Any) -> None:
+    if ENDING.match(statement):
+        _check_guard(connection)
 
 
 @contextmanager
@@ -193,13 +220,18 @@ def _canonical(connection: Connection, kind: Any) -> str:
 def first_line(error: BaseException) -> str:
     """Return what went wrong in one line, as the driver says it."""
     original = getattr(error, "orig", None) or error
-    lines = str(original).strip().splitlines()
+    lines = text_of(original).strip().splitlines()
     return lines[0] if lines else type(original).__name__
 
 
-def is_timeout(error: BaseException) -> bool:
-    """Return whether an error is that of a statement which took longer than it may."""
-    return getattr(getattr(error, "orig", None), "pgcode", None) == "57014"
+def may_be_the_statements(error: BaseException) -> bool:
+    """Return whether a statement can make the database have this trouble again and again.
+
+    It can take longer than it may (57014), meet a damaged index (class XX) or ask in the wrong state (class 55);
+    not so a lock that others hold (55P03).
+    """
+    state = _state(error)
+    return state is not None and state != "55P03" and (state == "57014" or state[:2] in ("55", "XX"))
 
 
 def is_database_trouble(error: BaseException) -> bool:

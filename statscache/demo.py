@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -184,7 +185,7 @@ class Demo:
         console.print(f"\n{self._sent} messages sent, {self._found(engine)} counted.")
         console.print(
             f"The tables are kept; to look at them later:\n"
-            f'  psql "$(STATSCACHE_SQLALCHEMY_URI=embedded:{self._directory / "data"} statscache uri)"',
+            f'  psql "$(STATSCACHE_SQLALCHEMY_URI=embedded:{self._directory / "data"} {_command()} uri)"',
             soft_wrap=True,
         )
         engine.dispose()
@@ -226,3 +227,8 @@ def top_categories(connection: Connection) -> list[tuple[str, int]]:
     newest = select(func.max(DAYS.c.timestamp)).scalar_subquery()
     query = select(DAYS.c.category, DAYS.c.volume).where(DAYS.c.timestamp == newest)
     return [(row[0], row[1]) for row in connection.execute(query.order_by(DAYS.c.volume.desc()).limit(10))]
+
+
+def _command() -> str:
+    """Return how the command is called from here."""
+    return "statscache" if shutil.which("statscache") else sys.argv[0]

@@ -13,5 +13,13 @@ class Rejected(StatscacheError):
     """A message that cannot be counted; the text is the reason, one of a few."""
 
 
+def text_of(error: BaseException) -> str:
+    """Return the text of an error, whatever it does when it is asked for it."""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001  it is a plugin's
+        return f"(its text cannot be had: {type(failure).__name__})"
+
+
 class Unstorable(StatscacheError, ValueError):
     """A text that PostgreSQL cannot keep, or not as a key."""

@@ -34,6 +34,9 @@ class SpoolRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True, comment="the name of the spool's directory")
     position: Mapped[int] = mapped_column(comment="how many bytes of it are committed")
     updated: Mapped[datetime] = mapped_column(comment="when that was written")
+    lost: Mapped[int] = mapped_column(
+        server_default="0", comment="how many messages found no room in it and are in statscache_gap"
+    )
 
 
 def database_id(engine: Engine) -> str:

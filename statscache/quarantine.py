@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.errors import Unstorable
+from statscache.errors import Unstorable, text_of
 from statscache.message import Message, Naming
 from statscache.plugins import Base
 from statscache.plugins.arrays import column_of_texts
@@ -105,7 +105,7 @@ class Failure:
 def failure(error: BaseException, brief: bool = False) -> Failure:
     """Return what is kept of an error; without the traceback if it is to be brief, or tells nothing."""
     trace = "" if brief or isinstance(error, Unstorable) else "".join(traceback.format_exception(error))
-    return Failure(printable(f"{type(error).__name__}: {error}", ERROR), printable(trace, TRACEBACK))
+    return Failure(printable(f"{type(error).__name__}: {text_of(error)}", ERROR), printable(trace, TRACEBACK))
 
 
 def printable(text: str, length: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from statscache.batch import Taken
-from statscache.errors import Unstorable
+from statscache.errors import Unstorable, text_of
 from statscache.loader import Part
 from statscache.message import Message
 from statscache.plugins import BasePlugin
@@ -108,7 +108,9 @@ class Takers:
             before = time.perf_counter() if timed else 0.0
             try:
                 process(message)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  one plugin's trouble is its own
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  one plugin's trouble is its own
                 taker.refuse(message, error, length)
             if timed:
                 taker.add_seconds((time.perf_counter() - before) * SAMPLE)
@@ -168,6 +170,7 @@ class QueuedRunner(Runner):
         self._takers = Takers([self.own], Watch())
 
     def take(self, messages: Messages) -> Taken:
+        self.own.cut()  # which gives up what an attempt has left that failed half-way
         for message in messages():
             self._takers.take(message)
         return self.own.cut()
@@ -222,7 +225,9 @@ class StatefulRunner(Runner):
         for message in messages:
             try:
                 self._plugin.process(message)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  one plugin's trouble is its own
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  one plugin's trouble is its own
                 _keep(taken, message, error)
                 report(self._refused, self.ident, message, error)
         if len(taken.failures) > before:
@@ -244,7 +249,7 @@ def report(refused: Tally, ident: str, message: Message, error: BaseException) -
             message.msg_id,
             message.topic,
             kind,
-            str(error).encode("ascii", "backslashreplace").decode(),
+            text_of(error).encode("ascii", "backslashreplace").decode(),
             refused.counts[kind],
             exc_info=None if isinstance(error, Unstorable) else error,
         )

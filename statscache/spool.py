@@ -21,7 +21,7 @@ import uuid
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +36,7 @@ FORMAT = 4
 SEGMENT = 8 << 20
 CHUNK = 1 << 20
 #: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
-LOSS = struct.Struct("<Qdd")
+LOSS = struct.Struct("<QddQ")
 
 
 #: A message nested deeper than this is not taken, so that whoever walks through one need not fear for the stack.
@@ -56,15 +56,22 @@ class Loss:
     :param count: how many
     :param first: the smallest of their timestamps, in seconds since 1970
     :param last: the greatest
+    :param before: how many of the same spool had been recorded before
     """
 
     count: int
     first: float
     last: float
+    before: int = 0
 
     def add(self, timestamp: float) -> Loss:
         """Return this with one message more."""
-        return Loss(self.count + 1, min(self.first, timestamp), max(self.last, timestamp))
+        first, last = (self.first, self.last) if self.count else (timestamp, timestamp)
+        return Loss(self.count + 1, min(first, timestamp), max(last, timestamp), self.before)
+
+    def without(self, recorded: Loss) -> Loss:
+        """Return what is left of this when what was lost until a moment ago has been recorded."""
+        return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
 
 
 def encode(body: dict[str, Any]) -> bytes:
@@ -260,25 +267,23 @@ class Spool:
     @property
     def loss(self) -> Loss | None:
         """What was lost, and not yet recorded elsewhere."""
-        return self._loss
+        return self._loss if self._loss.count else None
 
     def lose(self, timestamp: float) -> Loss:
         """Note that a message of that time was lost."""
         with self._noting:
-            loss = (self._loss or Loss(0, timestamp, timestamp)).add(timestamp)
+            loss = self._loss.add(timestamp)
             self._keep_loss(loss)
         return loss
 
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
         with self._noting:
-            loss = self._loss or recorded
-            left = replace(loss, count=loss.count - recorded.count)
-            self._keep_loss(left if left.count else None)
+            self._keep_loss(self._loss.without(recorded))
 
-    def _keep_loss(self, loss: Loss | None) -> None:
+    def _keep_loss(self, loss: Loss) -> None:
         self._loss = loss
-        packed = LOSS.pack(loss.count, loss.first, loss.last) if loss else bytes(LOSS.size)
+        packed = LOSS.pack(*astuple(loss))
         try:
             os.pwrite(self._losses, packed, 0)
         except OSError as error:
@@ -331,8 +336,8 @@ def _decode(payload: bytes, checksum: int) -> dict[str, Any]:
     return body
 
 
-def _unpack_loss(data: bytes) -> Loss | None:
-    return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size and any(data) else None
+def _unpack_loss(data: bytes) -> Loss:
+    return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size else Loss(0, 0, 0)
 
 
 def _read_plugins(path: Path) -> frozenset[str]:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 
 class Stopwatch:
@@ -13,13 +14,18 @@ class Stopwatch:
 
     def __init__(self, connection: Connection) -> None:
         self._info = connection.info
-        self._waited = _waited(self._info)
+        self._before = _waited(self._info)
         self._start = time.monotonic()
 
     @property
+    def waited(self) -> float:
+        """The seconds since the start in which the database was waited for."""
+        return _waited(self._info) - self._before
+
+    @property
     def seconds(self) -> float:
-        """The seconds since the start in which the database was not waited for."""
-        return time.monotonic() - self._start - (_waited(self._info) - self._waited)
+        """The other seconds since the start."""
+        return time.monotonic() - self._start - self.waited
 
 
 def time_statements(engine: Engine) -> None:
@@ -31,8 +37,16 @@ def time_statements(engine: Engine) -> None:
 
     @event.listens_for(engine, "after_cursor_execute")
     def end(connection: Connection, *args: Any) -> None:
-        connection.info["waited"] = _waited(connection.info)
-        connection.info["since"] = None
+        _end(connection.info)
+
+    @event.listens_for(engine, "handle_error")
+    def fail(context: ExceptionContext) -> None:
+        if context.connection is not None and not context.connection.invalidated:
+            _end(context.connection.info)
+
+
+def _end(info: dict[Any, Any]) -> None:
+    info["waited"], info["since"] = _waited(info), None
 
 
 def _waited(info: dict[Any, Any]) -> float:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.db import first_line
 from statscache.plugins import Base
+from statscache.quarantine import ERROR, printable
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Suspensions:
         """Leave the plugin alone from now on, for twice as long as the last time."""
         now, before = self._clock(), self._found.get(plugin)
         times = before.times + 1 if before and now - before.since < MEMORY else 1
-        self._found[plugin] = Suspension(now, _until(now, times, hung), times, reason)
+        self._found[plugin] = Suspension(now, _until(now, times, hung), times, printable(reason, ERROR))
         log.error(
             "%s is suspended until %s, its messages go to the quarantine: %s",
             plugin,

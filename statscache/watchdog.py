@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from statscache.stopwatch import Stopwatch
+
 log = logging.getLogger(__name__)
 
 #: How often in seconds the watchdog looks.
@@ -22,6 +24,8 @@ LOOK = 1.0
 #: A plugin that holds the interpreter's lock keeps the watchdog itself from running. After so many seconds of
 #: processor time more than the limit a signal then writes the stacks to a file and ends the process.
 GRACE = 5.0
+#: A process that got so many seconds less than it should was frozen: SIGSTOP, or a machine that was paused.
+FROZEN = 4.0
 STACK_LINE = re.compile(r'File "(?P<file>.*)", line (?P<line>\d+) in ')
 
 
@@ -31,18 +35,27 @@ class Watch:
     def __init__(self) -> None:
         #: The plugin's ident; None while the thread is in none.
         self.busy: str | None = None
-        self.since = 0.0
         self.thread = 0
+        self._since: tuple[float, Stopwatch | None] = (0.0, None)
 
-    def begin(self, ident: str | None = None) -> None:
-        """Note that plugins are called from now on."""
+    def begin(self, ident: str | None = None, stopwatch: Stopwatch | None = None) -> None:
+        """Note that plugins are called from now on.
+
+        :param stopwatch: one started with it, if the database can be waited for meanwhile, which is not to count
+        """
         self.thread = threading.get_ident()
-        self.since = time.monotonic()
+        self._since = (time.monotonic(), stopwatch)
         self.busy = ident
 
     def end(self) -> None:
         """Note that no plugin is being called."""
         self.busy = None
+
+    @property
+    def seconds(self) -> float:
+        """How long plugins have been called."""
+        since, stopwatch = self._since
+        return time.monotonic() - since - (stopwatch.waited if stopwatch else 0.0)
 
     def stack(self) -> str:
         """Return where the thread is, as a traceback would tell it."""
@@ -65,6 +78,8 @@ class Watchdog:
         self._limit = limit
         self._on_hang = on_hang
         self._stacks = stacks
+        self._looked = (0.0, 0.0)
+        self._thawed = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="statscache-watchdog", daemon=True)
 
@@ -82,8 +97,10 @@ class Watchdog:
 
     def run(self) -> None:
         """Look until stopped. The body of the thread."""
+        self._looked = _clocks()
         while not self._stopping.wait(LOOK):
             self._wind_up()
+            self._notice_freeze()
             if hung := self.look():
                 self._on_hang(hung)
                 return
@@ -93,14 +110,28 @@ class Watchdog:
         if not self._stopping.is_set():
             signal.setitimer(signal.ITIMER_PROF, self._limit + GRACE)
 
+    def _notice_freeze(self) -> None:
+        """Note when the process was last frozen: what no plugin got done until then is no plugin's fault."""
+        before, self._looked = self._looked, _clocks()
+        passed, used = (now - then for now, then in zip(self._looked, before, strict=True))
+        if passed - used > LOOK + FROZEN:
+            log.warning("this process was frozen for %.0f s", passed)
+            self._thawed = time.monotonic()
+
     def look(self) -> str | None:
         """Return the plugin that hangs, if one does, having logged where."""
+        since = time.monotonic() - self._thawed
         for watch in self._watches:
-            plugin, seconds = watch.busy, time.monotonic() - watch.since
+            plugin, seconds = watch.busy, min(watch.seconds, since)
             if plugin is not None and seconds > self._limit:
                 log.critical("%s hangs, for %.0f s now:\n%s", plugin, seconds, watch.stack())
                 return plugin
         return None
+
+
+def _clocks() -> tuple[float, float]:
+    """Return the time, and how much processor time the process has used, in seconds."""
+    return time.monotonic(), time.process_time()
 
 
 def suspects(stacks: str, plugins: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from statscache import ledger, quarantine
 from statscache.batch import Batch, Taken
 from statscache.coverage import record_loss
-from statscache.db import counting, first_line, is_database_trouble, is_timeout
+from statscache.db import counting, first_line, guarded, is_database_trouble, may_be_the_statements
 from statscache.message import Message, Naming
 from statscache.progress import store_position
 from statscache.quarantine import Failure, Patient, failure
@@ -81,7 +81,7 @@ class Writer:
             store_position(connection, batch.spool.id, batch.end)
             loss = batch.spool.loss
             if loss:
-                record_loss(connection, loss)
+                record_loss(connection, batch.spool.id, loss)
         if loss:
             batch.spool.forget_loss(loss)
 
@@ -204,16 +204,16 @@ class Writer:
         stopwatch = Stopwatch(connection)
         try:
             if taken is None:
+                self._watch.begin(runner.ident)
                 taken = self._take(runner, ids, read)
-            self._watch.begin(runner.ident)
+            self._watch.begin(runner.ident, stopwatch)
             self._update(connection, runner, taken)
             self._records[runner.ident].timed_out = 0
         except PluginError:
             runner.discard()
             raise
         except Exception as error:
-            if not connection.invalidated:
-                self._blame(runner.ident, error)
+            self._blame(runner.ident, error)
             raise
         finally:
             self._watch.end()
@@ -223,8 +223,10 @@ class Writer:
     def _take(self, runner: Runner, ids: Sequence[str], read: Read) -> Taken:
         try:
             return runner.take(lambda: self._watched(runner.ident, read(ids)))
-        except Exception as error:
-            raise PluginError(f"{type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
 
     def _watched(self, ident: str, messages: Iterator[Message]) -> Iterator[Message]:
         for message in messages:
@@ -236,15 +238,23 @@ class Writer:
 
         The order of the calls is what contains every way in which a plugin can leave its session.
         """
-        savepoint = connection.begin_nested()
+        transaction, savepoint = connection.get_transaction(), connection.begin_nested()
         session = Session(connection, join_transaction_mode="create_savepoint")
         try:
-            runner.update(session, taken)
-            session.commit()
-            session.close()
-            savepoint.commit()
-        except (Exception, SystemExit) as error:
+            with guarded(connection):
+                runner.update(session, taken)
+                session.commit()
+                session.close()
+                savepoint.commit()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if is_database_trouble(error) or connection.invalidated:
+                raise
+            if not (
+                transaction and transaction.is_active
+            ):  # it tried to end it, which leaves nothing to go on with
+                connection.invalidate()
                 raise
             session.rollback()
             session.close()
@@ -257,7 +267,7 @@ class Writer:
         tried = _tried(failures)
         if len(failures) < count:
             record.barren = 0
-            if not failures:
+            if not failures and not self._suspensions.holds(ident):  # it may have been too slow just now
                 self._suspensions.lift(ident)
         else:
             record.barren += 1
@@ -285,7 +295,7 @@ class Writer:
         A statement that took too long is the database's trouble, but not when it is always the same plugin's.
         """
         record = self._records[ident]
-        if is_database_trouble(error) and not is_timeout(error):
+        if is_database_trouble(error) and not may_be_the_statements(error):
             return
         record.timed_out += 1
         if record.timed_out >= TIMED_OUT:

@@ -131,7 +131,9 @@ def start_hub(tmp_path: Path, bus: Bus, config: dict[str, Any]) -> Iterator[Call
     hubs: list[Hub] = []
 
     def start(settings: dict[str, Any] | None = None, **environment: str) -> Hub:
-        hubs.append(Hub(tmp_path, bus, {**config, **(settings or {})}, **environment))
+        directory = tmp_path / f"hub-{len(hubs)}"
+        directory.mkdir()
+        hubs.append(Hub(directory, bus, {**config, **(settings or {})}, **environment))
         return hubs[-1]
 
     yield start

@@ -321,7 +321,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_each_message_counts_once(
     make_bench: MakeBench, contents: list[tuple[str, Any]]
 ) -> None:

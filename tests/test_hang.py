@@ -55,8 +55,8 @@ def test_a_plugin_that_lets_no_thread_run_ends_the_daemon_and_is_suspended_by_th
     bus.send_all(map(ordinary, range(100)))
     assert hub.wait() == -signal.SIGPROF
     again = start_hub(settings, PYTHONPATH=str(installed))
-    bus.wait_for_subscriber()
-    wait_for("the suspension", lambda: "greedy-1d is suspended" in again.log)
+    again.wait_until_running()
+    assert "greedy-1d is suspended" in again.log
     assert "in process" in again.log
     bus.send_all(map(ordinary, range(50, 200)))
     wait_for("all others to count", lambda: volume(engine) >= 150)

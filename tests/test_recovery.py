@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
+from statscache.spool import Spool
 
 
 def message(number: int) -> dict[str, Any]:
@@ -48,3 +50,24 @@ def test_what_is_accepted_while_a_spool_is_adopted_is_written_at_the_end(
     assert daemon.finish(5)
     assert counted(engine) == 1
     assert spools(config) == []
+
+
+def test_a_loss_is_recorded_once_though_the_daemon_dies_before_it_notes_that(
+    config: dict[str, Any], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a commit has written of it is not written again, and what is lost after that is."""
+    daemon = open_daemon({**config, "statscache.spool.limit": 1})
+    lose(daemon, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "forget_loss", lambda *_: None)
+        assert daemon.flusher.step() is not None
+    lose(daemon, 2)
+    die(daemon)
+    assert open_daemon(config).finish(5)
+    with engine.connect() as connection:
+        assert list(connection.scalars(text("SELECT messages FROM statscache_gap ORDER BY id"))) == [3, 2]
+
+
+def lose(daemon: Daemon, count: int) -> None:
+    """Send messages to a daemon that has no room for them."""
+    assert not any(daemon.intake.accept(message(number)) for number in range(count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from tests.torture.suite import run
@@ -13,9 +14,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--scenarios", type=int, default=20, help="how many, each with the next seed")
     parser.add_argument("--messages", type=int, default=25_000, help="how many are sent in each")
-    parser.add_argument("--rate", type=float, default=900.0, help="messages a second")
+    parser.add_argument("--rate", type=float, default=1200.0, help="messages a second")
     parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
     arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("interrupted"))  # and leave no process behind
     score = run(arguments.scenarios, arguments.messages, arguments.rate, arguments.seed)
     print(score)
     return 1 if score.differences else 0

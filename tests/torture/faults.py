@@ -258,7 +258,7 @@ HUB: dict[HubFault, int] = {
     terminate: 1,
 }
 DATABASE: dict[DatabaseFault, int] = {
-    crash_in_commit: 5,
+    crash_in_commit: 8,
     crash: 1,
     restart: 1,
     swallow_answer: 2,

@@ -63,7 +63,8 @@ class Slot:
     def run(self) -> Victim:
         """Return a hub that runs, started as often as that takes."""
         deadline = time.monotonic() + START
-        while not self.running:
+        while not self.running or self.frozen:
+            self.thaw()
             if self.hub is None or self.hub.process.poll() is not None:
                 self._look_at_the_dead()
                 self.start()
@@ -96,21 +97,26 @@ class Slot:
         """Tell the hub to kill or freeze itself when it comes to a step for the n-th time; return whether it has."""
         hub = self.run()
         self._doomed = self._doomed or number == signal.SIGKILL
-        place = self._directory / f"{self._count:03}"
-        (place / "order.tmp").write_text(json.dumps({"step": step, "n": n, "signal": int(number)}))
-        (place / "order.tmp").rename(place / ORDER)
-        hub.process.send_signal(signal.SIGUSR1)
+        self._send_order(hub, {"step": step, "n": n, "signal": int(number)})
         deadline = time.monotonic() + CARRIED_OUT
         while not (hub.process.poll() is not None or self.frozen):
             if time.monotonic() > deadline:
+                self._send_order(hub, {"step": "", "n": 0, "signal": 0})
                 return False
             time.sleep(0.01)
         return True
 
+    def _send_order(self, hub: Victim, order: dict[str, Any]) -> None:
+        place = self._directory / f"{self._count:03}"
+        (place / "order.tmp").write_text(json.dumps(order))
+        (place / "order.tmp").rename(place / ORDER)
+        hub.process.send_signal(signal.SIGUSR1)
+
     @property
     def frozen(self) -> bool:
         """Whether the hub is stopped."""
-        assert self.hub is not None
+        if self.hub is None:
+            return False
         with contextlib.suppress(psutil.NoSuchProcess):
             return bool(psutil.Process(self.hub.process.pid).status() == psutil.STATUS_STOPPED)
         return False
@@ -128,7 +134,7 @@ class Slot:
         """End the hub as systemd does, and return what its log says of it; complain unless it exits with 0."""
         hub = self.run()
         self._doomed = True
-        code, seconds = hub.end(patience=30)
+        code, seconds = hub.end(patience=60)
         if code != 0 or seconds > 8:
             self.complaints.append(f"{self.name} {self._count} ended with {code} after {seconds:.1f} s")
         return hub.log

@@ -61,13 +61,13 @@ class Orders:
         self._path = directory / ORDER
         self._step = ""
         self._left = 0
-        self._signal = signal.SIGKILL
+        self._signal: int = signal.SIGKILL
 
     def read(self, *_: Any) -> None:
         """Read the order, if there is one."""
         if self._path.exists():
             order = json.loads(self._path.read_text())
-            self._left, self._signal = order["n"], signal.Signals(order["signal"])
+            self._left, self._signal = order["n"], order["signal"]
             self._step = order["step"]
             self._path.unlink()
 

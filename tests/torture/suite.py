@@ -33,6 +33,7 @@ SCENARIOS = (
     Scenario("two daemons", hubs=({}, {})),
     Scenario("messages that break plugins", odd=True),
     Scenario("two daemons with different plugins", hubs=(WITHOUT_OTHERS, WITHOUT_VOLUMES), odd=True),
+    Scenario("plugins that join later", hubs=(WITHOUT_OTHERS, {}), later=1),
     Scenario("plugins of statscache 0.0.4", legacy=True, odd=True),
     Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
 )
