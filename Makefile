@@ -1,18 +1,23 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 # make test   all tests; needs no server, no root and no other checkout
+# make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
 # make lint   what a change must also pass
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+SEED ?= 1
 
-.PHONY: demo test lint dev clean
+.PHONY: demo test torture lint dev clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
 
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+torture: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.torture --seed $(SEED)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

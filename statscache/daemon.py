@@ -18,6 +18,7 @@ from statscache.db import create_tables, first_line, open_database
 from statscache.errors import Unusable
 from statscache.flush import Flusher
 from statscache.intake import Intake
+from statscache.judge import Judge
 from statscache.ledger import LedgerRow, PluginSet
 from statscache.loader import Entry, Part, load, running
 from statscache.message import Naming
@@ -35,8 +36,8 @@ from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
 
-#: How long in seconds one plugin's messages in the quarantine are retried at a stretch, while others wait.
-RETRY = 2.0
+#: How long in seconds the ledger is pruned at a stretch, or one plugin's quarantine retried, while flushes wait.
+STRETCH = 2.0
 #: The exit code of a daemon in which a plugin hangs, where nothing restarts it.
 HUNG = 70
 CORE_TABLES = {
@@ -67,7 +68,9 @@ class Daemon:
         self._spool = make_spool(self._spools, [part.ident for part in parts], settings.spool_limit)
         self.intake = Intake(self._spool, self._takers[0], naming, settings.memory_limit, self._hurry)
         self._backlog = Backlog(self.intake, self._spool, self._takers[1], naming)
-        self.writer = Writer(engine, runners, self._suspensions, naming, settings.plugin_budget, watches[1])
+        self.writer = Writer(
+            engine, runners, Judge(self._suspensions, settings.plugin_budget), naming, watches[1]
+        )
         self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up)
         self._watchdog = Watchdog(watches, settings.plugin_hang, self._on_hang, self._spool.stacks)
         self._plugins = {part.ident: part.plugin for part in parts}
@@ -94,15 +97,21 @@ class Daemon:
         if finished := self._backlog.finished:
             forget_spools(self.engine, finished)
             finished.clear()
-        ledger.prune(self.engine, self._keep)
+        self.prune()
         self.retry_due()
+
+    def prune(self) -> None:
+        """Forget messages that were counted longer ago than the ledger is kept."""
+        deadline = time.monotonic() + STRETCH
+        while ledger.prune(self.engine, self._keep) == ledger.PRUNED and time.monotonic() < deadline:
+            pass
 
     def retry_due(self) -> None:
         """Try the messages in the quarantine again whose time has come."""
         with self.engine.connect() as connection:
             due = quarantine.due(connection, self.writer.plugins)
         for plugin in due:
-            deadline = time.monotonic() + RETRY
+            deadline = time.monotonic() + STRETCH
             while not self._suspensions.holds(plugin) and time.monotonic() < deadline:
                 if self.writer.retry(plugin, quarantine.due_rows(plugin)) < quarantine.AT_ONCE:
                     break

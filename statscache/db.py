@@ -24,10 +24,11 @@ OLDEST_SERVER = 14
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
 LOCK = int.from_bytes(b"statscac", "big")
 #: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
-#: for the lock of a frozen daemon waits longer than that keeps it.
+#: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
+#: must be on the server's disk, however else the server is set up.
 SESSION = (
     "SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
-    "SET idle_in_transaction_session_timeout = '20s'"
+    "SET idle_in_transaction_session_timeout = '20s'; SET synchronous_commit = on"
 )
 #: A statement that ends a transaction.
 ENDING = re.compile(r"\s*(commit|end|abort|rollback(?!\s+to\b)|prepare\s+transaction)\b", re.IGNORECASE)

@@ -231,4 +231,5 @@ def top_categories(connection: Connection) -> list[tuple[str, int]]:
 
 def _command() -> str:
     """Return how the command is called from here."""
-    return "statscache" if shutil.which("statscache") else sys.argv[0]
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "statscache" and shutil.which("statscache") is None else "statscache"

@@ -10,8 +10,9 @@ from typing import Any
 from statscache.batch import Batch
 from statscache.errors import Rejected
 from statscache.message import Message, Naming
+from statscache.record import encode
 from statscache.runner import Takers
-from statscache.spool import Spool, SpoolFull, encode
+from statscache.spool import Spool, SpoolFull
 from statscache.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,8 @@ class Intake:
             self._batch.end = self._spool.end
             try:
                 self._takers.take(message)
-            except (
-                BaseException
-            ):  # some plugins have it and some not: the flush reads it back, with all others
-                self._give_up()
+            except BaseException:
+                self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
                 raise
             waiting = len(self._batch.refs)
             self._full = self._spool.end - self._committed > self._memory

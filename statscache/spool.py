@@ -1,9 +1,7 @@
 """The accepted messages that are not yet committed, on local disk: what a killed daemon leaves to the next one.
 
-A spool is a directory of segment files with one record after the other. A record is the length and the CRC-32 of
-what follows, both as 32-bit little-endian numbers, then the message's body as `marshal` writes it: of what the
-standard library has, the fastest that keeps all that JSON can hold (NaN, lone surrogates, integers of any size).
-A position is the number of bytes written before it since the spool was made; it is how records are named.
+A spool is a directory of segment files with one record after the other. A position is the number of bytes written
+before it since the spool was made; it is how records are named.
 """
 
 from __future__ import annotations
@@ -12,37 +10,27 @@ import fcntl
 import io
 import json
 import logging
-import marshal
 import os
 import shutil
 import struct
 import threading
 import uuid
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from statscache.errors import Rejected, StatscacheError, Unusable
+from statscache.errors import StatscacheError, Unusable
+from statscache.record import HEADER, decode, is_torn, records
 
 log = logging.getLogger(__name__)
 
-HEADER = struct.Struct("<II")
-#: The version of marshal's format, so that a later Python reads what this one wrote.
-FORMAT = 4
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 8 << 20
 CHUNK = 1 << 20
 #: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
 LOSS = struct.Struct("<QddQ")
-
-
-#: A message nested deeper than this is not taken, so that whoever walks through one need not fear for the stack.
-DEEPEST = 200
-#: No record that is shorter can be nested so deeply: marshal spends five bytes on each list.
-SHORT = 5 * DEEPEST
 
 
 class SpoolFull(StatscacheError):
@@ -72,30 +60,6 @@ class Loss:
     def without(self, recorded: Loss) -> Loss:
         """Return what is left of this when what was lost until a moment ago has been recorded."""
         return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
-
-
-def encode(body: dict[str, Any]) -> bytes:
-    """Return the record of a message's body.
-
-    :raises Rejected: if it is nested more than `DEEPEST` deep
-    """
-    try:
-        payload = marshal.dumps(body, FORMAT)
-    except (ValueError, RecursionError):
-        raise Rejected("nested too deeply") from None
-    if len(payload) > SHORT and _depth(body) > DEEPEST:
-        raise Rejected("nested too deeply")
-    return HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-def _depth(value: Any) -> int:
-    """Return how deeply dicts and lists are nested in the value, looking no deeper than one past `DEEPEST`."""
-    level, depth = [value], 0
-    while level and depth <= DEEPEST:
-        inner = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [item for items in inner for item in items if isinstance(item, dict | list)]
-        depth += 1
-    return depth
 
 
 class Spool:
@@ -197,7 +161,7 @@ class Spool:
         if len(header) < HEADER.size:
             raise ValueError("the record is damaged")
         size, checksum = HEADER.unpack(header)
-        return _decode(os.pread(file, min(size, os.fstat(file).st_size), offset + HEADER.size), checksum)
+        return decode(os.pread(file, min(size, os.fstat(file).st_size), offset + HEADER.size), checksum)
 
     def scan(self, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the records from one position up to another, each as its position and body.
@@ -218,7 +182,7 @@ class Spool:
                 if chunk := file.read(CHUNK):
                     rest += chunk
                 used = 0
-                for size, body in _records(rest):
+                for size, body in records(rest):
                     if position + used >= end:
                         return
                     yield position + used, body
@@ -236,7 +200,7 @@ class Spool:
 
     def _report_damage(self, begin: int, length: int, rest: bytes) -> None:
         """Log what could not be read of a segment: so many bytes, of which these are there."""
-        if rest and begin == self._starts[-1] and _is_torn(rest):
+        if rest and begin == self._starts[-1] and is_torn(rest):
             log.warning("dropped a torn last record of %d bytes of the spool %s", length, self.id)
         else:
             log.error("%d bytes of %s are damaged and lost", length, self._path(begin))
@@ -306,34 +270,6 @@ class Spool:
                 os.close(self._reading[1])
             self._reading = (start, os.open(self._path(start), os.O_RDONLY))
         return self._reading[1], position - start
-
-
-def _records(data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the size and the body of each whole record at the beginning of the data."""
-    offset = 0
-    while offset + HEADER.size <= len(data):
-        size, checksum = HEADER.unpack_from(data, offset)
-        payload = data[offset + HEADER.size : offset + HEADER.size + size]
-        if len(payload) < size:
-            return
-        try:
-            body = _decode(payload, checksum)
-        except ValueError:
-            return
-        yield HEADER.size + size, body
-        offset += HEADER.size + size
-
-
-def _is_torn(data: bytes) -> bool:
-    """Return whether the data ends before the record that it begins with."""
-    return len(data) < HEADER.size or len(data) < HEADER.size + HEADER.unpack_from(data)[0]
-
-
-def _decode(payload: bytes, checksum: int) -> dict[str, Any]:
-    if not payload or zlib.crc32(payload) != checksum:
-        raise ValueError("the record is damaged")
-    body: dict[str, Any] = marshal.loads(payload)
-    return body
 
 
 def _unpack_loss(data: bytes) -> Loss:

@@ -12,55 +12,42 @@ from sqlalchemy.orm import Session
 from statscache import ledger, quarantine
 from statscache.batch import Batch, Taken
 from statscache.coverage import record_loss
-from statscache.db import counting, first_line, guarded, is_database_trouble, may_be_the_statements
+from statscache.db import counting, first_line, guarded, is_database_trouble
+from statscache.judge import MOST, Judge
 from statscache.message import Message, Naming
 from statscache.progress import store_position
 from statscache.quarantine import Failure, Patient, failure
 from statscache.runner import Runner
 from statscache.stopwatch import Stopwatch
-from statscache.suspension import Suspensions
 from statscache.watchdog import Watch
 
 log = logging.getLogger(__name__)
 
-#: So many messages that fail alone are looked for in one flush; past that the plugin is suspended.
-MOST = 20
-#: A plugin that got nothing done in so many flushes in a row, or took too long in so many, is suspended.
-BARREN, SLOW, TIMED_OUT = 5, 3, 5
 PUT_OFF = Failure("put off: the plugin was suspended before it was tried", tried=False)
 ABSENT = Failure("put off: the daemon that counted it has no such plugin", tried=False)
 
 Read = Callable[[Iterable[str]], Iterator[Message]]
 
 
-class Record:
-    """How a plugin has done lately: how often in a row it failed in each way."""
-
-    def __init__(self) -> None:
-        self.barren = self.slow = self.timed_out = 0
-
-
 class Writer:
     """Writes batches, each in one transaction, with a savepoint for each plugin.
 
-    :param budget: how long in seconds a plugin may take in one flush, its statements left out
+    :param judge: is told how each plugin does
+    :param watch: kept up to date with the plugin that is being called
     """
 
     def __init__(
         self,
         engine: Engine,
         runners: Sequence[Runner],
-        suspensions: Suspensions,
+        judge: Judge,
         naming: Naming,
-        budget: float,
         watch: Watch,
     ) -> None:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
-        self._records = {runner.ident: Record() for runner in runners}
-        self._suspensions = suspensions
+        self._judge = judge
         self._naming = naming
-        self._budget = budget
         self._watch = watch
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
@@ -143,12 +130,12 @@ class Writer:
         :param before: the messages that have just been taken out of the quarantine
         :return: why, for each message that is in the quarantine now
         """
-        if self._suspensions.holds(runner.ident):
+        if self._judge.holds(runner.ident):
             failures: Mapping[str, Failure] = dict.fromkeys(ids, PUT_OFF)
         else:
             failures = self._attempt(connection, runner, ids, read, taken)
-            if before is None or self._suspensions.unproven(runner.ident):
-                self._judge(runner.ident, len(ids), failures)
+            judge = self._judge.counted if before is None else self._judge.retried
+            judge(runner.ident, len(ids), failures)
         if failures:
             quarantine.put(connection, runner.ident, read(failures), failures, before)
         return failures
@@ -208,16 +195,16 @@ class Writer:
                 taken = self._take(runner, ids, read)
             self._watch.begin(runner.ident, stopwatch)
             self._update(connection, runner, taken)
-            self._records[runner.ident].timed_out = 0
+            self._judge.updated(runner.ident)
         except PluginError:
             runner.discard()
             raise
         except Exception as error:
-            self._blame(runner.ident, error)
+            self._judge.ended(runner.ident, error)
             raise
         finally:
             self._watch.end()
-            self._time(runner.ident, stopwatch.seconds + (taken.seconds if taken else 0))
+            self._judge.took(runner.ident, stopwatch.seconds + (taken.seconds if taken else 0))
         return taken.failures
 
     def _take(self, runner: Runner, ids: Sequence[str], read: Read) -> Taken:
@@ -251,56 +238,13 @@ class Writer:
         except BaseException as error:
             if is_database_trouble(error) or connection.invalidated:
                 raise
-            if not (
-                transaction and transaction.is_active
-            ):  # it tried to end it, which leaves nothing to go on with
-                connection.invalidate()
+            if not (transaction and transaction.is_active):
+                connection.invalidate()  # it tried to end it, which leaves nothing to go on with
                 raise
             session.rollback()
             session.close()
             savepoint.rollback()
             raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
-
-    def _judge(self, ident: str, count: int, failures: Mapping[str, Failure]) -> None:
-        """Suspend a plugin that gets nothing done, and end the suspension of one that does."""
-        record = self._records[ident]
-        tried = _tried(failures)
-        if len(failures) < count:
-            record.barren = 0
-            if not failures and not self._suspensions.holds(ident):  # it may have been too slow just now
-                self._suspensions.lift(ident)
-        else:
-            record.barren += 1
-        if len(failures) > tried or record.barren >= BARREN or (record.barren and tried > MOST):
-            record.barren = 0
-            self._suspensions.suspend(ident, f"{tried} messages in a row failed")
-
-    def _time(self, ident: str, seconds: float) -> None:
-        """Warn of a plugin that takes longer than its budget, and suspend it when it does so again and again."""
-        record = self._records[ident]
-        if seconds <= self._budget:
-            record.slow = 0
-            return
-        record.slow += 1
-        log.warning("%s took %.1f s, and its budget is %.1f s", ident, seconds, self._budget)
-        if record.slow >= SLOW:
-            record.slow = 0
-            self._suspensions.suspend(
-                ident, f"it took {seconds:.1f} s, and its budget is {self._budget:.1f} s"
-            )
-
-    def _blame(self, ident: str, error: Exception) -> None:
-        """Suspend a plugin in which one transaction after the other ends that should not have.
-
-        A statement that took too long is the database's trouble, but not when it is always the same plugin's.
-        """
-        record = self._records[ident]
-        if is_database_trouble(error) and not may_be_the_statements(error):
-            return
-        record.timed_out += 1
-        if record.timed_out >= TIMED_OUT:
-            record.timed_out = 0
-            self._suspensions.suspend(ident, f"{TIMED_OUT} flushes in a row ended in it: {first_line(error)}")
 
 
 class PluginError(Exception):
@@ -312,7 +256,3 @@ def _missing(batch: Batch, missing: Mapping[str, frozenset[str]], ident: str) ->
     if not missing:
         return list(batch.refs)
     return [id for id in batch.refs if id not in missing or ident in missing[id]]
-
-
-def _tried(failures: Mapping[str, Failure]) -> int:
-    return sum(failure.tried for failure in failures.values())

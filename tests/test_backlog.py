@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from statscache import backlog as backlog_module
 from statscache.intake import Intake
-from statscache.spool import SpoolFull, encode
+from statscache.record import encode
+from statscache.spool import SpoolFull
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 
 MakeBench = Callable[..., Bench]

@@ -116,3 +116,12 @@ def test_the_systemd_unit_is_where_the_readme_says() -> None:
     unit = (ROOT / "extras" / "statscache.service").read_text(encoding="utf-8")
     assert "fedmsg-hub" in unit
     assert "KillSignal=SIGTERM" in unit
+
+
+def test_the_tests_that_the_guarantees_name_are_there() -> None:
+    """Every test that docs/guarantees.md calls a proof exists."""
+    named = set(
+        re.findall(r"`(tests/\w+\.py)`", (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8"))
+    )
+    assert len(named) > 5
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

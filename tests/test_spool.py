@@ -24,7 +24,8 @@ from sqlalchemy import Engine
 from statscache import spool as spool_module
 from statscache.daemon import open_daemon
 from statscache.errors import Unusable
-from statscache.spool import Loss, Spool, SpoolFull, adopt_spools, encode, make_spool
+from statscache.record import encode
+from statscache.spool import Loss, Spool, SpoolFull, adopt_spools, make_spool
 
 LIMIT = 1 << 30
 HUGE = 10**4000
@@ -317,7 +318,8 @@ def test_a_half_record_that_cannot_be_undone_harms_no_other(
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from statscache.spool import SpoolFull, encode, make_spool
+from statscache.record import encode
+from statscache.spool import SpoolFull, make_spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -423,7 +425,8 @@ def test_a_living_process_keeps_its_spool(spool: Spool, directory: Path) -> None
 DAEMON = """
 import sys, time
 from pathlib import Path
-from statscache.spool import encode, make_spool
+from statscache.record import encode
+from statscache.spool import make_spool
 spool = make_spool(Path(sys.argv[1]), ["x"], 1 << 30)
 for n in range(1000):
     spool.append(encode({"n": n}))

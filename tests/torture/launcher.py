@@ -23,7 +23,7 @@ ACCEPTED, LOST = "accepted.log", "lost.log"
 #: Short pauses, small batches and segments, so that much happens in little time.
 SESSION = (
     "SET TIME ZONE 'UTC'; SET lock_timeout = '3s'; SET statement_timeout = '8s'; "
-    "SET idle_in_transaction_session_timeout = '3s'"
+    "SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
 )
 HASTE: dict[str, dict[str, Any]] = {
     "flush": {"LONGEST_PAUSE": 1.0, "UPKEEP": 0.5},

@@ -1,0 +1,96 @@
+"""Decides which plugin is to be left alone for a while."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from statscache.db import first_line, is_database_trouble, may_be_the_statements
+from statscache.quarantine import Failure
+from statscache.suspension import Suspensions
+
+log = logging.getLogger(__name__)
+
+#: So many messages that fail alone are looked for in one flush; past that the plugin is suspended.
+MOST = 20
+#: A plugin is suspended that got nothing done in so many flushes in a row, took too long in so many, or in which
+#: so many transactions ended by a time-out.
+BARREN, SLOW, TIMED_OUT = 5, 3, 5
+
+
+@dataclass
+class Record:
+    """How often in a row a plugin has failed in each way."""
+
+    barren: int = 0
+    slow: int = 0
+    timed_out: int = 0
+
+
+class Judge:
+    """Watches how plugins do, and suspends those that do badly.
+
+    :param budget: how long in seconds a plugin may take in one flush, its statements left out
+    """
+
+    def __init__(self, suspensions: Suspensions, budget: float) -> None:
+        self._suspensions = suspensions
+        self._budget = budget
+        self._records: defaultdict[str, Record] = defaultdict(Record)
+
+    def holds(self, plugin: str) -> bool:
+        """Return whether the plugin is to be left alone now."""
+        return self._suspensions.holds(plugin)
+
+    def counted(self, plugin: str, count: int, failures: Mapping[str, Failure]) -> None:
+        """Suspend a plugin that gets nothing done, and end the suspension of one that does.
+
+        :param count: how many messages it was to count
+        :param failures: why, for those that it could not
+        """
+        record = self._records[plugin]
+        tried = sum(failure.tried for failure in failures.values())
+        record.barren = 0 if len(failures) < count else record.barren + 1
+        if not failures and not self.holds(plugin):  # it may have been too slow just now
+            self._suspensions.lift(plugin)
+        if len(failures) > tried or record.barren >= BARREN or (record.barren and tried > MOST):
+            record.barren = 0
+            self._suspensions.suspend(plugin, f"{tried} messages in a row failed")
+
+    def retried(self, plugin: str, count: int, failures: Mapping[str, Failure]) -> None:
+        """The same after a retry of its quarantine, which proves nothing against one that works otherwise."""
+        if self._suspensions.unproven(plugin):
+            self.counted(plugin, count, failures)
+
+    def took(self, plugin: str, seconds: float) -> None:
+        """Warn of a plugin that takes longer than its budget, and suspend it when it does so again and again."""
+        record = self._records[plugin]
+        if seconds <= self._budget:
+            record.slow = 0
+            return
+        record.slow += 1
+        reason = f"it took {seconds:.1f} s, and its budget is {self._budget:.1f} s"
+        log.warning("%s is slow: %s", plugin, reason)
+        if record.slow >= SLOW:
+            record.slow = 0
+            self._suspensions.suspend(plugin, reason)
+
+    def updated(self, plugin: str) -> None:
+        """Note that no transaction ended in the plugin."""
+        self._records[plugin].timed_out = 0
+
+    def ended(self, plugin: str, error: Exception) -> None:
+        """Suspend a plugin in which one transaction after the other ends that should not have.
+
+        A statement that took too long is the database's trouble, but not when it is always the same plugin's.
+        """
+        record = self._records[plugin]
+        if is_database_trouble(error) and not may_be_the_statements(error):
+            return
+        record.timed_out += 1
+        if record.timed_out >= TIMED_OUT:
+            record.timed_out = 0
+            reason = f"{TIMED_OUT} flushes in a row ended in it: {first_line(error)}"
+            self._suspensions.suspend(plugin, reason)
