@@ -53,7 +53,7 @@ class Backlog:
         if batch := self._intake.cut():
             return batch
         if self._intake.resume(self._own.position):
-            return None
+            return self._intake.cut()  # a loss may be left that came while messages were only spooled
         return self._read(self._own)
 
     @property

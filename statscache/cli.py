@@ -87,6 +87,7 @@ def replay(files: tuple[Path, ...]) -> None:
 
     with one_line():
         daemon = open_daemon(fedmsg_config(), adopt=False)
+        daemon.watch()
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

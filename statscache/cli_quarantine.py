@@ -83,9 +83,10 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) 
     """
     _check_chosen(plugins, msg_ids, everything)
     with one_line():
-        daemon = open_daemon(fedmsg_config(), adopt=False)
-        with daemon.engine.connect() as connection:
+        with _connection() as connection:
             found = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
+        daemon = open_daemon(fedmsg_config(), adopt=False)
+        daemon.watch()
         counted = 0
         for plugin in dict.fromkeys(plugin for plugin, _ in found):
             if plugin in daemon.writer.plugins:

@@ -88,6 +88,10 @@ class Daemon:
     def start(self) -> None:
         """Begin to flush."""
         self.flusher.start()
+        self.watch()
+
+    def watch(self) -> None:
+        """Begin to watch for plugins that hang."""
         self._watchdog.start()
 
     def keep_up(self) -> None:
@@ -149,15 +153,19 @@ class Daemon:
         for spool in adopt_spools(self._spools):
             try:
                 position = position_of(self.engine, spool.id)
+                self._blame(spool)
             except BaseException:
                 spool.close()  # to be adopted another time
                 raise
-            self._blame(spool)
             self._backlog.adopt(spool, position)
 
     def _blame(self, spool: Spool) -> None:
         """Suspend the plugins that made the spool's daemon end itself."""
-        if stacks := spool.stacks.read_text(encoding="utf-8") if spool.stacks.exists() else "":
+        if (
+            stacks := spool.stacks.read_text(encoding="utf-8", errors="replace")
+            if spool.stacks.exists()
+            else ""
+        ):
             log.critical(
                 "the daemon of the spool %s ended itself, as a plugin had hung:\n%s", spool.id, stacks
             )

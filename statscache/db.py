@@ -27,11 +27,15 @@ LOCK = int.from_bytes(b"statscac", "big")
 #: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
 #: must be on the server's disk, however else the server is set up.
 SESSION = (
-    "SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
+    "SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
     "SET idle_in_transaction_session_timeout = '20s'; SET synchronous_commit = on"
 )
-#: A statement that ends a transaction.
-ENDING = re.compile(r"\s*(commit|end|abort|rollback(?!\s+to\b)|prepare\s+transaction)\b", re.IGNORECASE)
+#: A statement that ends a transaction, and comments, behind which one can hide.
+ENDING = re.compile(
+    r"^\s*end\b|(^|;)\s*(commit|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",
+    re.IGNORECASE,
+)
+COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 #: The SQLSTATE of what a user has no right to do.
 DENIED = "42501"
 COLUMNS = text(
@@ -40,6 +44,7 @@ COLUMNS = text(
 )
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",
+    "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -143,8 +148,18 @@ def _check_guard(connection: Connection) -> None:
 
 
 def _check_statement(connection: Connection, cursor: Any, statement: str, *args: Any) -> None:
-    if ENDING.match(statement):
+    if connection.info.get("guarded") and ENDING.search(COMMENT.sub(" ", statement)):
         _check_guard(connection)
+
+
+def settle(connection: Connection) -> None:
+    """Check now what a plugin has deferred to the commit, and undo what it has set for those after it.
+
+    :raises DBAPIError: if a deferred constraint is violated
+    """
+    connection.exec_driver_sql(
+        "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RESET ROLE; RESET ALL; " + SESSION
+    )
 
 
 @contextmanager
@@ -228,11 +243,16 @@ def first_line(error: BaseException) -> str:
 def may_be_the_statements(error: BaseException) -> bool:
     """Return whether a statement can make the database have this trouble again and again.
 
-    It can take longer than it may (57014), meet a damaged index (class XX) or ask in the wrong state (class 55);
-    not so a lock that others hold (55P03).
+    It can take longer than it may (57014), meet a damaged index (class XX), ask in the wrong state (class 55) or
+    want more than its limits allow (53400).
     """
     state = _state(error)
-    return state is not None and state != "55P03" and (state == "57014" or state[:2] in ("55", "XX"))
+    return state is not None and (state in ("57014", "53400") or state[:2] in ("55", "XX"))
+
+
+def is_locked_out(error: BaseException) -> bool:
+    """Return whether an error is that of a lock which others held for too long."""
+    return _state(error) == "55P03"
 
 
 def is_database_trouble(error: BaseException) -> bool:
@@ -247,6 +267,14 @@ def is_database_trouble(error: BaseException) -> bool:
     if error.connection_invalidated or (state is None and isinstance(error, OperationalError)):
         return True
     return state is not None and state[:2] in ("08", "40", "53", "55", "57", "58", "XX")
+
+
+def is_elsewhere(error: BaseException, connection: Connection) -> bool:
+    """Return whether an error that no server has sent is about another connection than this, which is well."""
+    if _state(error) is not None or connection.invalidated:
+        return False
+    own: Any = connection.connection.dbapi_connection
+    return not own.closed
 
 
 def _state(error: BaseException) -> str | None:

@@ -1,5 +1,9 @@
 """What statscache itself raises."""
 
+from __future__ import annotations
+
+import threading
+
 
 class StatscacheError(Exception):
     """The base of all errors of statscache."""
@@ -11,6 +15,11 @@ class Unusable(StatscacheError):
 
 class Rejected(StatscacheError):
     """A message that cannot be counted; the text is the reason, one of a few."""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is somebody's Ctrl-C, which only the main thread gets."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def text_of(error: BaseException) -> str:

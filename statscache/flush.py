@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from statscache.backlog import Backlog
 from statscache.db import first_line, is_database_trouble
+from statscache.errors import is_interrupt
 from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,9 @@ class Flusher:
             try:
                 if not self.step():
                     return True
-            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again and told
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 log.error("what is left could not be written: %s", first_line(error))
                 time.sleep(0.2)
             if self._clock() >= deadline:
@@ -126,7 +129,9 @@ class Flusher:
             return False
         try:
             more = self.step() and self._backlog.waiting
-        except Exception as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             trouble = is_database_trouble(error)
             log.error(
                 "the flush failed, all of it is kept and tried again in %.0f s: %s",

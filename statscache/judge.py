@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from statscache.db import first_line, is_database_trouble, may_be_the_statements
+from statscache.db import first_line, is_database_trouble, is_locked_out, may_be_the_statements
 from statscache.quarantine import Failure
 from statscache.suspension import Suspensions
 
@@ -15,9 +15,11 @@ log = logging.getLogger(__name__)
 
 #: So many messages that fail alone are looked for in one flush; past that the plugin is suspended.
 MOST = 20
-#: A plugin is suspended that got nothing done in so many flushes in a row, took too long in so many, or in which
-#: so many transactions ended by a time-out.
-BARREN, SLOW, TIMED_OUT = 5, 3, 5
+#: A plugin is suspended that got nothing done in so many flushes in a row, or took too long in so many.
+BARREN, SLOW = 5, 3
+#: The same for a plugin in which so many transactions ended in a row by what a statement can cause, and by any
+#: other trouble of the database, which is seldom any plugin's fault.
+ENDED, ENDED_ANYHOW = 5, 20
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Record:
 
     barren: int = 0
     slow: int = 0
-    timed_out: int = 0
+    ended: int = 0
 
 
 class Judge:
@@ -79,18 +81,20 @@ class Judge:
 
     def updated(self, plugin: str) -> None:
         """Note that no transaction ended in the plugin."""
-        self._records[plugin].timed_out = 0
+        self._records[plugin].ended = 0
 
     def ended(self, plugin: str, error: Exception) -> None:
         """Suspend a plugin in which one transaction after the other ends that should not have.
 
-        A statement that took too long is the database's trouble, but not when it is always the same plugin's.
+        That is the database's trouble, but not when it is always the same plugin's. A lock that others hold is
+        nobody's fault.
         """
-        record = self._records[plugin]
-        if is_database_trouble(error) and not may_be_the_statements(error):
+        if is_locked_out(error):
             return
-        record.timed_out += 1
-        if record.timed_out >= TIMED_OUT:
-            record.timed_out = 0
-            reason = f"{TIMED_OUT} flushes in a row ended in it: {first_line(error)}"
+        record = self._records[plugin]
+        record.ended += 1
+        soon = not is_database_trouble(error) or may_be_the_statements(error)
+        if record.ended >= (ENDED if soon else ENDED_ANYHOW):
+            reason = f"{record.ended} flushes in a row ended in it: {first_line(error)}"
+            record.ended = 0
             self._suspensions.suspend(plugin, reason)

@@ -22,6 +22,8 @@ BYTE_UNITS = {
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", start=1)},
 }
 
+LONGEST_BUDGET = 15.0
+
 T = TypeVar("T")
 
 
@@ -44,6 +46,17 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
         raise ValueError("a number of seconds above 0 and up to 86400, or such a timedelta")
     return float(value)
+
+
+def _budget(value: Any) -> float:
+    """Read a time that is shorter than the database lets a transaction be idle."""
+    try:
+        seconds = _seconds(value)
+    except ValueError:
+        seconds = LONGEST_BUDGET + 1
+    if seconds > LONGEST_BUDGET:
+        raise ValueError(f"a number of seconds above 0 and up to {LONGEST_BUDGET:.0f}, or such a timedelta")
+    return seconds
 
 
 def _days(value: Any) -> timedelta:
@@ -121,6 +134,7 @@ def _is_understood(url: URL) -> bool:
 FLAG = Kind("bool", "", _flag)
 URL_TEXT = Kind("text", "", _uri)
 SECONDS = Kind("number or timedelta", "s", _seconds)
+BUDGET = Kind("number or timedelta", "s", _budget)
 DAYS = Kind("number or timedelta", "d", _days)
 NAMES = Kind("list of text", "", _names)
 BYTES = Kind("number or text", "B", _bytes)

@@ -1,6 +1,6 @@
 """The messages counted lately, and by which plugins: what makes counting twice impossible.
 
-All of it is called by a connection that holds the lock of `statscache.db.counting`.
+What takes a connection is called with one that holds the lock of `statscache.db.counting`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.db import counting
 from statscache.plugins import Base
 from statscache.plugins.arrays import column_of_texts
 
@@ -148,5 +149,5 @@ def _widen(
 def prune(engine: Engine, keep: timedelta) -> int:
     """Delete messages that were counted longer ago than `keep`, some at a time, and return how many."""
     old = select(LedgerRow.msg_id).where(LedgerRow.counted_at < func.now() - keep).limit(PRUNED)
-    with engine.begin() as connection:
+    with counting(engine) as connection:
         return connection.execute(delete(LedgerRow).where(LedgerRow.msg_id.in_(old))).rowcount

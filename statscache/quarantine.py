@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     delete,
     func,
+    or_,
     select,
     tuple_,
 )
@@ -40,8 +41,9 @@ PAUSES = (
     timedelta(hours=6),
     timedelta(days=1),
 )
-#: So many messages at most are tried again in one transaction.
-AT_ONCE = 2_000
+#: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
+AT_ONCE = 500
+BYTES = 16 << 20
 #: So many tracebacks at most are kept of what a plugin's `process` raises in one flush.
 TRACEBACKS = 100
 #: The longest topic, error and traceback that are kept, in characters.
@@ -215,9 +217,23 @@ def find(
 
 def due_rows(plugin: str) -> Chosen:
     """Return what selects the messages of a plugin that are due."""
-    chosen = select(QuarantineRow.plugin, QuarantineRow.msg_id)
-    return chosen.where(QuarantineRow.plugin == plugin, QuarantineRow.next_attempt <= func.now()).limit(
-        AT_ONCE
+    some = (
+        select(QuarantineRow.msg_id)
+        .where(QuarantineRow.plugin == plugin, QuarantineRow.next_attempt <= func.now())
+        .order_by(QuarantineRow.next_attempt)
+        .limit(AT_ONCE)
+    )
+    size, order = func.octet_length(Body.body), Body.msg_id
+    sized = select(
+        Body.msg_id,
+        func.sum(size).over(order_by=order).label("bytes"),
+        func.row_number().over(order_by=order).label("number"),
+    ).where(Body.msg_id.in_(some))
+    fits = sized.subquery("fits")
+    return (
+        select(QuarantineRow.plugin, QuarantineRow.msg_id)
+        .join(fits, fits.c.msg_id == QuarantineRow.msg_id)
+        .where(QuarantineRow.plugin == plugin, or_(fits.c.bytes <= BYTES, fits.c.number == 1))
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from statscache.batch import Taken
-from statscache.errors import Unstorable, text_of
+from statscache.errors import Unstorable, is_interrupt, text_of
 from statscache.loader import Part
 from statscache.message import Message
 from statscache.plugins import BasePlugin
@@ -108,9 +108,9 @@ class Takers:
             before = time.perf_counter() if timed else 0.0
             try:
                 process(message)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  one plugin's trouble is its own
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 taker.refuse(message, error, length)
             if timed:
                 taker.add_seconds((time.perf_counter() - before) * SAMPLE)
@@ -225,9 +225,9 @@ class StatefulRunner(Runner):
         for message in messages:
             try:
                 self._plugin.process(message)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  one plugin's trouble is its own
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 _keep(taken, message, error)
                 report(self._refused, self.ident, message, error)
         if len(taken.failures) > before:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
-from statscache.kinds import BYTES, DAYS, DIRECTORY, EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
+from statscache.kinds import BUDGET, BYTES, DAYS, DIRECTORY, EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Settings:
     )
     plugin_budget: float = _setting(
         "statscache.plugin.budget",
-        SECONDS,
+        BUDGET,
         10.0,
         "how long a plugin may take in one flush, its SQL statements left out",
     )

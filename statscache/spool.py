@@ -73,7 +73,7 @@ class Spool:
         self._directory = directory
         self._lock = lock
         self._limit = limit
-        self._starts = sorted(int(path.stem) for path in directory.glob("*.spool"))
+        self._starts = sorted(int(path.stem) for path in directory.glob("*.spool") if path.stem.isdecimal())
         self._writing = -1
         self._reading: tuple[int, int] = (-1, -1)
         self._released = 0
@@ -179,7 +179,7 @@ class Spool:
         with self._open_segment(begin) as file:
             file.seek(start - begin)
             while position < end:
-                if chunk := file.read(CHUNK):
+                if chunk := self._read_chunk(file):
                     rest += chunk
                 used = 0
                 for size, body in records(rest):
@@ -192,10 +192,18 @@ class Spool:
                     self._report_damage(begin, end - position, rest)
                     return
 
+    def _read_chunk(self, file: IO[bytes]) -> bytes:
+        try:
+            return file.read(CHUNK)
+        except OSError as error:
+            log.error("the spool %s cannot be read: %s", self.id, error.strerror)
+            return b""
+
     def _open_segment(self, begin: int) -> IO[bytes]:
         try:
             return self._path(begin).open("rb")
-        except FileNotFoundError:  # its messages are lost, but not those of the others
+        except OSError as error:  # its messages are lost, but not those of the others
+            log.error("%s cannot be read: %s", self._path(begin), error.strerror)
             return io.BytesIO()
 
     def _report_damage(self, begin: int, length: int, rest: bytes) -> None:

@@ -17,6 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from statscache.db import first_line
 from statscache.errors import StatscacheError
 
+#: The SQLSTATE of a table that is not there.
+NO_TABLE = "42P01"
+
 
 class OneLine(click.ClickException):
     """What is wrong with what the user gave, or with what it met."""
@@ -37,6 +40,11 @@ class OneLineGroup(click.Group):
             sys.exit(130)
 
 
+def _hint(error: DBAPIError) -> str:
+    missing = getattr(error.orig, "pgcode", None) == NO_TABLE
+    return " (no daemon has run on this database yet, or the plugin is off)" if missing else ""
+
+
 @contextmanager
 def one_line() -> Iterator[None]:
     """Turn what can go wrong for a user's reasons into one line."""
@@ -45,7 +53,9 @@ def one_line() -> Iterator[None]:
     except StatscacheError as error:
         raise OneLine(str(error)) from None
     except DBAPIError as error:
-        raise OneLine(f"the database says: {first_line(error)}") from None
+        raise OneLine(f"the database says: {first_line(error)}{_hint(error)}") from None
+    except UnicodeError:
+        raise OneLine("that is no text which PostgreSQL can hold: give it in UTF-8") from None
     except OSError as error:
         raise OneLine(str(error)) from None
 

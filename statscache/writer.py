@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from statscache import ledger, quarantine
 from statscache.batch import Batch, Taken
 from statscache.coverage import record_loss
-from statscache.db import counting, first_line, guarded, is_database_trouble
+from statscache.db import counting, first_line, guarded, is_database_trouble, is_elsewhere, settle
+from statscache.errors import is_interrupt
 from statscache.judge import MOST, Judge
 from statscache.message import Message, Naming
 from statscache.progress import store_position
@@ -63,12 +64,12 @@ class Writer:
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
         with self._counting() as connection:
-            if batch.refs:
-                self._write_messages(connection, batch)
+            known = self._write_messages(connection, batch) if batch.refs else 0
             store_position(connection, batch.spool.id, batch.end)
             loss = batch.spool.loss
             if loss:
                 record_loss(connection, batch.spool.id, loss)
+        self.duplicates += known
         if loss:
             batch.spool.forget_loss(loss)
 
@@ -101,10 +102,10 @@ class Writer:
                 runner.discard()
             raise
 
-    def _write_messages(self, connection: Connection, batch: Batch) -> None:
+    def _write_messages(self, connection: Connection, batch: Batch) -> int:
+        """Write all that the batch comes to, and return how many of its messages were in the ledger already."""
         absent = batch.spool.plugins - self.plugins
         missing = ledger.enter(connection, batch.refs, self.plugins | absent)
-        self.duplicates += len(missing)
         for ident, runner in self._runners.items():
             ids = _missing(batch, missing, ident)
             if ids:
@@ -113,6 +114,7 @@ class Writer:
         for ident in absent:
             put_off = dict.fromkeys(_missing(batch, missing, ident), ABSENT)
             quarantine.put(connection, ident, batch.messages(put_off), put_off)
+        return len(missing)
 
     def _count(
         self,
@@ -210,9 +212,9 @@ class Writer:
     def _take(self, runner: Runner, ids: Sequence[str], read: Read) -> Taken:
         try:
             return runner.take(lambda: self._watched(runner.ident, read(ids)))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
 
     def _watched(self, ident: str, messages: Iterator[Message]) -> Iterator[Message]:
@@ -232,11 +234,11 @@ class Writer:
                 runner.update(session, taken)
                 session.commit()
                 session.close()
+                settle(connection)
                 savepoint.commit()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            if is_database_trouble(error) or connection.invalidated:
+            trouble = is_database_trouble(error) and not is_elsewhere(error, connection)
+            if is_interrupt(error) or trouble or connection.invalidated:
                 raise
             if not (transaction and transaction.is_active):
                 connection.invalidate()  # it tried to end it, which leaves nothing to go on with
