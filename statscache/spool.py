@@ -202,8 +202,9 @@ class Spool:
     def _open_segment(self, begin: int) -> IO[bytes]:
         try:
             return self._path(begin).open("rb")
-        except OSError as error:  # its messages are lost, but not those of the others
-            log.error("%s cannot be read: %s", self._path(begin), error.strerror)
+        except (
+            OSError
+        ):  # its messages are lost, which is said when they are missed, but not those of the others
             return io.BytesIO()
 
     def _report_damage(self, begin: int, length: int, rest: bytes) -> None:

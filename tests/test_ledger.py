@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -147,13 +148,19 @@ def test_pruning_takes_bounded_portions(book: Engine, monkeypatch: pytest.Monkey
     assert [ledger.prune(book, timedelta(days=8)) for _ in range(4)] == [10, 10, 5, 0]
 
 
-def test_pruning_waits_for_nobody_who_counts(book: Engine) -> None:
-    """It runs beside a flush that holds the lock."""
+def test_pruning_takes_its_turn_with_who_counts(book: Engine) -> None:
+    """No id goes in the middle of a flush that has just met it."""
     enter(book, ["x"], AB)
     execute(book, "UPDATE statscache_ledger SET counted_at = now() - interval '9 days'")
+    pruned: list[int] = []
+    thread = threading.Thread(target=lambda: pruned.append(ledger.prune(book, timedelta(days=8))))
     with counting(book) as connection:
-        ledger.enter(connection, ["y"], AB)
-        assert ledger.prune(book, timedelta(days=8)) == 1
+        thread.start()
+        time.sleep(0.3)
+        assert ledger.enter(connection, ["x"], AB) == {"x": frozenset()}
+        assert pruned == []
+    thread.join(10)
+    assert pruned == [1]
 
 
 def test_twenty_thousand_new_ids_take_less_than_a_second(book: Engine) -> None:

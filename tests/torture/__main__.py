@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 
@@ -17,6 +18,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1200.0, help="messages a second")
     parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
     arguments = parser.parse_args()
+    logging.getLogger("statscache").setLevel(
+        logging.CRITICAL
+    )  # of the suite's own process, which only compares
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit("interrupted"))  # and leave no process behind
     score = run(arguments.scenarios, arguments.messages, arguments.rate, arguments.seed)

@@ -21,6 +21,7 @@ from sqlalchemy import NullPool, create_engine, text
 from tests.gate import Gate
 from tests.hub import Bus, wait_for
 from tests.torture import faults
+from tests.torture.archive import Archive, fetch
 from tests.torture.check import Tables
 from tests.torture.fleet import ROOT, Slot
 from tests.torture.messages import POISON, POISONED, Body
@@ -218,8 +219,12 @@ class Stage:
         return done.stdout
 
     def replay(self) -> None:
-        """Count all that was sent, in another order: what the sockets of killed hubs held comes back from a file."""
-        bodies = list(self._bodies)
+        """Count all that was sent: what the sockets of killed hubs held comes back from an archive."""
+        archive = Archive(self._bodies)
+        try:
+            bodies = list(fetch(archive.url))
+        finally:
+            archive.close()
         random.Random(f"replay {self._seed}").shuffle(bodies)
         path = self._directory / "sent.jsonl"
         path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
