@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -36,7 +37,7 @@ from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
 
-#: How long in seconds the ledger is pruned at a stretch, or one plugin's quarantine retried, while flushes wait.
+#: How long in seconds the ledger is pruned at a stretch, or the quarantine retried, while flushes wait.
 STRETCH = 2.0
 #: The exit code of a daemon in which a plugin hangs, where nothing restarts it.
 HUNG = 70
@@ -114,10 +115,11 @@ class Daemon:
         """Try the messages in the quarantine again whose time has come."""
         with self.engine.connect() as connection:
             due = quarantine.due(connection, self.writer.plugins)
+        random.shuffle(due)  # so that each gets its turn if the time is too short for all
+        deadline = time.monotonic() + STRETCH
         for plugin in due:
-            deadline = time.monotonic() + STRETCH
             while not self._suspensions.holds(plugin) and time.monotonic() < deadline:
-                if self.writer.retry(plugin, quarantine.due_rows(plugin)) < quarantine.AT_ONCE:
+                if not self.writer.retry(plugin, quarantine.due_rows(plugin)):
                     break
 
     def retry(self, plugin: str, ids: Sequence[str]) -> int:

@@ -171,8 +171,13 @@ class Flusher:
 
     def _keep_up(self) -> None:
         if self._clock() >= self._next_upkeep:
-            self._next_upkeep = self._clock() + UPKEEP
             try:
                 self._upkeep()
             except Exception as error:
-                log.error("the upkeep failed, and is tried again: %s", first_line(error), exc_info=error)
+                trouble = is_database_trouble(error)
+                log.error(
+                    "the upkeep failed, and is tried again: %s",
+                    first_line(error),
+                    exc_info=None if trouble else error,
+                )
+            self._next_upkeep = self._clock() + UPKEEP
