@@ -20,10 +20,14 @@ BYTES = 16 << 20
 
 @dataclass
 class Source:
-    """A spool, and how far it is committed."""
+    """A spool, and how far it is committed.
+
+    :param old: whether the ledger may not reach back to when its messages were accepted
+    """
 
     spool: Spool
     position: int
+    old: bool = False
 
 
 class Backlog:
@@ -41,10 +45,13 @@ class Backlog:
         #: The names of the adopted spools that have been written whole and removed.
         self.finished: list[str] = []
 
-    def adopt(self, spool: Spool, position: int) -> None:
-        """Add the spool of a dead daemon, of which all before the position is committed."""
+    def adopt(self, spool: Spool, position: int, old: bool) -> None:
+        """Add the spool of a dead daemon, of which all before the position is committed.
+
+        :param old: whether the ledger may not reach back to when its messages were accepted
+        """
         log.info("adopted the spool %s with %d bytes not yet counted", spool.id, max(spool.end - position, 0))
-        self._adopted.append(Source(spool, max(position, spool.start)))
+        self._adopted.append(Source(spool, max(position, spool.start), old))
 
     def next(self) -> Batch | None:
         """Return the next batch, None if all that was accepted is written."""
@@ -84,7 +91,7 @@ class Backlog:
         """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
         self._takers.cut()  # which gives up what a reading that failed has left
         spool, end = source.spool, source.spool.end
-        batch = Batch(spool, self._naming, source.position, end)
+        batch = Batch(spool, self._naming, source.position, end, old=source.old)
         for position, body in spool.scan(source.position, end):
             if len(batch.refs) == MANY or position - source.position > BYTES:
                 batch.end = position
@@ -97,7 +104,7 @@ class Backlog:
                 )
                 continue
             if message.id not in batch.refs:
-                batch.refs[message.id] = position
+                batch.add(message, position)
                 self._takers.take(message)
         batch.taken = self._takers.cut()
         return batch

@@ -9,9 +9,9 @@ import click
 from sqlalchemy import Connection, select
 
 from statscache import quarantine as store
-from statscache.daemon import open_daemon
 from statscache.db import counting, open_database
 from statscache.errors import StatscacheError
+from statscache.program import open_program
 from statscache.settings import fedmsg_config, read_settings
 from statscache.terminal import cell, console, one_line, table_of
 
@@ -85,15 +85,14 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) 
     with one_line():
         with _connection() as connection:
             found = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
-        daemon = open_daemon(fedmsg_config(), adopt=False)
-        daemon.watch()
+        program = open_program(fedmsg_config())
+        program.watchdog().start()
         counted = 0
         for plugin in dict.fromkeys(plugin for plugin, _ in found):
-            if plugin in daemon.writer.plugins:
-                counted += daemon.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
+            if plugin in program.writer.plugins:
+                counted += program.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
             else:
                 click.echo(f"statscache: the plugin {plugin} does not run here, its messages stay", err=True)
-        daemon.finish(0)
     click.echo(f"{counted} of {len(found)} messages count now")
 
 

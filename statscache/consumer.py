@@ -13,7 +13,7 @@ from typing import Any
 from fedmsg.consumers import FedmsgConsumer
 from moksha.hub.reactor import reactor
 
-from statscache.errors import Unusable
+from statscache.errors import HUNG, Unusable
 from statscache.settings import read_setting
 from statscache.signatures import check_signatures
 
@@ -23,8 +23,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
 DRAIN = 1.0
 LAST_FLUSH = 2.0
-#: The exit code if a plugin hangs and the program cannot be run anew.
-HUNG = 70
 
 
 class StatsConsumer(FedmsgConsumer):

@@ -30,6 +30,7 @@ SESSION = (
     "SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
     "SET idle_in_transaction_session_timeout = '20s'; SET synchronous_commit = on"
 )
+PATIENCE = "SET LOCAL lock_timeout = '5min'; SET LOCAL statement_timeout = '6min'"
 #: A statement that ends a transaction, and comments, behind which one can hide.
 ENDING = re.compile(
     r"^\s*end\b|(^|;)\s*(commit|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",
@@ -163,9 +164,14 @@ def settle(connection: Connection) -> None:
 
 
 @contextmanager
-def counting(engine: Engine) -> Iterator[Connection]:
-    """Give a connection in a transaction that nobody else who counts runs at the same time."""
+def counting(engine: Engine, patient: bool = False) -> Iterator[Connection]:
+    """Give a connection in a transaction that nobody else who counts runs at the same time.
+
+    :param patient: whether to wait for minutes, as a start should while another daemon is at work
+    """
     with engine.begin() as connection:
+        if patient:
+            connection.exec_driver_sql(PATIENCE)
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
         yield connection
 
@@ -177,7 +183,7 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     :raises Unusable: if the database's user may create none, or the database fails
     """
     try:
-        with counting(engine) as connection:
+        with counting(engine, patient=True) as connection:
             found = {table.fullname: _see_to(connection, table) for table in sort_tables(tables)}
     except DBAPIError as error:
         advice = "look at the server's log, and start again"

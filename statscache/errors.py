@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 
+#: The exit code of a process in which a plugin hangs, where nothing restarts it.
+HUNG = 70
+
 
 class StatscacheError(Exception):
     """The base of all errors of statscache."""

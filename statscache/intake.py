@@ -91,7 +91,7 @@ class Intake:
             self.accepted += 1
             if self._batch is None or self._full:
                 return
-            self._batch.refs[id] = position
+            self._batch.add(message, position)
             self._batch.end = self._spool.end
             try:
                 self._takers.take(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -65,6 +65,37 @@ def _days(value: Any) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 36500:
         raise ValueError("a number of days above 0 and up to 36500, or such a timedelta")
     return timedelta(days=value)
+
+
+def _instant(value: Any) -> datetime | None:
+    """Read an instant: an aware datetime, ISO 8601 (UTC where it names no zone) or seconds since 1970."""
+    expected = "an instant such as '2024-05-31', '2024-05-31T12:00:00+00:00' or seconds since 1970, or None"
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bool):
+            raise ValueError(expected)
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValueError(expected) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _endpoint(value: Any) -> str:
+    expected = (
+        "the URL of a datagrepper, such as 'https://apps.fedoraproject.org/datagrepper', or '' for none"
+    )
+    if not isinstance(value, str) or (value and not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", value)):
+        raise ValueError(expected)
+    return value
+
+
+def _connections(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
+        raise ValueError("a whole number from 1 to 32")
+    return value
 
 
 def _names(value: Any) -> frozenset[str]:
@@ -139,3 +170,6 @@ DAYS = Kind("number or timedelta", "d", _days)
 NAMES = Kind("list of text", "", _names)
 BYTES = Kind("number or text", "B", _bytes)
 DIRECTORY = Kind("text", "", _directory)
+INSTANT = Kind("text, datetime or number", "", _instant)
+ENDPOINT = Kind("text", "", _endpoint)
+CONNECTIONS = Kind("number", "", _connections)

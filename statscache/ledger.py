@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     ARRAY,
     Connection,
+    Double,
     Engine,
     Identity,
     Index,
     Integer,
+    Subquery,
     Text,
     delete,
     func,
@@ -24,12 +26,13 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.coverage import CoverageRow
 from statscache.db import counting
 from statscache.plugins import Base
-from statscache.plugins.arrays import column_of_texts
+from statscache.plugins.arrays import column_of_numbers, column_of_texts
 
 #: Whether a row was there before the present transaction.
 OLDER = text("statscache_ledger.xmin <> pg_current_xact_id()::xid")
@@ -74,17 +77,24 @@ class LedgerRow(Base):
         Integer, comment="the plugins that have counted or quarantined it: an id of statscache_plugin_set"
     )
     counted_at: Mapped[datetime] = mapped_column(comment="when it was first counted")
+    timestamp: Mapped[datetime] = mapped_column(comment="the message's time, cut to seconds")
 
 
 def enter(
-    connection: Connection, ids: Collection[str], plugins: frozenset[str]
+    connection: Connection,
+    ids: Collection[str],
+    seconds: Collection[int],
+    plugins: frozenset[str],
+    remember: bool = True,
 ) -> Mapping[str, frozenset[str]]:
     """Note that these plugins have all of these messages, and return which of them some plugin had before.
 
     :param ids: the messages' ids, each once
+    :param seconds: their timestamps, cut to seconds since 1970, in the same order
+    :param remember: False for messages so old that coverage tells they were counted; these are not added
     :return: for each message that was in the ledger, those of the plugins that it was not yet counted by
     """
-    if _insert(connection, ids, _set_of(connection, plugins)) == len(ids):
+    if remember and _insert(connection, ids, seconds, _set_of(connection, plugins)) == len(ids):
         return {}
     known = _known(connection, ids)
     sets = _plugins_of(connection, set(known.values()))
@@ -92,10 +102,12 @@ def enter(
     return {id: plugins - sets[number] for id, number in known.items()}
 
 
-def _insert(connection: Connection, ids: Collection[str], number: int) -> int:
+def _insert(connection: Connection, ids: Collection[str], seconds: Collection[int], number: int) -> int:
     """Insert those of the messages that are new, and return how many."""
-    rows = select(column_of_texts(ids, Text), literal(number), func.now())
-    statement = insert(LedgerRow).from_select(["msg_id", "plugin_set", "counted_at"], rows)
+    times = func.to_timestamp(column_of_numbers(seconds, Double))
+    rows = select(column_of_texts(ids, Text), literal(number), func.now(), times)
+    columns = ["msg_id", "plugin_set", "counted_at", "timestamp"]
+    statement = insert(LedgerRow).from_select(columns, rows)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount
 
 
@@ -147,7 +159,29 @@ def _widen(
 
 
 def prune(engine: Engine, keep: timedelta) -> int:
-    """Delete messages that were counted longer ago than `keep`, some at a time, and return how many."""
-    old = select(LedgerRow.msg_id).where(LedgerRow.counted_at < func.now() - keep).limit(PRUNED)
+    """Delete messages that were counted longer ago than `keep`, some at a time, and return how many.
+
+    A message stays as long as one of the plugins that have it has not covered its time: that gap will be filled from
+    an archive, which has the message, too.
+    """
+    old = (
+        select(LedgerRow.msg_id)
+        .join(done := _done(), done.c.id == LedgerRow.plugin_set)
+        .where(LedgerRow.counted_at < func.now() - keep, done.c.covered.contains(LedgerRow.timestamp))
+        .limit(PRUNED)
+    )
     with counting(engine) as connection:
         return connection.execute(delete(LedgerRow).where(LedgerRow.msg_id.in_(old))).rowcount
+
+
+def _done() -> Subquery:
+    """Return, for each set of plugins, the time that all of them have covered or do not want."""
+    plugins = select(PluginSet.id, func.unnest(PluginSet.plugins).label("plugin")).subquery("members")
+    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since))
+    each = func.coalesce(CoverageRow.covered + unwanted, text("'{}'::tstzmultirange"))
+    return (
+        select(plugins.c.id, func.range_intersect_agg(each, type_=TSTZMULTIRANGE).label("covered"))
+        .outerjoin(CoverageRow, CoverageRow.plugin == plugins.c.plugin)
+        .group_by(plugins.c.id)
+        .subquery("done")
+    )

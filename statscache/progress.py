@@ -41,7 +41,7 @@ class SpoolRow(Base):
 
 def database_id(engine: Engine) -> str:
     """Return what tells this database from all others."""
-    with counting(engine) as connection:
+    with counting(engine, patient=True) as connection:
         found: str | None = connection.scalar(select(DatabaseRow.id))
         if found is None:
             found = str(uuid.uuid4())

@@ -77,6 +77,7 @@ class QuarantineRow(Base):
         ForeignKey(Body.msg_id), primary_key=True, comment="the message's id, as in the ledger"
     )
     topic: Mapped[str] = mapped_column(comment="the message's topic")
+    timestamp: Mapped[datetime] = mapped_column(comment="the message's time")
     error: Mapped[str] = mapped_column(comment="what was wrong when it was last tried")
     traceback: Mapped[str] = mapped_column(comment="where in the plugin; empty where that tells nothing")
     first_failure: Mapped[datetime] = mapped_column(comment="when it was first tried")
@@ -157,6 +158,7 @@ def _row(
         "plugin": plugin,
         "msg_id": message.id,
         "topic": printable(message.topic, TOPIC),
+        "timestamp": message.when,
         "error": why.error,
         "traceback": why.trace,
         "first_failure": before.first_failure if before else now,

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, Engine, Text
+from sqlalchemy import ARRAY, Engine, Text, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.coverage import want
 from statscache.db import counting
 from statscache.loader import Part
 from statscache.plugins import Base
@@ -31,14 +32,28 @@ class PluginRow(Base):
     last_start: Mapped[datetime] = mapped_column(comment="when it was last started")
 
 
-def register(engine: Engine, parts: Iterable[Part]) -> None:
-    """Note that these plugins are started now."""
+def register(engine: Engine, parts: Iterable[Part], epoch: datetime | None) -> None:
+    """Note that these plugins are started now, and from when on they want history.
+
+    :param epoch: from when on there is to be history; None for from the first start of any plugin on this database
+    """
     now = datetime.now(UTC)
-    rows = [_row(part, now) for part in parts]
+    rows = {part: _row(part, now) for part in parts}
     statement = insert(PluginRow)
     newer = {name: statement.excluded[name] for name in ("summary", "tables", "interval", "last_start")}
-    with counting(engine) as connection:
-        connection.execute(statement.on_conflict_do_update(index_elements=["ident"], set_=newer), rows)
+    with counting(engine, patient=True) as connection:
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
+        )
+        starts = dict(connection.execute(select(PluginRow.ident, PluginRow.first_start)).all())
+        first = epoch or min(starts.values())
+        want(connection, {part.ident: _since(part, first, starts[part.ident]) for part in rows})
+
+
+def _since(part: Part, first: datetime, start: datetime) -> datetime:
+    """Return from when on a plugin wants history: all there is, or some time before its own first start."""
+    reach = part.plugin.backlog_delta
+    return first if reach is None else max(first, start - reach)
 
 
 def _row(part: Part, now: datetime) -> dict[str, Any]:

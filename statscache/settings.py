@@ -8,12 +8,26 @@ import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
-from statscache.kinds import BUDGET, BYTES, DAYS, DIRECTORY, EMBEDDED, FLAG, NAMES, SECONDS, URL_TEXT, Kind
+from statscache.kinds import (
+    BUDGET,
+    BYTES,
+    CONNECTIONS,
+    DAYS,
+    DIRECTORY,
+    EMBEDDED,
+    ENDPOINT,
+    FLAG,
+    INSTANT,
+    NAMES,
+    SECONDS,
+    URL_TEXT,
+    Kind,
+)
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +151,30 @@ class Settings:
         SECONDS,
         120.0,
         "how long one call of a plugin may take before it hangs and the daemon restarts without it",
+    )
+    epoch: datetime | None = _setting(
+        "statscache.consumer.epoch",
+        INSTANT,
+        None,
+        "from when on there is to be history; None: from the first start on this database",
+    )
+    lateness: float = _setting(
+        "statscache.coverage.lateness",
+        SECONDS,
+        300.0,
+        "how late a message may come; what is younger is not reported as complete",
+    )
+    datagrepper_endpoint: str = _setting(
+        "statscache.datagrepper.endpoint",
+        ENDPOINT,
+        "",
+        "the datagrepper to fill gaps from, such as https://apps.fedoraproject.org/datagrepper; '' for none",
+    )
+    datagrepper_connections: int = _setting(
+        "statscache.datagrepper.connections",
+        CONNECTIONS,
+        4,
+        "how many requests to it are under way at once",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI

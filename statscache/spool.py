@@ -96,6 +96,11 @@ class Spool:
         return self._directory / "stacks"
 
     @property
+    def modified(self) -> float:
+        """When a record was last appended, in seconds since 1970; 0 if there is none."""
+        return max((self._path(start).stat().st_mtime for start in self._starts), default=0.0)
+
+    @property
     def start(self) -> int:
         """The position of the oldest record that is still there."""
         return self._starts[0] if self._starts else self.end

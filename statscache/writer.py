@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from statscache import ledger, quarantine
-from statscache.batch import Batch, Taken
-from statscache.coverage import record_loss
+from statscache.batch import Batch, OldBatch, Taken
+from statscache.coverage import cover, covered, lacking, record_loss
 from statscache.db import counting, first_line, guarded, is_database_trouble, is_elsewhere, settle
 from statscache.errors import is_interrupt
+from statscache.history import Span
 from statscache.judge import MOST, Judge
 from statscache.message import Message, Naming
 from statscache.progress import store_position
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 PUT_OFF = Failure("put off: the plugin was suspended before it was tried", tried=False)
 ABSENT = Failure("put off: the daemon that counted it has no such plugin", tried=False)
 
+DAY = 86400.0
+
 Read = Callable[[Iterable[str]], Iterator[Message]]
 
 
@@ -35,6 +41,7 @@ class Writer:
 
     :param judge: is told how each plugin does
     :param watch: kept up to date with the plugin that is being called
+    :param keep: how far the ledger reaches back
     """
 
     def __init__(
@@ -44,8 +51,10 @@ class Writer:
         judge: Judge,
         naming: Naming,
         watch: Watch,
+        keep: timedelta,
     ) -> None:
         self._engine = engine
+        self._keep = keep
         self._runners = {runner.ident: runner for runner in runners}
         self._judge = judge
         self._naming = naming
@@ -66,12 +75,39 @@ class Writer:
         with self._counting() as connection:
             known = self._write_messages(connection, batch) if batch.refs else 0
             store_position(connection, batch.spool.id, batch.end)
+            cover(connection, self.plugins, batch.heard, batch.late)
             loss = batch.spool.loss
             if loss:
-                record_loss(connection, batch.spool.id, loss)
+                record_loss(connection, self.plugins, batch.spool.id, loss)
         self.duplicates += known
         if loss:
             batch.spool.forget_loss(loss)
+
+    def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
+        """Write all messages of a span: they count for those of the plugins that have covered nothing of it.
+
+        :return: for how many plugins; 0 if others have been faster
+        :raises Exception: if the transaction failed, whatever made it; then nothing is written
+        """
+        with self._counting() as connection:
+            plugins = lacking(connection, plugins, span)
+            if plugins and batch.refs:
+                remember = span.stop > self._horizon() - DAY
+                missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
+                self._count_missing(connection, batch, plugins, missing)
+            cover(connection, plugins, span)
+        return len(plugins)
+
+    def write_loose(self, batch: OldBatch) -> None:
+        """Write messages of the past that are not all of any span.
+
+        :raises Exception: if the transaction failed, whatever made it; then nothing is written
+        """
+        with self._counting() as connection:
+            missing = ledger.enter(connection, batch.refs, batch.seconds, self.plugins)
+            missing = self._less_covered(connection, batch, self.plugins, missing)
+            self._count_missing(connection, batch, self.plugins, missing)
+        self.duplicates += len(missing)
 
     def retry(self, plugin: str, chosen: quarantine.Chosen) -> int:
         """Try messages in the quarantine again, and return how many of them count now.
@@ -103,18 +139,58 @@ class Writer:
             raise
 
     def _write_messages(self, connection: Connection, batch: Batch) -> int:
-        """Write all that the batch comes to, and return how many of its messages were in the ledger already."""
+        """Write all that the batch comes to, and return how many of its messages some plugin had already."""
         absent = batch.spool.plugins - self.plugins
-        missing = ledger.enter(connection, batch.refs, self.plugins | absent)
-        for ident, runner in self._runners.items():
-            ids = _missing(batch, missing, ident)
-            if ids:
-                taken = None if missing else batch.taken.get(ident)
-                self._count(connection, runner, ids, batch.messages, taken)
+        everyone = self.plugins | absent
+        missing = ledger.enter(connection, batch.refs, batch.seconds, everyone)
+        if batch.old:
+            missing = self._less_covered(connection, batch, everyone, missing)
+        self._count_missing(connection, batch, self.plugins, missing)
         for ident in absent:
             put_off = dict.fromkeys(_missing(batch, missing, ident), ABSENT)
             quarantine.put(connection, ident, batch.messages(put_off), put_off)
         return len(missing)
+
+    def _count_missing(
+        self,
+        connection: Connection,
+        batch: Batch | OldBatch,
+        plugins: frozenset[str],
+        missing: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Let each of the plugins count what it lacks of the batch."""
+        for ident, runner in self._runners.items():
+            ids = _missing(batch, missing, ident) if ident in plugins else []
+            if ids:
+                taken = batch.taken.get(ident) if len(ids) == len(batch.refs) else None
+                self._count(connection, runner, ids, batch.messages, taken)
+
+    def _less_covered(
+        self,
+        connection: Connection,
+        batch: Batch | OldBatch,
+        plugins: frozenset[str],
+        missing: Mapping[str, frozenset[str]],
+    ) -> Mapping[str, frozenset[str]]:
+        """Leave out what plugins have covered, for messages older than the ledger reaches.
+
+        :param missing: as `ledger.enter` gives it
+        """
+        horizon = self._horizon()
+        old = {id: second for id, second in zip(batch.refs, batch.seconds, strict=True) if second < horizon}
+        if not old:
+            return missing
+        spans = covered(connection, plugins, Span(min(old.values()), max(old.values()) + 1))
+        less = dict(missing)
+        for has, plugins_with in _grouped(spans).items():
+            for id, second in old.items():
+                if any(second in span for span in has):
+                    less[id] = less.get(id, plugins) - plugins_with
+        return less
+
+    def _horizon(self) -> float:
+        """Return the oldest time, in seconds since 1970, that the ledger surely reaches back to."""
+        return time.time() - self._keep.total_seconds()
 
     def _count(
         self,
@@ -253,7 +329,15 @@ class PluginError(Exception):
     """A plugin's `update` failed; the cause is what it raised."""
 
 
-def _missing(batch: Batch, missing: Mapping[str, frozenset[str]], ident: str) -> list[str]:
+def _grouped(spans: Mapping[str, Sequence[Span]]) -> dict[tuple[Span, ...], frozenset[str]]:
+    """Return the plugins that share the same spans together, without those that have none."""
+    groups: defaultdict[tuple[Span, ...], set[str]] = defaultdict(set)
+    for plugin, its in spans.items():
+        groups[tuple(its)].add(plugin)
+    return {its: frozenset(plugins) for its, plugins in groups.items() if its}
+
+
+def _missing(batch: Batch | OldBatch, missing: Mapping[str, frozenset[str]], ident: str) -> list[str]:
     """Return the ids of the batch's messages that the plugin has not yet."""
     if not missing:
         return list(batch.refs)

@@ -10,10 +10,13 @@ from typing import Any, ClassVar
 from sqlalchemy import text
 
 from statscache import rules
-from statscache.daemon import CORE_TABLES, Daemon
+from statscache.daemon import Daemon
 from statscache.db import create_tables, make_engine
+from statscache.freshness import create_views
 from statscache.loader import Part
 from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
+from statscache.program import CORE_TABLES, Program
+from statscache.registry import register
 from statscache.settings import Settings
 
 MINUTE = Schedule(timedelta(minutes=1))
@@ -77,7 +80,13 @@ class Bench:
         core = [Base.metadata.tables[name] for name in CORE_TABLES]
         create_tables(self.engine, [*core, *(kind.model.__table__ for kind in classes)])
         parts = [self._part(kind) for kind in classes]
-        self.daemon = Daemon(Settings(url, spool_directory=directory, **settings), self.engine, parts, rules)
+        create_views(self.engine)
+        register(self.engine, parts, None)
+        self.program = Program(
+            Settings(url, spool_directory=directory, **settings), self.engine, parts, rules
+        )
+        self.program.open()
+        self.daemon = Daemon(self.program)
         self.daemon.open()
         self.flush = self.daemon.flusher.flush
         self.intake = self.daemon.intake
@@ -124,4 +133,4 @@ class Bench:
             return list(connection.scalars(query, {"plugin": plugin}))
 
     def retry(self, plugin: str) -> int:
-        return self.daemon.retry(plugin, self.quarantined(plugin))
+        return self.program.retry(plugin, self.quarantined(plugin))

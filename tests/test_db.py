@@ -13,7 +13,7 @@ from sqlalchemy import types as kinds
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from statscache.daemon import CORE_TABLES, Daemon, open_daemon
+from statscache.daemon import Daemon, open_daemon
 from statscache.db import (
     check_server,
     create_tables,
@@ -24,6 +24,7 @@ from statscache.db import (
     open_database,
 )
 from statscache.errors import Unusable
+from statscache.program import CORE_TABLES
 from statscache.settings import Settings
 from tests.hub import Hub
 

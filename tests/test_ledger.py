@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from statscache import ledger
+from statscache.coverage import CoverageRow, cover, want
 from statscache.db import counting, create_tables, make_engine
+from statscache.history import Span
 from statscache.ledger import LedgerRow, PluginSet
 from statscache.message import Message
 
@@ -30,17 +32,19 @@ batches = st.lists(
 
 @pytest.fixture
 def book(database: str) -> Iterator[Engine]:
-    """An engine on a database with an empty ledger."""
+    """An engine on a database with an empty ledger, and three plugins that want history since the year 2000."""
     engine = make_engine(database)
-    create_tables(engine, [PluginSet.__table__, LedgerRow.__table__])
+    create_tables(engine, [PluginSet.__table__, LedgerRow.__table__, CoverageRow.__table__])
+    with counting(engine) as connection:
+        want(connection, dict.fromkeys("abc", datetime(2000, 1, 1, tzinfo=UTC)))
     yield engine
     engine.dispose()
 
 
-def enter(book: Engine, names: Any, plugins: frozenset[str]) -> dict[str, frozenset[str]]:
+def enter(book: Engine, names: Any, plugins: frozenset[str], second: int = 0) -> dict[str, frozenset[str]]:
     """Enter messages in a transaction of their own, and return for each which plugins it is new to."""
     with counting(book) as connection:
-        had = ledger.enter(connection, list(names), plugins)
+        had = ledger.enter(connection, list(names), [second] * len(names), plugins)
     return {name: had.get(name, plugins) for name in names}
 
 
@@ -105,7 +109,7 @@ def test_a_transaction_that_fails_leaves_no_trace(book: Engine) -> None:
     """What was entered and not committed is as new as before."""
     enter(book, ["old"], AB)
     with book.connect() as connection:
-        ledger.enter(connection, ["old", "new"], ABC)
+        ledger.enter(connection, ["old", "new"], [0, 0], ABC)
         connection.rollback()
     assert enter(book, ["old", "new"], ABC) == {"old": C, "new": ABC}
 
@@ -157,7 +161,7 @@ def test_pruning_takes_its_turn_with_who_counts(book: Engine) -> None:
     with counting(book) as connection:
         thread.start()
         time.sleep(0.3)
-        assert ledger.enter(connection, ["x"], AB) == {"x": frozenset()}
+        assert ledger.enter(connection, ["x"], [0], AB) == {"x": frozenset()}
         assert pruned == []
     thread.join(10)
     assert pruned == [1]
@@ -173,3 +177,33 @@ def test_twenty_thousand_new_ids_take_less_than_a_second(book: Engine) -> None:
             enter(book, names, plugins)
             best[index] = min(best[index], time.monotonic() - before)
     assert max(best) < 1, best
+
+
+def test_a_message_stays_while_one_of_its_plugins_has_not_covered_its_time(book: Engine) -> None:
+    """What an archive will bring again must be known then, however long ago it was counted."""
+    now = 1_700_000_000
+    enter(book, ["gap"], AB, now + 5)
+    enter(book, ["covered"], AB, now)
+    enter(book, ["other set"], frozenset("a"), now + 5)
+    with counting(book) as connection:
+        cover(connection, ["a"], Span(now, now + 10))
+        cover(connection, ["b"], Span(now, now + 5))
+    execute(book, "UPDATE statscache_ledger SET counted_at = now() - interval '9 days'")
+    assert ledger.prune(book, timedelta(days=8)) == 2
+    assert execute(book, "SELECT msg_id FROM statscache_ledger") == [("gap",)]
+
+
+def test_a_plugin_that_nothing_is_known_of_keeps_its_messages(book: Engine) -> None:
+    """Without coverage there is no telling what an archive will bring."""
+    enter(book, ["x"], frozenset("ad"), 1)
+    execute(book, "UPDATE statscache_ledger SET counted_at = now() - interval '9 days'")
+    assert ledger.prune(book, timedelta(days=8)) == 0
+
+
+def test_old_messages_are_looked_up_and_not_added(book: Engine) -> None:
+    """Of those that coverage speaks for, only such as are in the ledger anyhow are known, and widened."""
+    enter(book, ["late"], frozenset("a"))
+    with counting(book) as connection:
+        had = ledger.enter(connection, ["late", "new"], [0, 0], AB, remember=False)
+    assert had == {"late": frozenset("b")}
+    assert enter(book, ["late", "new"], AB) == {"late": frozenset(), "new": AB}

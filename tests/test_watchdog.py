@@ -198,11 +198,11 @@ def test_a_plugin_that_hangs_is_suspended_before_the_restart(make_bench: MakeBen
     bench = make_bench(Other, Sleeper)
     restarts = []
     bench.daemon.restart = lambda: restarts.append(bench.execute("SELECT plugin FROM statscache_suspension"))
-    bench.daemon._on_hang("sleeper")
+    bench.daemon._watchdog._on_hang("sleeper")
     assert restarts == [[("sleeper",)]]
     bench.daemon._suspensions._store = lambda plugin: 1 // 0  # type: ignore[assignment,method-assign,return-value]
     with pytest.raises(ZeroDivisionError):
-        bench.daemon._on_hang("sleeper")
+        bench.daemon._watchdog._on_hang("sleeper")
     assert len(restarts) == 2
 
 

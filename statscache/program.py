@@ -1,0 +1,173 @@
+"""What the daemon and the commands share: the plugins, the database, and what writes to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table
+from sqlalchemy.exc import DBAPIError
+
+from statscache import quarantine
+from statscache.coverage import CoverageRow, GapRow
+from statscache.db import create_tables, first_line, open_database
+from statscache.errors import HUNG, Unusable
+from statscache.freshness import create_views
+from statscache.judge import Judge
+from statscache.ledger import LedgerRow, PluginSet
+from statscache.loader import Entry, Part, load, running
+from statscache.message import Naming
+from statscache.meta import Meta
+from statscache.plugins import Base
+from statscache.progress import DatabaseRow, SpoolRow
+from statscache.quarantine import Body, QuarantineRow
+from statscache.registry import PluginRow, register
+from statscache.runner import QueuedRunner, Takers, make_runner
+from statscache.settings import Settings, read_settings
+from statscache.suspension import SuspensionRow, Suspensions
+from statscache.watchdog import Watch, Watchdog
+from statscache.writer import Writer
+
+log = logging.getLogger(__name__)
+
+CORE_TABLES = {
+    row.__tablename__
+    for row in (
+        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow, CoverageRow),
+        *(Body, QuarantineRow, SuspensionRow, GapRow),
+    )
+}
+
+
+class Program:
+    """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
+
+    def __init__(self, settings: Settings, engine: Engine, parts: Sequence[Part], naming: Naming) -> None:
+        runners = [make_runner(part) for part in parts]
+        queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
+        self.settings = settings
+        self.engine = engine
+        self.naming = naming
+        #: The plugins by ident.
+        self.plugins = {part.ident: part.plugin for part in parts}
+        self.suspensions = Suspensions(engine)
+        holds = self.suspensions.holds
+        self._watches = Watch(), Watch()
+        #: Hands messages to plugins as they come, on the intake's thread.
+        self.live = Takers([runner.live for runner in queued], self._watches[0], holds)
+        #: The same on the thread that writes.
+        self.own = Takers([runner.own for runner in queued], self._watches[1], holds)
+        judge = Judge(self.suspensions, settings.plugin_budget)
+        self.writer = Writer(engine, runners, judge, naming, self._watches[1], settings.ledger_keep)
+
+    def open(self) -> None:
+        """Learn from the database which plugins are suspended."""
+        self.suspensions.load()
+        self.leave_out()
+
+    def leave_out(self) -> None:
+        """Hand no messages to those that are suspended."""
+        self.live.cut()
+        self.own.cut()
+
+    def watchdog(
+        self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
+    ) -> Watchdog:
+        """Return what looks for plugins that hang.
+
+        :param end: ends the process, once the plugin is suspended
+        :param stacks: where the stacks are written if not even the watchdog gets to run
+        """
+
+        def hung(plugin: str) -> None:
+            try:
+                self.suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
+            finally:
+                end()
+
+        return Watchdog(self._watches, self.settings.plugin_hang, hung, stacks)
+
+    def retry(self, plugin: str, ids: Sequence[str]) -> int:
+        """Try messages in the quarantine again at a person's word, and return how many count now.
+
+        It does not matter when they are due, or whether the plugin is suspended.
+        """
+        self.suspensions.lift(plugin)
+        parts = [ids[start : start + quarantine.AT_ONCE] for start in range(0, len(ids), quarantine.AT_ONCE)]
+        return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
+
+
+def open_program(config: Mapping[str, Any]) -> Program:
+    """Read the settings, load the plugins, reach the database and see to its tables.
+
+    :param config: the fedmsg configuration
+    :raises Unusable: if any of it cannot be done
+    """
+    settings = read_settings(config)
+    naming = Meta(config)
+    entries = load(settings, config)
+    parts = running(entries)
+    engine = open_database(settings)
+    parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
+    log.info("users and packages: %s", naming)
+    log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
+    try:
+        create_views(engine)
+        register(engine, parts, settings.epoch)
+        program = Program(settings, engine, parts, naming)
+        program.open()
+    except DBAPIError as error:
+        raise unusable(settings, error) from error
+    return program
+
+
+def unusable(settings: Settings, error: DBAPIError) -> Unusable:
+    """Return what to say of a database that fails at the start."""
+    return Unusable(
+        f"the database of {settings.uri_name} fails ({first_line(error)}): see to it, and start again"
+    )
+
+
+def table_of(part: Part) -> Table | None:
+    """Return the table of a plugin's model."""
+    return getattr(part.plugin.model, "__table__", None)
+
+
+def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
+    """Return the tables to be there: all that are declared, without those of plugins that do not run."""
+    models = [plugin.model for entry in entries for plugin in entry.plugins if not entry.on]
+    off = {getattr(model, "__table__", None) for model in models}
+    used = [table for part in parts if (table := table_of(part)) is not None]
+    declared = [table for table in Base.metadata.sorted_tables if table not in off]
+    return list(dict.fromkeys([*declared, *used]))
+
+
+def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
+    """Return the plugins whose tables are as their models say.
+
+    :raises Unusable: if a table of statscache itself differs, or all plugins' do
+    """
+    for name in CORE_TABLES:
+        if name in differing:
+            raise Unusable(
+                f"the table {name} is not the one this version of statscache writes "
+                f"({'; '.join(differing[name])}): rename it away, or set another database"
+            )
+    fitting = []
+    for part in parts:
+        table = table_of(part)
+        if table is not None and table.fullname in differing:
+            log.error(
+                "%s is disabled: its table %s is not what its model says (%s); rename the table or change it",
+                part.ident,
+                table.fullname,
+                "; ".join(differing[table.fullname]),
+            )
+        else:
+            fitting.append(part)
+    if not fitting:
+        raise Unusable("no plugin can run: none of their tables is what its model says, see the log for each")
+    return fitting
