@@ -26,6 +26,7 @@ from statscache.traffic import traffic
 from tests.conftest import read_lines
 from tests.datagrepper import Archive, Fault, Faults, Process, fetch
 from tests.hub import wait_for
+from tests.torture.server import alive
 
 START = 1_700_000_000
 Page = dict[str, Any]
@@ -175,8 +176,9 @@ def test_a_page_border_within_an_instant_repeats_rows_and_leaves_out_others(orde
     assert once.total() == 50
     assert len(once) < 50
     assert all(once[f"m{n}"] == 1 for n in (*range(5), *range(45, 50)))
-    whole = ids(get(archive, rows_per_page=100, order=order))
-    assert sorted(whole) == sorted(f"m{n}" for n in range(50))
+    one, other = (ids(get(archive, rows_per_page=100, order=order)) for _ in range(2))
+    assert one != other
+    assert sorted(one) == sorted(other) == sorted(f"m{n}" for n in range(50))
 
 
 @pytest.mark.parametrize(
@@ -460,6 +462,30 @@ def test_a_file_that_cannot_be_served_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"{path} cannot be served, it must be a file of JSON lines")
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(serve: Any, tmp_path: Path) -> None:
+    """The command ends with a sentence that says what to do."""
+    path = tmp_path / "messages.jsonl"
+    path.write_text("")
+    port = str(urlsplit(serve().url).port)
+    command = [sys.executable, "-m", "tests.datagrepper", str(path), "--port", port]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"port {port} cannot be listened on, choose another with --port")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_process_ends_with_its_parent(tmp_path: Path) -> None:
+    """One that was started by a test that is killed does not stay behind."""
+    path = tmp_path / "messages.jsonl"
+    path.write_text("")
+    script = (
+        "import os, sys; from pathlib import Path; from tests.datagrepper import Process;"
+        "print(Process(Path(sys.argv[1])).pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    wait_for("the stand-in to end", lambda: not alive(int(done.stdout)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -26,12 +26,11 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit())
     options = _options()
     rates = dict.fromkeys(Fault, options.rate) if options.faults is not None else {}
-    archive = Archive(
-        exact=options.exact,
-        shuffle=options.shuffle,
-        faults=Faults(options.faults or 0, rates, options.delay, options.retry_after),
-        port=options.port,
-    )
+    faults = Faults(options.faults or 0, rates, options.delay, options.retry_after)
+    try:
+        archive = Archive(exact=options.exact, shuffle=options.shuffle, faults=faults, port=options.port)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"port {options.port} cannot be listened on, choose another with --port: {error}")
     _load(archive, options.file)
     print(archive.url, flush=True)
     if options.until_eof:

@@ -112,9 +112,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, archive: Archive, port: int) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
         self.archive = archive
         self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), Handler)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Remember the connection, for closing it."""
