@@ -18,10 +18,10 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 
+from tests.datagrepper import Archive, fetch
 from tests.gate import Gate
 from tests.hub import Bus, wait_for
 from tests.torture import faults
-from tests.torture.archive import Archive, fetch
 from tests.torture.check import Tables
 from tests.torture.fleet import ROOT, Slot
 from tests.torture.messages import POISON, POISONED, Body
@@ -220,7 +220,7 @@ class Stage:
 
     def replay(self) -> None:
         """Count all that was sent: what the sockets of killed hubs held comes back from an archive."""
-        archive = Archive(self._bodies)
+        archive = Archive(self._bodies, exact=True)
         try:
             bodies = list(fetch(archive.url))
         finally:
