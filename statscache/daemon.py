@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import time
@@ -16,9 +17,15 @@ from statscache.backlog import Backlog
 from statscache.db import first_line
 from statscache.errors import HUNG
 from statscache.flush import Flusher
+from statscache.history import Span
+from statscache.history.counting import Historian
+from statscache.history.datagrepper import Datagrepper
+from statscache.history.filler import Filler
+from statscache.history.plan import Piece, pieces, since
 from statscache.intake import Intake
 from statscache.program import Program, open_program, unusable
 from statscache.progress import database_id, forget_spools, position_of
+from statscache.settings import Settings
 from statscache.spool import Spool, adopt_spools, make_spool
 from statscache.watchdog import suspects
 
@@ -42,7 +49,10 @@ class Daemon:
         self._spool = make_spool(self._spools, list(program.plugins), settings.spool_limit)
         self.intake = Intake(self._spool, program.live, naming, settings.memory_limit, self._hurry)
         self._backlog = Backlog(self.intake, self._spool, program.own, naming)
-        self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up)
+        self._lateness = settings.lateness
+        self._filler = self._make_filler(settings)
+        spare = self._filler.count_one if self._filler else lambda: False
+        self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up, spare)
         self._watchdog = program.watchdog(lambda: self.restart(), self._spool.stacks)
         #: Called when a plugin hangs, to end the process; a new one does without the plugin.
         self.restart: Callable[[], None] = lambda: os._exit(HUNG)
@@ -57,6 +67,8 @@ class Daemon:
         """Begin to flush."""
         self.flusher.start()
         self.watch()
+        if self._filler:
+            self._filler.start()
 
     def watch(self) -> None:
         """Begin to watch for plugins that hang."""
@@ -95,10 +107,33 @@ class Daemon:
         :return: whether all is written; if not, the rest is in the spool for the next start
         """
         self._watchdog.stop()
+        if self._filler:
+            self._filler.stop()
         written = self.flusher.stop(patience)
         if written:
             self._leave()
         return written
+
+    def _make_filler(self, settings: Settings) -> Filler | None:
+        if not settings.datagrepper_endpoint:
+            return None
+        archive = Datagrepper(settings.datagrepper_endpoint, settings.datagrepper_connections)
+        return Filler(archive, self.lacking, Historian(self.program).count, lambda: self.flusher.nudge())
+
+    def lacking(self) -> list[Piece]:
+        """Return what the plugins lack that is old enough to be in an archive, newest first.
+
+        What is to be heard on the bus, since the present connection, is not lacking.
+        """
+        stop = math.floor(time.time() - self._lateness)
+        if self.attendance.start is not None:
+            stop = min(stop, self.attendance.start)
+        plugins = [plugin for plugin in self.writer.plugins if not self._suspensions.holds(plugin)]
+        with self.engine.connect() as connection:
+            starts = wanted(connection, plugins)
+            first = min(starts.values(), default=stop)
+            found = gaps(connection, plugins, Span(first, stop)) if first < stop else {}
+        return pieces(since(found, starts))
 
     def _leave(self) -> None:
         """Remove the spool, which is empty."""

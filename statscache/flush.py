@@ -50,6 +50,7 @@ class Flusher:
     :param writer: writes a batch, or retries the quarantine, in one transaction
     :param backlog: gives the batches
     :param upkeep: what else is to be done every `UPKEEP` seconds
+    :param spare: what else is to be done between two flushes, a little at a time; returns whether there was any
     :param clock: gives seconds, and never goes back
     """
 
@@ -59,17 +60,20 @@ class Flusher:
         backlog: Backlog,
         interval: float,
         upkeep: Callable[[], None] = lambda: None,
+        spare: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._backlog = backlog
         self._interval = interval
         self._upkeep = upkeep
+        self._spare = spare
         self._clock = clock
         self._next_upkeep = clock()
         self._pause = Pause(clock)
-        self._hurry = threading.Event()
-        self._stopping = self._written = False
+        self._due = clock() + interval
+        self._wake = threading.Event()
+        self._hurried = self._stopping = self._written = False
         self._patience = 0.0
         self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self.run, name="statscache-flush", daemon=True)
@@ -80,7 +84,12 @@ class Flusher:
 
     def hurry(self) -> None:
         """Flush now rather than at the end of the interval."""
-        self._hurry.set()
+        self._hurried = True
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Use the time until the next flush, if there is something to be done in it."""
+        self._wake.set()
 
     def stop(self, patience: float) -> bool:
         """Write what is left, for so many seconds at most; return whether all is written. The thread ends.
@@ -89,7 +98,7 @@ class Flusher:
         """
         self._patience = patience
         self._stopping = True
-        self._hurry.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(patience + 0.1)
         else:
@@ -99,9 +108,14 @@ class Flusher:
     def run(self) -> None:
         """Flush until stopped. The body of the thread."""
         while not self._stopping:
-            self._hurry.wait(self._interval)
-            self._hurry.clear()
-            while not self._stopping and self.tick():
+            self._wake.wait(max(self._due - self._clock(), 0.0))
+            self._wake.clear()
+            if self._is_due():
+                self._hurried = False
+                while not self._stopping and self.tick():
+                    pass
+                self._due = self._clock() + self._interval
+            while not self._stopping and not self._is_due() and self.use_spare_time():
                 pass
         self._written = self.write_all(self._patience)
 
@@ -129,20 +143,39 @@ class Flusher:
             return False
         try:
             more = self.step() and self._backlog.waiting
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            trouble = is_database_trouble(error)
-            log.error(
-                "the flush failed, all of it is kept and tried again in %.0f s: %s",
-                self._pause.lengthen(),
-                first_line(error),
-                exc_info=None if trouble else error,
-            )
+        except BaseException as error:  # noqa: BLE001  see _failed
+            self._failed(error, "the flush failed, all of it is kept and tried again")
             return False
         self._pause.end()
         self._keep_up()
         return more
+
+    def use_spare_time(self) -> bool:
+        """Do a little of what can wait, unless something failed a moment ago; return whether there may be more."""
+        if not self._pause.over:
+            return False
+        try:
+            with self._one_at_a_time:
+                return self._spare()
+        except BaseException as error:  # noqa: BLE001  see _failed
+            self._failed(error, "messages of the past could not be counted, which is tried again")
+            return False
+
+    def _is_due(self) -> bool:
+        return self._hurried or self._clock() >= self._due
+
+    def _failed(self, error: BaseException, what: str) -> None:
+        """Begin a pause, and log why."""
+        if is_interrupt(error):
+            raise error
+        trouble = is_database_trouble(error)
+        log.error(
+            "%s in %.0f s: %s",
+            what,
+            self._pause.lengthen(),
+            first_line(error),
+            exc_info=None if trouble else error,
+        )
 
     def step(self) -> bool:
         """Write one batch, and return whether there was one.

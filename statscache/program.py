@@ -48,6 +48,7 @@ class Program:
     def __init__(self, settings: Settings, engine: Engine, parts: Sequence[Part], naming: Naming) -> None:
         runners = [make_runner(part) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
+        self._queued = queued
         self.settings = settings
         self.engine = engine
         self.naming = naming
@@ -72,6 +73,11 @@ class Program:
         """Hand no messages to those that are suspended."""
         self.live.cut()
         self.own.cut()
+
+    def takers(self, plugins: frozenset[str]) -> Takers:
+        """Return what hands messages to those of the plugins that run, on the thread that writes."""
+        owns = [runner.own for runner in self._queued if runner.ident in plugins]
+        return Takers(owns, self._watches[1], self.suspensions.holds)
 
     def watchdog(
         self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)

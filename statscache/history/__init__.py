@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from statscache.errors import StatscacheError
@@ -29,6 +30,12 @@ class Span:
 
     def __contains__(self, second: int) -> bool:
         return self.start <= second < self.stop
+
+    def __str__(self) -> str:
+        start, stop = (
+            datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S") for end in (self.start, self.stop)
+        )
+        return f"{start} to {stop} UTC"
 
     @property
     def seconds(self) -> int:
@@ -68,4 +75,8 @@ class Archive(Protocol):
 
         :raises HistoryError: if the archive cannot be reached at all, or is not one
         """
+        ...
+
+    def close(self) -> None:
+        """End what is under way, from whichever thread."""
         ...

@@ -1,0 +1,153 @@
+"""Fills the gaps of a running daemon from an archive, in the background."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from statscache.db import first_line
+from statscache.history import Archive, Hole, HistoryError, Slice, Span
+from statscache.history.plan import Piece, without
+
+log = logging.getLogger(__name__)
+
+#: How often in seconds the filler looks for gaps, and for newer ones while it fills an old one.
+LOOK = 10.0
+ROUND = 60.0
+#: How long in seconds a span that an archive did not give is left alone: then twice as long, up to a bound.
+SHORTEST, LONGEST = 60.0, 3600.0
+
+
+@dataclass
+class Postponed:
+    """A span that the archive did not give, to be asked for again later."""
+
+    span: Span
+    until: float
+    pause: float
+
+
+class Filler:
+    """Fetches what plugins lack on a thread of its own; the flush's thread counts it.
+
+    :param plan: returns what is lacking, newest first
+    :param count: counts a slice for some plugins, called on the flush's thread
+    :param nudge: called when there is something to count
+    :param clock: gives seconds, and never goes back
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        plan: Callable[[], list[Piece]],
+        count: Callable[[Slice, frozenset[str]], int],
+        nudge: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._archive = archive
+        self._plan = plan
+        self._count = count
+        self._nudge = nudge
+        self._clock = clock
+        self._fetched: queue.Queue[tuple[Slice, frozenset[str]]] = queue.Queue(maxsize=2)
+        self._postponed: list[Postponed] = []
+        self._trouble = SHORTEST
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="statscache-history", daemon=True)
+        #: How many messages were counted from the archive since the start.
+        self.counted = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what it has fetched is fetched again another time."""
+        self._stopping.set()
+        self._archive.close()
+
+    def run(self) -> None:
+        """Fetch until stopped. The body of the thread."""
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            try:
+                pause = 0.0 if self.fetch() else LOOK
+                self._trouble = SHORTEST
+            except Exception as error:  # noqa: BLE001  the thread's edge: the gaps stay open
+                if self._stopping.is_set():
+                    return
+                pause, self._trouble = self._trouble, min(self._trouble * 2, LONGEST)
+                log.error(
+                    "gaps cannot be filled now, which is tried again in %.0f s: %s",
+                    pause,
+                    first_line(error),
+                    exc_info=None if isinstance(error, HistoryError) else error,
+                )
+
+    def fetch(self) -> bool:
+        """Fetch the newest of what is lacking, for a while, and return whether there was any."""
+        pieces = self._due(self._plan())
+        if not pieces:
+            return False
+        piece, until = pieces[0], self._clock() + ROUND
+        log.info("filling %s from the archive", piece.span)
+        for part in self._archive.slices(piece.span):
+            if isinstance(part, Hole):
+                self._postpone(part)
+            elif not self._hand_over(part, piece.plugins):
+                return True
+            if self._clock() > until:
+                break
+        self._wait_until_counted()
+        return True
+
+    def count_one(self) -> bool:
+        """Count a slice that has been fetched, and return whether there was one. For the flush's thread.
+
+        :raises Exception: if the transaction failed; then the slice is fetched again
+        """
+        try:
+            found, plugins = self._fetched.get_nowait()
+        except queue.Empty:
+            return False
+        try:
+            self.counted += self._count(found, plugins)
+        finally:
+            self._fetched.task_done()
+        return True
+
+    def _due(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Return the pieces without what is postponed."""
+        now = self._clock()
+        held = [postponed.span for postponed in self._postponed if postponed.until > now]
+        return [
+            Piece(span, piece.plugins) for piece in pieces for span in reversed(without(piece.span, held))
+        ]
+
+    def _postpone(self, hole: Hole) -> None:
+        overlap = [
+            p for p in self._postponed if p.span.start < hole.span.stop and hole.span.start < p.span.stop
+        ]
+        pause = min(max((p.pause * 2 for p in overlap), default=SHORTEST), LONGEST)
+        self._postponed = [p for p in self._postponed if p not in overlap]
+        self._postponed.append(Postponed(hole.span, self._clock() + pause, pause))
+        log.warning("%s; the gap stays, and is tried again in %.0f s", hole.reason, pause)
+
+    def _hand_over(self, part: Slice, plugins: frozenset[str]) -> bool:
+        """Leave a slice to the flush's thread, waiting for room; return False if the filler stops meanwhile."""
+        while not self._stopping.is_set():
+            try:
+                self._fetched.put((part, plugins), timeout=0.2)
+            except queue.Full:
+                continue
+            self._nudge()
+            return True
+        return False
+
+    def _wait_until_counted(self) -> None:
+        while self._fetched.unfinished_tasks and not self._stopping.wait(0.02):
+            pass

@@ -1,0 +1,59 @@
+"""What is to be fetched from an archive: spans that the same plugins lack, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from statscache.history import Span
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A span, and the plugins that lack all of it."""
+
+    span: Span
+    plugins: frozenset[str]
+
+
+def pieces(gaps: Mapping[str, Collection[Span]]) -> list[Piece]:
+    """Return spans in which no plugin's gap begins or ends, and which plugins lack them, newest first.
+
+    :param gaps: the gaps of each plugin, which do not overlap
+    """
+    ends = sorted({end for its in gaps.values() for span in its for end in (span.start, span.stop)})
+    found: list[Piece] = []
+    for start, stop in pairwise(ends):
+        span = Span(start, stop)
+        plugins = frozenset(plugin for plugin, its in gaps.items() if any(start in gap for gap in its))
+        if plugins:
+            found.append(Piece(span, plugins))
+    return found[::-1]
+
+
+def without(span: Span, others: Iterable[Span]) -> list[Span]:
+    """Return what is left of a span without others, oldest first."""
+    left, start = [], span.start
+    for other in sorted(others):
+        if other.stop <= start or other.start >= span.stop:
+            continue
+        if other.start > start:
+            left.append(Span(start, other.start))
+        start = max(start, other.stop)
+    if start < span.stop:
+        left.append(Span(start, span.stop))
+    return left
+
+
+def since(gaps: Mapping[str, Iterable[Span]], starts: Mapping[str, int]) -> dict[str, list[Span]]:
+    """Return what each plugin lacks from a second of its own on.
+
+    :param starts: that second, by plugin
+    """
+    return {
+        plugin: [
+            Span(max(span.start, starts[plugin]), span.stop) for span in its if span.stop > starts[plugin]
+        ]
+        for plugin, its in gaps.items()
+    }
