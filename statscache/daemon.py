@@ -13,6 +13,7 @@ from sqlalchemy import Engine, Table
 from sqlalchemy.exc import DBAPIError
 
 from statscache import ledger, quarantine
+from statscache.attendance import Attendance
 from statscache.backlog import Backlog
 from statscache.coverage import GapRow
 from statscache.db import create_tables, first_line, open_database
@@ -67,7 +68,13 @@ class Daemon:
         self._keep = settings.ledger_keep
         self._spools = settings.spool_directory / database_id(engine)
         self._spool = make_spool(self._spools, [part.ident for part in parts], settings.spool_limit)
-        self.intake = Intake(self._spool, self._takers[0], naming, settings.memory_limit, self._hurry)
+        #: What of the bus's time was heard in full. It is nothing until a hub's monitor reports.
+        self.attendance = Attendance(time.time)
+        self.intake = Intake(
+            *(self._spool, self._takers[0], naming, settings.memory_limit),
+            hurry=self._hurry,
+            on_loss=self.attendance.interrupt,
+        )
         self._backlog = Backlog(self.intake, self._spool, self._takers[1], naming)
         self.writer = Writer(
             engine, runners, Judge(self._suspensions, settings.plugin_budget), naming, watches[1]
