@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from statscache.attendance import Attendance
 from statscache.batch import Batch
 from statscache.errors import Rejected
+from statscache.history import Span
 from statscache.intake import MANY, Intake
 from statscache.message import Message, Naming
 from statscache.runner import Takers
@@ -34,13 +36,25 @@ class Backlog:
     """Gives the next batch to be written: first what dead daemons have left, then what the intake took.
 
     For the flush's thread alone.
+
+    :param lateness: how many seconds old a message may be when it comes
     """
 
-    def __init__(self, intake: Intake, spool: Spool, takers: Takers, naming: Naming) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        spool: Spool,
+        takers: Takers,
+        naming: Naming,
+        attendance: Attendance,
+        lateness: int,
+    ) -> None:
         self._intake = intake
         self._own = Source(spool, spool.end)
         self._takers = takers
         self._naming = naming
+        self._attendance = attendance
+        self._lateness = lateness
         self._adopted: list[Source] = []
         #: The names of the adopted spools that have been written whole and removed.
         self.finished: list[str] = []
@@ -57,11 +71,24 @@ class Backlog:
         """Return the next batch, None if all that was accepted is written."""
         if self._adopted:
             return self._read(self._adopted[0])
+        batch = self._next_own()
+        if batch is not None:
+            before = self._attendance.late_before
+            batch.late = sum(second < before for second in batch.seconds)
+            batch.heard = self._attendance.claim(batch.end, self._lateness)
+        return batch
+
+    def _next_own(self) -> Batch | None:
         if batch := self._intake.cut():
             return batch
         if self._intake.resume(self._own.position):
             return self._intake.cut()  # a loss may be left that came while messages were only spooled
         return self._read(self._own)
+
+    @property
+    def heard(self) -> Span | None:
+        """The bus time of which all messages are committed, since the bus was last connected; None for none."""
+        return self._attendance.claim(self._own.position, self._lateness)
 
     @property
     def waiting(self) -> bool:

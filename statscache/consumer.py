@@ -45,7 +45,8 @@ class StatsConsumer(FedmsgConsumer):
             raise SystemExit(f"statscache: could not start, {type(error).__name__}: {error}") from None
 
     def _open(self, hub: Any) -> None:
-        from statscache.daemon import open_daemon  # here, where an error in importing it ends the hub
+        from statscache.bus import attach  # here, where an error in importing it ends the hub
+        from statscache.daemon import open_daemon
 
         if read_setting(hub.config, self.config_key):
             check_signatures(hub.config)
@@ -54,6 +55,8 @@ class StatsConsumer(FedmsgConsumer):
             return
         # On the reactor's thread: it would starve a thread of ours while a flood of messages lasts.
         self.blocking_mode = True
+        # Before the daemon takes its time to open, as what was received until now is lost.
+        self._monitor = attach(hub)
         self._daemon = open_daemon(hub.config)
         reactor.callWhenRunning(self._run)
         reactor.addSystemEventTrigger("after", "shutdown", self._finish)
@@ -70,6 +73,7 @@ class StatsConsumer(FedmsgConsumer):
             signal.signal(number, self._on_signal)
         self._daemon.restart = self._restart
         self._daemon.start()
+        self._monitor.start(self._daemon.attendance, lambda: self._daemon.intake.position)
         log.info("statscache is running")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -87,6 +91,7 @@ class StatsConsumer(FedmsgConsumer):
         reactor.stop()
 
     def _stop_receiving(self) -> None:
+        self._monitor.stop()
         for connection in self._connections():
             connection.shutdown()
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from statscache import ledger, quarantine
+from statscache.attendance import Attendance
 from statscache.backlog import Backlog
 from statscache.db import first_line
 from statscache.errors import HUNG
@@ -47,9 +48,17 @@ class Daemon:
         self._keep = settings.ledger_keep
         self._spools = settings.spool_directory / database_id(engine)
         self._spool = make_spool(self._spools, list(program.plugins), settings.spool_limit)
-        self.intake = Intake(self._spool, program.live, naming, settings.memory_limit, self._hurry)
-        self._backlog = Backlog(self.intake, self._spool, program.own, naming)
+        #: What of the bus's time was heard in full. It is nothing until a hub's monitor reports.
+        self.attendance = Attendance(time.time)
+        self.intake = Intake(
+            *(self._spool, program.live, naming, settings.memory_limit),
+            hurry=self._hurry,
+            on_loss=self.attendance.interrupt,
+        )
         self._lateness = settings.lateness
+        self._backlog = Backlog(
+            self.intake, self._spool, program.own, naming, self.attendance, math.ceil(settings.lateness)
+        )
         self._filler = self._make_filler(settings)
         spare = self._filler.count_one if self._filler else lambda: False
         self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up, spare)
@@ -78,6 +87,8 @@ class Daemon:
         """Do what is to be done now and then: adopt spools, prune the ledger, retry the quarantine."""
         self._suspensions.refresh()
         self._adopt()
+        with counting(self.engine) as connection:
+            cover(connection, self.writer.plugins, self._backlog.heard)  # while there is nothing to count, too
         if finished := self._backlog.finished:
             forget_spools(self.engine, finished)
             finished.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,6 +32,7 @@ class Intake:
     :param naming: who tells the users and packages of a message
     :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
+    :param on_loss: called with the second of a message that was lost
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Intake:
         naming: Naming,
         memory: int,
         hurry: Callable[[], None] = lambda: None,
+        on_loss: Callable[[int], None] = lambda second: None,
     ) -> None:
         self._spool = spool
         self._takers = takers
         self._naming = naming
         self._memory = memory
         self._hurry = hurry
+        self._on_loss = on_loss
         self._lock = threading.Lock()
         self._committed = spool.end
         self._batch: Batch | None = self._new_batch()
@@ -103,6 +107,11 @@ class Intake:
         if waiting == MANY or self._full:
             self._hurry()
 
+    @property
+    def position(self) -> int:
+        """The position in the spool before which all lies that was accepted."""
+        return self._spool.end
+
     def cut(self) -> Batch | None:
         """Return what plugins have taken since the last cut, all up to the same message; None if that is nothing.
 
@@ -151,6 +160,7 @@ class Intake:
             )
 
     def _lose(self, body: Mapping[str, Any], reason: str) -> None:
+        self._on_loss(math.floor(body["timestamp"]))
         loss = self._spool.lose(body["timestamp"])
         if self.lost.add(reason):
             log.critical(

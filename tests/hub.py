@@ -30,12 +30,13 @@ def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE
 
 
 class Bus:
-    """A publisher that drops nothing and knows when somebody has subscribed."""
+    """A publisher that drops nothing and knows when somebody has subscribed; at a port of its own, if none is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
         self._socket = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.sndhwm = 0
-        self.endpoint = f"tcp://127.0.0.1:{self._socket.bind_to_random_port('tcp://127.0.0.1')}"
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.last_endpoint.decode()
 
     def wait_for_subscriber(self) -> None:
         """Wait until a hub listens: what is sent before is lost."""

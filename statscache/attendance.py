@@ -1,0 +1,156 @@
+"""From when until when everything on the bus was heard."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from statscache.history import Span
+
+#: A connection counts from so many seconds on: a subscription takes effect a moment after it, and clocks differ.
+SETTLE = 5.0
+#: So many seconds after a check that found nothing to read, all that had arrived by then has shown up.
+APART = 1.0
+#: A check that comes so many seconds after the last one may be the first thing that a process does which was frozen,
+#: before ZeroMQ has read on.
+PAUSE = 3.0
+#: After so many seconds without a check messages may be missing: of a connection that meanwhile died nothing is heard
+#: for another 90 seconds, and publishers keep little for those who do not read.
+FROZEN = 60.0
+#: A lost message whose timestamp is more than so many seconds ahead does not say when anything happened.
+AHEAD = 86_400
+#: So many checks at most are kept while commits lag behind.
+KEPT = 64
+
+
+@dataclass(frozen=True)
+class Check:
+    """What had arrived at this instant, in seconds since 1970, lies before this position of the spool."""
+
+    instant: float
+    position: int
+
+
+class Attendance:
+    """Tells what bus time was heard in full: while all endpoints were connected, and as far as all was committed.
+
+    The reactor's thread reports, and any thread asks.
+
+    :param clock: gives seconds since 1970
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._missing: dict[str, float] = {}
+        self._expects_any = False
+        self._earliest = 0
+        self._start: int | None = None
+        self._stop = 0
+        self._checks: list[Check] = []
+        self._checked: float | None = None
+        self._empty_since: float | None = None
+        #: The end of the last claim, in seconds since 1970: a message of before it has come too late to be in it.
+        self.late_before = 0
+
+    def expect(self, endpoints: Iterable[str]) -> None:
+        """Name the endpoints that there are: nothing is heard in full until all are connected."""
+        with self._lock:
+            self._missing = dict.fromkeys(endpoints, self.clock())
+            self._expects_any = bool(self._missing)
+            self._begin()
+
+    def connected(self, endpoint: str) -> None:
+        """Note that an expected endpoint is connected."""
+        with self._lock:
+            if self._missing.pop(endpoint, None) is not None and not self._missing:
+                self._begin()
+
+    def disconnected(self, endpoint: str) -> None:
+        """Note that an expected endpoint is not connected any more."""
+        with self._lock:
+            self._missing.setdefault(endpoint, self.clock())
+            self._begin()
+
+    def interrupt(self, second: int) -> None:
+        """Note that a message of that second was lost."""
+        with self._lock:
+            if second <= self.clock() + AHEAD:
+                self._earliest = max(self._earliest, second + 1)
+            self._begin()
+
+    def checked(self, empty: bool, position: int) -> None:
+        """Note whether the sockets have nothing to read just now, and the spool's end.
+
+        To be called about every second, when it is known which endpoints are connected. Two checks in a row that
+        find nothing show that what had arrived at the first has been taken by the second. After a long time
+        without a check, and when the clock was set, a new span begins.
+        """
+        now = self.clock()
+        with self._lock:
+            pause = 0.0 if self._checked is None else now - self._checked
+            self._checked = now
+            if not 0 <= pause <= FROZEN:
+                self._begin()
+            if pause > PAUSE:
+                self._empty_since = None
+            if not empty or self._start is None:
+                self._empty_since = None
+            elif self._empty_since is None:
+                self._empty_since = now
+            elif now - self._empty_since >= APART:
+                self._keep(Check(self._empty_since, position))
+                self._empty_since = now
+
+    def claim(self, position: int, lateness: int) -> Span | None:
+        """Return what was heard in full since the present span began, if the spool is committed up to the position.
+
+        :param lateness: how many seconds old a message may be when it comes
+        :return: None if that is nothing; it is never less than at the last call, but in a new span
+        """
+        with self._lock:
+            if self._start is None:
+                return None
+            if check := self._last_before(position):
+                self._stop = max(self._stop, math.floor(check.instant - lateness))
+            if self._stop <= self._start:
+                return None
+            self.late_before = self._stop
+            return Span(self._start, self._stop)
+
+    @property
+    def start(self) -> int | None:
+        """Where the present span begins, in seconds since 1970, which may yet come; None while there is none."""
+        return self._start
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """The endpoints that are not connected, and since when, in seconds since 1970."""
+        with self._lock:
+            return dict(self._missing)
+
+    def _begin(self) -> None:
+        """Begin a new span, or none if not all endpoints are connected."""
+        attends = self._expects_any and not self._missing
+        self._start = max(math.ceil(self.clock() + SETTLE), self._earliest) if attends else None
+        self._stop = 0
+        self._checks.clear()
+        self._empty_since = None
+
+    def _keep(self, check: Check) -> None:
+        """Keep a check until a commit has come so far. If that takes long, some are left out, evenly."""
+        checks = self._checks
+        if checks and checks[-1].position == check.position:
+            checks.pop()
+        checks.append(check)
+        if len(checks) > KEPT:
+            inner = range(1, len(checks) - 1)
+            del checks[min(inner, key=lambda i: checks[i + 1].instant - checks[i - 1].instant)]
+
+    def _last_before(self, position: int) -> Check | None:
+        """Return the last check of what is committed, and forget those before it."""
+        while len(self._checks) > 1 and self._checks[1].position <= position:
+            self._checks.pop(0)
+        return self._checks[0] if self._checks and self._checks[0].position <= position else None
