@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from statscache.history import Archive, HistoryError, Hole, Slice, Span
 from statscache.history.attempt import Ask, Attempt, Page
+from statscache.history.client import Client, Unavailable, pause_of
 from statscache.history.datagrepper import Datagrepper
 from tests.pages import Pages, Query, Reply, Row
 
@@ -207,14 +208,35 @@ def test_the_newest_second_may_be_the_one_that_fails(pages: Pages, archive: Data
     assert [hole.span for hole in holes(list(archive.slices(SPAN)))] == [Span(START + 99, START + 100)]
 
 
+def miscount(page: dict[str, Any]) -> Reply:
+    return Reply(body=json.dumps({**page, "total": page["total"] + 1}).encode())
+
+
+@pytest.mark.parametrize("kind", ["fails", "miscounts"])
+def test_a_bad_stretch_costs_little_more_than_itself(kind: str, pages: Pages, archive: Datagrepper) -> None:
+    """Where many seconds on end are bad, what is newer and what is older comes all the same."""
+
+    def trouble(query: Query, times: int) -> Reply | None:
+        if int(query["end"]) <= START + 40 or int(query["start"]) >= START + 60:
+            return None
+        return Reply(502, b"") if kind == "fails" else miscount(pages.page(query))
+
+    pages.trouble = trouble
+    parts = list(archive.slices(SPAN))
+    assert_contiguous(parts, SPAN)
+    bad = [hole.span for hole in holes(parts)]
+    assert bad == [Span(START + n, START + n + 1) for n in range(59, 39, -1)]
+
+
 def test_a_server_that_is_down_is_left_in_peace(pages: Pages, archive: Datagrepper) -> None:
     """If everything fails there is one hole, or a few, after a bounded number of requests."""
     span = Span(START - 30 * 86400, START)
     pages.trouble = lambda query, times: Reply(502, b"")
     parts = list(archive.slices(span))
     assert_contiguous(parts, span)
-    assert len(holes(parts)) == len(parts) <= 5
-    assert len(pages.queries) <= 120
+    assert holes(parts) == parts
+    assert len(parts) == 1
+    assert len(pages.queries) <= 50
 
 
 def test_a_server_that_goes_down_leaves_a_hole(pages: Pages, archive: Datagrepper) -> None:
@@ -300,24 +322,35 @@ def test_retry_after_is_honoured_by_all(pages: Pages, archive: Datagrepper) -> N
 
     def trouble(query: Query, times: int) -> Reply | None:
         if query["page"] == "2" and not asked:
-            time.sleep(0.05)  # until the other connections have sent what they were about to send
             asked.append(time.monotonic())
             return Reply(429, b"", {"Retry-After": "1"})
         return None
 
     pages.trouble = trouble
-    pages.delay = 0.01
+    pages.delay = 0.03
     parts = list(archive.slices(SPAN))
     assert ids(parts) == all_ids(pages)
     during = [moment - asked[0] for moment, _ in pages.queries if 0.05 < moment - asked[0] < 0.95]
     assert during == []
 
 
-def test_a_server_that_keeps_asking_for_a_pause_is_a_failure(pages: Pages) -> None:
-    """Pauses are no tries, yet there is an end to them."""
-    pages.trouble = lambda query, times: Reply(503, b"", {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})
-    with closing(reader(pages)) as archive:
-        assert len(holes(list(archive.slices(Span(START, START + 1))))) == 1
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [("7", 7), ("100000", 600), ("0", None), ("Thu, 01 Jan 1970 00:00:00 GMT", None), ("soon", None)],
+)
+def test_a_pause_is_at_most_ten_minutes(asked: str, pause: float | None) -> None:
+    """What a server asks for is honoured within reason; none at all is no request for a pause."""
+    assert pause_of(urllib3.HTTPResponse(status=429, headers={"Retry-After": asked})) == pause
+
+
+def test_pauses_are_no_tries_yet_there_is_an_end_to_them(pages: Pages) -> None:
+    """A server that always asks for a pause is given up after some, and the tries that everybody gets."""
+    pages.trouble = lambda query, times: Reply(429, b"", {"Retry-After": "1"})
+    client = Client(f"{pages.url}/raw", 1, TIMEOUT, RETRY, pauses=1)
+    query = {"start": "0", "end": "1", "page": "1", "rows_per_page": "1"}
+    with pytest.raises(Unavailable, match="429 Too Many Requests, at the last of 6 tries"):
+        client.get(query, lambda answer: None, threading.Event())
+    assert len(pages.queries) == 7
 
 
 def test_never_more_requests_than_connections(pages: Pages) -> None:
@@ -379,17 +412,14 @@ def test_late_rows_are_found(pages: Pages, archive: Datagrepper) -> None:
 
 def test_a_total_that_never_holds_still_is_a_hole(pages: Pages, archive: Datagrepper) -> None:
     """Without a total that agrees there is no slice, and the server is not asked for each second of the span."""
-
-    def trouble(query: Query, times: int) -> Reply:
-        page = pages.page(query)
-        return Reply(body=json.dumps({**page, "total": page["total"] + 1}).encode())
-
-    pages.trouble = trouble
-    parts = list(archive.slices(SPAN))
-    assert_contiguous(parts, SPAN)
+    span = Span(START - 3000, START)
+    pages.rows = rows(60, span)
+    pages.trouble = lambda query, times: miscount(pages.page(query))
+    parts = list(archive.slices(span))
+    assert_contiguous(parts, span)
     assert holes(parts) == parts
     assert len(parts) < 40
-    assert "of 3 rows 2 different ones came, at the last of 10 times" in parts[0].reason  # type: ignore[union-attr]
+    assert "whole: of 1 rows 0 different ones came, at the last of 10 times" in holes(parts)[0].reason
 
 
 def test_many_rows_of_one_instant_are_read_again_until_all_have_come(

@@ -82,9 +82,9 @@ class Attempt:
     """Reads the pages of a span until they are provably all of it.
 
     datagrepper orders by timestamp only, so that rows of one instant can change places between two requests: one
-    page repeats a row and another omits one. Rows that arrive late shift the pages. But no row ever goes, so where
-    the total is the same before and after, and as many different rows have come, these are all there are. They
-    need not have come in one round.
+    page repeats a row and another omits one. Rows that arrive late shift the pages. But no row ever goes, so if as
+    many different rows have come as a total says that is asked for last, these are all. They need not have come
+    in one round.
 
     :param most: how many rows a slice may hold, if it is longer than a second
     """
@@ -123,9 +123,7 @@ class Attempt:
         self._settle(error)
 
     def _take_first(self, page: Page) -> list[Ask]:
-        if page.total != self.total:
-            self.total = page.total
-            self._different.clear()
+        self.total = page.total
         if page.total > self._most and self.span.seconds > 1:
             return self._settle(Dense(f"it has {page.total} rows"))
         if page.total == len(page.rows):

@@ -75,10 +75,13 @@ class Client:
     :param url: the address, without a query
     :param connections: how many threads there are
     :param retry: how often to try again, and after which pauses
+    :param pauses: how often the server may ask for one before that counts as a failure
     :raises HistoryError: if the address is none
     """
 
-    def __init__(self, url: str, connections: int, timeout: urllib3.Timeout, retry: urllib3.Retry) -> None:
+    def __init__(
+        self, url: str, connections: int, timeout: urllib3.Timeout, retry: urllib3.Retry, pauses: int = PAUSES
+    ) -> None:
         parts = urllib3.util.parse_url(url)
         if parts.scheme not in ("http", "https") or not parts.host:
             raise HistoryError(
@@ -86,6 +89,7 @@ class Client:
             )
         self.url = url
         self._retry = retry
+        self._pauses = pauses
         self._quiet_until = 0.0  # on the monotonic clock
         self._lock = threading.Lock()
         self._pool = urllib3.PoolManager(maxsize=connections, timeout=timeout, headers=_headers())
@@ -105,7 +109,7 @@ class Client:
             try:
                 return self._try(query, read)
             except _Trouble as trouble:
-                if trouble.pause is not None and pauses < PAUSES:
+                if trouble.pause is not None and pauses < self._pauses:
                     pauses += 1  # the pause that it asks for is one for all threads
                     self._keep_quiet(trouble.pause)
                     continue
@@ -151,7 +155,7 @@ class Client:
             return
         text = f"{answer.status} {answer.reason or ''}".strip()
         if answer.status in PASSING or answer.status >= 500:
-            raise _Trouble(f"the answer was {text}", pause=_pause(answer))
+            raise _Trouble(f"the answer was {text}", pause=pause_of(answer))
         raise HistoryError(f"{self.url} answers {text} instead of messages: check the address")
 
 
@@ -168,7 +172,8 @@ def _next(retry: urllib3.Retry, trouble: _Trouble) -> urllib3.Retry:
         raise Unavailable(f"{trouble}, at the last of {tries} tries", trouble.unreachable) from None
 
 
-def _pause(answer: urllib3.BaseHTTPResponse) -> float | None:
+def pause_of(answer: urllib3.BaseHTTPResponse) -> float | None:
+    """Return for how many seconds a server asks to be left alone, if it does."""
     try:
         seconds = urllib3.Retry().get_retry_after(answer)
     except InvalidHeader:

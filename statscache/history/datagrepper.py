@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import urllib3
 
 from statscache.history import HistoryError, Hole, Slice, Span
-from statscache.history.attempt import Ask, Attempt, Dense, Failed, Incomplete, Page
+from statscache.history.attempt import Ask, Attempt, Dense, Failed, Page
 from statscache.history.client import RETRY, TIMEOUT, Client, Stopped
 from statscache.history.fetchers import Fetchers, Run
 from statscache.message import END_OF_TIME
@@ -23,12 +23,12 @@ GOAL = 0.7
 #: In seconds: how long the first slice is, and the longest.
 HOUR = 3600
 DAY = 24 * HOUR
-#: So many failures one after the other, with no page in between, and the rest of their slice is left.
+#: After so many failures in a row, with no page in between, the server is asked for a sign of life.
 FAILURES = 3
-#: So many, and the server is taken to be down.
-DOWN = 6
-#: So many seconds one after the other that are not given whole, and the rest of their slice is left.
-HOLES = 8
+#: A second that every archive can tell something about at once: it has no rows.
+LIFE = Span(1, 2)
+#: How often a slice and the parts of it may turn out not to be whole before such parts are divided no more.
+EFFORT = 64
 
 
 class Datagrepper:
@@ -98,10 +98,6 @@ class _GivenUp(Exception):
     """The rest of the span is not worth another request; the text says why."""
 
 
-class _LeftOut(Exception):
-    """The rest of the slice is not worth another request; the text says why."""
-
-
 class _Reading:
     """One way through a span, newest first."""
 
@@ -111,7 +107,7 @@ class _Reading:
         self._span = span
         self._stop = span.stop  # of what was not yielded yet
         self._length = HOUR
-        self._holes = 0
+        self._effort = EFFORT
         self._failures = 0
         self._answers = 0
 
@@ -132,7 +128,8 @@ class _Reading:
             start = attempt.span.start
             reached = attempt.total is not None
             following = self._begin(start) if reached else None
-            yield from self._slice(attempt)
+            self._effort = EFFORT
+            yield from self._resolved(attempt)
             attempt = following or self._begin(start)
 
     def _begin(self, stop: int) -> Attempt | None:
@@ -161,47 +158,39 @@ class _Reading:
             goal = int(attempt.span.seconds * self._archive.most * GOAL / max(attempt.total, 1))
             self._length = max(1, min(goal, longest))
 
-    def _slice(self, attempt: Attempt) -> Iterator[Slice | Hole]:
-        self._holes = 0
-        try:
-            yield from self._resolved(attempt)
-        except _LeftOut as reason:
-            yield self._hole(Span(attempt.span.start, self._stop), str(reason))
-
     def _resolved(self, attempt: Attempt) -> Iterator[Slice | Hole]:
         """Yield the attempt's slice, or those of its halves, down to holes of a second."""
         outcome = self._run.outcome(attempt)
         if isinstance(outcome, Slice):
-            self._holes = 0
             yield outcome
             return
-        self._judge(outcome)
-        if attempt.span.seconds == 1:
-            yield self._hole(attempt.span, outcome.reason)
-            return
+        if isinstance(outcome, Failed):
+            self._check_life(outcome)
+        if not isinstance(outcome, Dense):  # which is no trouble, and longer than a second
+            self._effort -= 1
+            if attempt.span.seconds == 1 or self._effort < 0:
+                yield self._hole(attempt.span, outcome.reason)
+                return
         halves = [self._ask(half) for half in _halves(attempt.span)]
         while halves:
             yield from self._resolved(halves.pop(0))
 
-    def _judge(self, outcome: Incomplete) -> None:
-        """Decide whether there is a point in going on.
+    def _check_life(self, failure: Failed) -> None:
+        """Go on only if the server still answers something.
 
-        :raises _GivenUp: if the server is down
-        :raises _LeftOut: if that is only known of this slice, or it has too many holes already
+        :raises _GivenUp: if it does not
         """
-        if self._holes >= HOLES:
-            raise _LeftOut(f"{outcome.reason}; the {HOLES} seconds after it were no better")
-        if not isinstance(outcome, Failed):
-            return
-        self._failures = self._failures + 1 if self._run.answers == self._answers else 1
+        silent = self._run.answers == self._answers
         self._answers = self._run.answers
-        if outcome.unreachable or self._failures >= DOWN:
-            raise _GivenUp(outcome.reason)
-        if self._failures >= FAILURES:
-            raise _LeftOut(outcome.reason)
+        self._failures = self._failures + 1 if silent else 1
+        if failure.unreachable or (self._failures >= FAILURES and not self._lives()):
+            raise _GivenUp(failure.reason)
+
+    def _lives(self) -> bool:
+        self._failures = 0
+        return not isinstance(self._run.outcome(self._ask(LIFE)), Failed)
 
     def _hole(self, span: Span, what: str) -> Hole:
-        self._holes += 1
         return Hole(span, f"{self._archive.url} did not give {_text(span)} whole: {what}")
 
 
