@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from statscache import ledger, quarantine
 from statscache.attendance import Attendance
 from statscache.backlog import Backlog
-from statscache.db import first_line
+from statscache.coverage import cover, gaps, wanted
+from statscache.db import counting, first_line
 from statscache.errors import HUNG
 from statscache.flush import Flusher
 from statscache.history import Span
@@ -88,7 +89,7 @@ class Daemon:
         self._suspensions.refresh()
         self._adopt()
         with counting(self.engine) as connection:
-            cover(connection, self.writer.plugins, self._backlog.heard)  # while there is nothing to count, too
+            cover(connection, self.writer.plugins, self._backlog.heard)
         if finished := self._backlog.finished:
             forget_spools(self.engine, finished)
             finished.clear()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from statscache.db import first_line
-from statscache.history import Archive, Hole, HistoryError, Slice, Span
+from statscache.history import Archive, HistoryError, Hole, Slice, Span
 from statscache.history.plan import Piece, without
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Filler:
             try:
                 pause = 0.0 if self.fetch() else LOOK
                 self._trouble = SHORTEST
-            except Exception as error:  # noqa: BLE001  the thread's edge: the gaps stay open
+            except Exception as error:
                 if self._stopping.is_set():
                     return
                 pause, self._trouble = self._trouble, min(self._trouble * 2, LONGEST)
