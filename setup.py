@@ -29,6 +29,7 @@ setup(
         "rich>=13",
         "psutil>=5.9",
         "pyzmq>=26",
+        "zstandard>=0.25",
     ],
     extras_require={"embedded": EMBEDDED, "test": EMBEDDED + TEST, "lint": LINT},
     entry_points={

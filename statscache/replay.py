@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from statscache.daemon import Daemon
 from statscache.errors import Rejected, StatscacheError
+from statscache.history.documents import BadLine
+from statscache.history.files import Body, messages
 from statscache.intake import MANY
 
 #: How long in seconds a replay waits for a database that has gone.
 PATIENCE = 60.0
-
-
-class BadLine(StatscacheError):
-    """A line that holds no message; the text says why."""
+#: After so many messages it is told how far the reading is.
+OFTEN = 100
 
 
 @dataclass
@@ -43,59 +41,61 @@ def replay(
 ) -> Outcome:
     """Count the messages of the files.
 
+    :param paths: of the files; `-` for standard input
     :param report: called with a sentence for each line that does not count
     :param advance: called with the bytes read and the messages counted since the last call
     :raises StatscacheError: if the database cannot be written to
     """
     outcome = Outcome()
     for path in paths:
-        for place, line in _lines(path):
-            counted = _take(daemon, place, line, report, outcome)
-            advance(len(line), counted)
+        pace = Pace(advance)
+        for place, body, position in messages(path):
+            counted = _take(daemon, place, body, report, outcome)
+            pace.go(position, counted)
             if counted and outcome.read % MANY == 0:
                 _write(daemon, outcome)
+        pace.tell()
     _write(daemon, outcome)
     return outcome
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield f"{path}, line {number}", line
+class Pace:
+    """Tells how far a file was read, often enough to look at and not for each message."""
+
+    def __init__(self, advance: Callable[[int, int], None]) -> None:
+        self._advance = advance
+        self._told = self._position = self._counted = self._seen = 0
+
+    def go(self, position: int, counted: int) -> None:
+        """Note a message, how many bytes were read up to it and whether it counts (1 or 0)."""
+        self._position = position
+        self._counted += counted
+        self._seen += 1
+        if self._seen == OFTEN:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what has not been told."""
+        self._advance(self._position - self._told, self._counted)
+        self._told, self._counted, self._seen = self._position, 0, 0
 
 
-def _take(daemon: Daemon, place: str, line: bytes, report: Callable[[str], None], outcome: Outcome) -> int:
-    """Hand the line's message to the intake; return 1 if it counts, 0 if not."""
-    if not line.strip():
+def _take(
+    daemon: Daemon, place: str, body: Body | BadLine, report: Callable[[str], None], outcome: Outcome
+) -> int:
+    """Hand a message to the intake; return 1 if it counts, 0 if not."""
+    if isinstance(body, BadLine):
+        outcome.bad += 1
+        report(f"{place}: {body}")
         return 0
     try:
-        daemon.intake.take(parse(line))
-    except BadLine as error:
-        outcome.bad += 1
-        report(f"{place}: {error}")
-        return 0
+        daemon.intake.take(body)
     except Rejected as reason:
         outcome.rejected += 1
         report(f"{place}: rejected, {reason}")
         return 0
     outcome.read += 1
     return 1
-
-
-def parse(line: bytes) -> dict[str, Any]:
-    """Return the message of a line of JSON, which is the message itself or an object with a `message`.
-
-    :raises BadLine: if it is neither
-    """
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON ({error})") from None
-    if isinstance(value, dict) and "topic" not in value and isinstance(value.get("message"), dict):
-        value = value["message"]
-    if not isinstance(value, dict):
-        raise BadLine("not a message: expected an object with topic, msg and timestamp")
-    return value
 
 
 def _write(daemon: Daemon, outcome: Outcome) -> None:
