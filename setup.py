@@ -30,6 +30,7 @@ setup(
         "psutil>=5.9",
         "pyzmq>=26",
         "urllib3>=2",
+        "zstandard>=0.25",
     ],
     extras_require={"embedded": EMBEDDED, "test": EMBEDDED + TEST, "lint": LINT},
     entry_points={

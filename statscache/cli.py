@@ -73,12 +73,13 @@ def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
     "files",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
 )
 def replay(files: tuple[Path, ...]) -> None:
     """Count the messages of FILES as if they came over the bus.
 
-    A file has a JSON object on each line: a message, or an object with a "message". Lines that hold none, and
+    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
+    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
     messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
     2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
     count again.
@@ -97,7 +98,7 @@ def replay(files: tuple[Path, ...]) -> None:
             disable=not sys.stderr.isatty(),
         )
         with progress:
-            task = progress.add_task("replay", total=sum(map(_size, files)), counted=0, rate=0.0)
+            task = progress.add_task("replay", total=_size(files), counted=0, rate=0.0)
 
             def advance(size: int, counted: int) -> None:
                 now = progress.tasks[task]
@@ -115,8 +116,11 @@ def replay(files: tuple[Path, ...]) -> None:
         sys.exit(2)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+def _size(paths: Sequence[Path]) -> int | None:
+    """Return how many bytes there are to read, None where that cannot be known."""
+    if not all(path.is_file() for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
 
 
 def _report(line: str) -> None:

@@ -1,23 +1,25 @@
-"""Messages from files, through the same intake and flush as those of the bus."""
+"""Messages from files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from statscache.daemon import Daemon
-from statscache.errors import Rejected, StatscacheError
-from statscache.intake import MANY
+from statscache.coverage import cover
+from statscache.db import counting
+from statscache.errors import Rejected
+from statscache.history import Span
+from statscache.history.counting import Historian, patiently
+from statscache.history.documents import BadLine
+from statscache.history.files import messages
+from statscache.message import Message
+from statscache.program import Program
 
-#: How long in seconds a replay waits for a database that has gone.
-PATIENCE = 60.0
-
-
-class BadLine(StatscacheError):
-    """A line that holds no message; the text says why."""
+#: So many messages are counted in one transaction.
+MANY = 10_000
+#: After so many messages it is told how far the reading is.
+OFTEN = 100
 
 
 @dataclass
@@ -39,69 +41,94 @@ class Outcome:
 
 
 def replay(
-    daemon: Daemon, paths: list[Path], report: Callable[[str], None], advance: Callable[[int, int], None]
+    program: Program,
+    paths: Iterable[Path],
+    report: Callable[[str], None],
+    advance: Callable[[int, int], None],
+    covers: Span | None = None,
 ) -> Outcome:
     """Count the messages of the files.
 
+    :param paths: of the files; `-` for standard input
     :param report: called with a sentence for each line that does not count
     :param advance: called with the bytes read and the messages counted since the last call
+    :param covers: of which bus time the files together have every message; not noted if there are bad lines
     :raises StatscacheError: if the database cannot be written to
     """
-    outcome = Outcome()
+    replay = _Replay(program, report, advance)
     for path in paths:
-        for place, line in _lines(path):
-            counted = _take(daemon, place, line, report, outcome)
-            advance(len(line), counted)
-            if counted and outcome.read % MANY == 0:
-                _write(daemon, outcome)
-    _write(daemon, outcome)
-    return outcome
+        replay.read(path)
+    replay.write()
+    if covers and not replay.outcome.bad:
+        patiently(lambda: _cover(program, covers))
+    return replay.outcome
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield f"{path}, line {number}", line
+class _Replay:
+    """A replay under way: messages wait until there are enough for a transaction."""
+
+    def __init__(
+        self, program: Program, report: Callable[[str], None], advance: Callable[[int, int], None]
+    ) -> None:
+        self.outcome = Outcome()
+        self._naming = program.naming
+        self._historian = Historian(program)
+        self._report = report
+        self._advance = advance
+        self._waiting: list[Message] = []
+
+    def read(self, path: Path) -> None:
+        """Read a file, and count what there is enough of."""
+        pace = Pace(self._advance)
+        for place, body, position in messages(path):
+            message = self._message(place, body)
+            if message is not None:
+                self._waiting.append(message)
+            pace.go(position, message is not None)
+            if len(self._waiting) == MANY:
+                self.write()
+        pace.tell()
+
+    def write(self) -> None:
+        """Count the messages that wait."""
+        self.outcome.known += patiently(lambda: self._historian.count_loose(self._waiting))
+        self.outcome.read += len(self._waiting)
+        self._waiting.clear()
+
+    def _message(self, place: str, body: dict[str, object] | BadLine) -> Message | None:
+        if isinstance(body, BadLine):
+            self.outcome.bad += 1
+            self._report(f"{place}: {body}")
+            return None
+        try:
+            return Message(body, self._naming)
+        except Rejected as reason:
+            self.outcome.rejected += 1
+            self._report(f"{place}: rejected, {reason}")
+            return None
 
 
-def _take(daemon: Daemon, place: str, line: bytes, report: Callable[[str], None], outcome: Outcome) -> int:
-    """Hand the line's message to the intake; return 1 if it counts, 0 if not."""
-    if not line.strip():
-        return 0
-    try:
-        daemon.intake.take(parse(line))
-    except BadLine as error:
-        outcome.bad += 1
-        report(f"{place}: {error}")
-        return 0
-    except Rejected as reason:
-        outcome.rejected += 1
-        report(f"{place}: rejected, {reason}")
-        return 0
-    outcome.read += 1
-    return 1
+class Pace:
+    """Tells how far a file was read, often enough to look at and not for each message."""
+
+    def __init__(self, advance: Callable[[int, int], None]) -> None:
+        self._advance = advance
+        self._told = self._position = self._counted = self._seen = 0
+
+    def go(self, position: int, counts: bool) -> None:
+        """Note a message, how many bytes were read up to it and whether it counts."""
+        self._position = position
+        self._counted += counts
+        self._seen += 1
+        if self._seen == OFTEN:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what has not been told."""
+        self._advance(self._position - self._told, self._counted)
+        self._told, self._counted, self._seen = self._position, 0, 0
 
 
-def parse(line: bytes) -> dict[str, Any]:
-    """Return the message of a line of JSON, which is the message itself or an object with a `message`.
-
-    :raises BadLine: if it is neither
-    """
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON ({error})") from None
-    if isinstance(value, dict) and "topic" not in value and isinstance(value.get("message"), dict):
-        value = value["message"]
-    if not isinstance(value, dict):
-        raise BadLine("not a message: expected an object with topic, msg and timestamp")
-    return value
-
-
-def _write(daemon: Daemon, outcome: Outcome) -> None:
-    if not daemon.flusher.write_all(PATIENCE):
-        raise StatscacheError(
-            f"not all of the {outcome.read} messages read so far could be written, the log says what is wrong; "
-            "they are in the spool, and count when a daemon starts"
-        )
-    outcome.known = daemon.intake.duplicates + daemon.writer.duplicates
+def _cover(program: Program, span: Span) -> None:
+    with counting(program.engine) as connection:
+        cover(connection, program.writer.plugins, span)

@@ -98,8 +98,8 @@ class Writer:
             cover(connection, plugins, span)
         return len(plugins)
 
-    def write_loose(self, batch: OldBatch) -> None:
-        """Write messages of the past that are not all of any span.
+    def write_loose(self, batch: OldBatch) -> int:
+        """Write messages of the past that are not all of any span, and return how many were known already.
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
@@ -107,7 +107,7 @@ class Writer:
             missing = ledger.enter(connection, batch.refs, batch.seconds, self.plugins)
             missing = self._less_covered(connection, batch, self.plugins, missing)
             self._count_missing(connection, batch, self.plugins, missing)
-        self.duplicates += len(missing)
+        return len(missing)
 
     def retry(self, plugin: str, chosen: quarantine.Chosen) -> int:
         """Try messages in the quarantine again, and return how many of them count now.

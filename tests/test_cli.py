@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -305,6 +306,19 @@ def test_bad_lines_are_reported_by_number_and_the_rest_counts(there: Place, engi
     ]
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT sum(volume) FROM data_volume_1m")) == 4
+
+
+def test_files_of_any_form_are_replayed(there: Place) -> None:
+    """Pages of datagrepper and compressed files count as lines do, and so does standard input."""
+    page = json.dumps({"raw_messages": [body(1), body(2)], "total": 2}, indent=1)
+    there.write("pages.gz", gzip.compress((page * 2 + lines(body(3))).encode()))
+    process = there.start("replay", "pages.gz", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    output, _ = process.communicate(lines(body(4), body(3)), timeout=60)
+    assert output == "4 messages counted, 3 known already, 0 rejected, 0 bad lines\n"
+    there.write("cut.gz", gzip.compress(lines(body(4)).encode())[:-3])
+    code, output, errors = there.run("replay", "cut.gz")
+    assert (code, output) == (2, "0 messages counted, 1 known already, 0 rejected, 1 bad lines\n")
+    assert errors == "statscache: cut.gz, line 2: its compressed content is cut off here: get the file anew\n"
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from statscache.batch import OldBatch
-from statscache.errors import Rejected
+from statscache.db import first_line, is_database_trouble
+from statscache.errors import Rejected, StatscacheError
 from statscache.history import Slice
 from statscache.message import Message
 from statscache.program import Program
@@ -16,7 +18,10 @@ from statscache.tally import Tally
 
 log = logging.getLogger(__name__)
 
+#: How long in seconds a command waits for a database that is in trouble.
+PATIENCE = 60.0
 Body = dict[str, Any]
+T = TypeVar("T")
 
 
 class Historian:
@@ -42,25 +47,14 @@ class Historian:
             self._program.writer.write_slice(batch, found.span, plugins)
         return len(batch.refs)
 
-    def count_loose(self, bodies: Iterable[Body], on_rejected: Callable[[Body, str], None]) -> int:
-        """Count messages that are not all of any time, and return how many there were.
+    def count_loose(self, messages: Iterable[Message]) -> int:
+        """Count messages that are not all of any time, and return how many of them were known already.
 
-        :param on_rejected: called for each that does not count
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """
         batch = OldBatch(self._program.naming)
-
-        def messages() -> Iterable[Message]:
-            for body in bodies:
-                try:
-                    yield Message(body, self._program.naming)
-                except Rejected as reason:
-                    on_rejected(body, str(reason))
-
-        self._take(batch, messages(), self._program.own)
-        if batch.refs:
-            self._program.writer.write_loose(batch)
-        return len(batch.refs)
+        double = self._take(batch, messages, self._program.own)
+        return double + (self._program.writer.write_loose(batch) if batch.refs else 0)
 
     def _message(self, body: Body) -> Message | None:
         try:
@@ -71,10 +65,37 @@ class Historian:
             return None
 
     @staticmethod
-    def _take(batch: OldBatch, messages: Iterable[Message], takers: Takers) -> None:
+    def _take(batch: OldBatch, messages: Iterable[Message], takers: Takers) -> int:
+        """Hand messages over, and return how many came twice."""
         takers.cut()  # which gives up what an attempt that failed has left
+        double = 0
         for message in messages:
-            if message.id not in batch.refs:
-                batch.add(message)
-                takers.take(message)
+            if message.id in batch.refs:
+                double += 1
+                continue
+            batch.add(message)
+            takers.take(message)
         batch.taken = takers.cut()
+        return double
+
+
+def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
+    """Do something again as long as the database is in trouble, for so many seconds, and return what it returns.
+
+    :raises StatscacheError: if it is in trouble for longer
+    """
+    deadline, pause = time.monotonic() + patience, 0.2
+    while True:
+        try:
+            return act()
+        except Exception as error:
+            if not is_database_trouble(error):
+                raise
+            if time.monotonic() > deadline:
+                raise StatscacheError(
+                    f"the database has been in trouble for {patience:.0f} s ({first_line(error)}): see to it, and run "
+                    "this again, which goes on from here"
+                ) from None
+            log.warning("the database is in trouble, which is waited for: %s", first_line(error))
+        time.sleep(pause)
+        pause = min(pause * 2, 5.0)
