@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import difflib
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.engine import make_url
 
 from statscache import embedded
+from statscache.cli_history import backfill, replay
 from statscache.cli_quarantine import quarantine
-from statscache.daemon import open_daemon
 from statscache.db import database_url, open_database
 from statscache.errors import StatscacheError, Unusable
 from statscache.loader import Entry, load
@@ -66,65 +63,6 @@ def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
         yield "", "", "", entry.source, f"does not load: {failure}"
     if not entry.plugins and not entry.failures:
         yield "", "", "", entry.source, state
-
-
-@main.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-)
-def replay(files: tuple[Path, ...]) -> None:
-    """Count the messages of FILES as if they came over the bus.
-
-    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
-    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
-    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
-    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
-    count again.
-    """
-    from statscache.replay import replay as replay_files
-
-    with one_line():
-        daemon = open_daemon(fedmsg_config(), adopt=False)
-        daemon.watch()
-        progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        with progress:
-            task = progress.add_task("replay", total=_size(files), counted=0, rate=0.0)
-
-            def advance(size: int, counted: int) -> None:
-                now = progress.tasks[task]
-                total = now.fields["counted"] + counted
-                elapsed = max(now.elapsed or 0.0, 0.001)
-                progress.update(task, advance=size, counted=total, rate=total / elapsed)
-
-            outcome = replay_files(daemon, list(files), _report, advance)
-        daemon.finish(0)
-    click.echo(
-        f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
-        f"{outcome.bad} bad lines"
-    )
-    if outcome.bad:
-        sys.exit(2)
-
-
-def _size(paths: Sequence[Path]) -> int | None:
-    """Return how many bytes there are to read, None where that cannot be known."""
-    if not all(path.is_file() for path in paths):
-        return None
-    return sum(path.stat().st_size for path in paths)
-
-
-def _report(line: str) -> None:
-    click.echo(f"statscache: {line}", err=True)
 
 
 @main.command()
@@ -209,4 +147,6 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
         Demo(Path(directory), rate, seed).run(seconds, console())
 
 
+main.add_command(backfill)
 main.add_command(quarantine)
+main.add_command(replay)

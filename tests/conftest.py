@@ -19,6 +19,7 @@ from statscache.daemon import Daemon, open_daemon
 from statscache.embedded import start
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.hub import Bus, Hub
+from tests.place import Place
 
 SHARED = Path(__file__).parents[2] / "shared"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
@@ -63,6 +64,12 @@ def engine(database: str) -> Iterator[Engine]:
     engine = create_engine(database)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def there(tmp_path: Path, database: str) -> Place:
+    """A working directory with an empty database."""
+    return Place(tmp_path, database)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -29,10 +28,10 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.conftest import ALL_ON, new_database, read_lines
 from tests.hub import wait_for
+from tests.place import Place, lines
 from tests.tables import TABLES, assert_as_expected, expected_after
 
-STATSCACHE = [sys.executable, "-c", "from statscache.cli import main; main()"]
-COMMANDS = ["plugins", "replay", "show", "uri", "quarantine", "demo"]
+COMMANDS = ["plugins", "replay", "backfill", "show", "uri", "quarantine", "demo"]
 QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 #: Keys, and how they are shown.
@@ -44,65 +43,16 @@ ODD = {
 MARK = "STATSCACHE_TEST_MARK"
 
 
-class Place:
-    """A user's working directory, with no other configuration in reach."""
-
-    def __init__(self, directory: Path, uri: str | None = None) -> None:
-        self.directory = directory
-        kept = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "COLUMNS")}
-        self.environment = {**kept, "HOME": str(directory), "STATSCACHE_SQLALCHEMY_URI": uri or ""}
-
-    def write(self, name: str, content: str | bytes) -> str:
-        """Write a file, and return its name."""
-        path = self.directory / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return name
-
-    def configure(self, settings: dict[str, Any]) -> None:
-        """Put settings into fedmsg.d."""
-        self.write("fedmsg.d/statscache.py", f"config = {settings!r}\n")
-
-    def start(self, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
-        """Start the command."""
-        return subprocess.Popen(
-            [*STATSCACHE, *arguments], cwd=self.directory, env=self.environment, text=True, **extra
-        )
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Return the command's exit code and what it wrote on standard output and standard error."""
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        output, errors = process.communicate(timeout=60)
-        return process.returncode, output, errors
-
-    def answer(self, *arguments: str) -> str:
-        """Return what the command writes when all is well."""
-        code, output, errors = self.run(*arguments)
-        assert (code, errors) == (0, "")
-        return output
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A working directory without a database."""
     return Place(tmp_path)
 
 
-@pytest.fixture
-def there(tmp_path: Path, database: str) -> Place:
-    """A working directory with an empty database."""
-    return Place(tmp_path, database)
-
-
 def body(number: int, when: float = 1_700_000_000.0, category: str = "bodhi") -> dict[str, Any]:
     """Return an ordinary message."""
     topic = f"org.fedoraproject.prod.{category}.update.comment"
     return {"topic": topic, "msg": {"n": number}, "msg_id": f"2023-{number}", "timestamp": when}
-
-
-def lines(*values: Any) -> str:
-    """Return a file of JSON lines; texts stand for themselves."""
-    return "".join((value if isinstance(value, str) else json.dumps(value)) + "\n" for value in values)
 
 
 def rows(table: str) -> list[list[str]]:

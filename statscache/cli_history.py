@@ -1,0 +1,218 @@
+"""The commands that count messages of the past."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from statscache.errors import StatscacheError
+from statscache.history import Span
+from statscache.history.archives import archive_of
+from statscache.history.backfill import Backfill
+from statscache.program import Program, open_program
+from statscache.settings import fedmsg_config
+from statscache.show import parse_since
+from statscache.terminal import OneLine, console, one_line, table_of
+
+Advance = Callable[[int, int], None]
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--covers",
+    nargs=2,
+    metavar="FROM TO",
+    help="The files together have every message of this time, which then is complete.",
+)
+def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
+    """Count the messages of FILES as if they came over the bus.
+
+    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
+    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
+    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
+    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
+    count again.
+    """
+    from statscache.replay import replay as replay_files
+
+    span = _span(*covers) if covers else None
+    with one_line():
+        program = open_program(fedmsg_config())
+        program.watchdog().start()
+        with _progress("replay", _size(files)) as advance:
+            outcome = replay_files(program, files, _report, advance, span)
+    click.echo(
+        f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
+        f"{outcome.bad} bad lines"
+    )
+    if span and not outcome.bad:
+        click.echo(f"{span} is covered")
+    if outcome.bad:
+        sys.exit(2)
+
+
+@click.command()
+@click.option(
+    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin; may be repeated."
+)
+@click.option("--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on.")
+@click.option(
+    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+)
+@click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    "by default statscache.datagrepper.endpoint.",
+)
+@click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
+def backfill(
+    plugins: tuple[str, ...], since: str | None, until: str | None, url: str | None, dry_run: bool
+) -> None:
+    """Fill the gaps of the tables from an archive.
+
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again. It may
+    be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are left.
+    """
+    with one_line():
+        program = open_program(fedmsg_config())
+        work = Backfill(program, _chosen(program, plugins), *_bounds(program, since, until))
+        if not work.pieces:
+            raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
+        if dry_run:
+            _list(work)
+            return
+        archive = archive_of(program.settings, url)
+        program.watchdog().start()
+        try:
+            with _progress("backfill", work.seconds) as advance:
+                work.run(archive, _report, advance)
+        except KeyboardInterrupt:
+            _summarise(work, "interrupted")
+            click.echo("statscache: run it again to go on", err=True)
+            sys.exit(130)
+        finally:
+            archive.close()
+    _summarise(work, "done")
+    if work.left:
+        sys.exit(1)
+
+
+def _list(work: Backfill) -> None:
+    table = table_of("from", "until", "plugins")
+    for piece in work.pieces:
+        names = sorted(piece.plugins)
+        shown = names if len(names) < len(work.plugins) else ["all"]
+        start, stop = (
+            datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            for end in (piece.span.start, piece.span.stop)
+        )
+        table.add_row(start, stop, " ".join(shown))
+    console().print(table)
+
+
+def _summarise(work: Backfill, how: str) -> None:
+    click.echo(
+        f"{how}: {work.counted} messages, {work.filled} s of {work.seconds} s filled, "
+        f"{work.left} s are left as gaps"
+    )
+
+
+def _chosen(program: Program, plugins: Sequence[str]) -> frozenset[str]:
+    """Return the plugins that are meant.
+
+    :raises StatscacheError: if one does not run here, or all are suspended
+    """
+    for plugin in plugins:
+        if plugin not in program.plugins:
+            raise StatscacheError(
+                f"there is no plugin {plugin!r} that runs here: `statscache plugins` lists them"
+            )
+    return frozenset(plugins or program.plugins)
+
+
+def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int | None, int]:
+    """Return from which second on, None for what each plugin wants, and until before which.
+
+    :raises StatscacheError: if the end is not yet old enough, or not after the start
+    """
+    latest = int(time.time() - program.settings.lateness)
+    start = None if since is None else _second(since, "--since")
+    stop = latest if until is None else _second(until, "--until")
+    if stop > latest:
+        raise StatscacheError(
+            f"--until must be longer ago than statscache.coverage.lateness, {program.settings.lateness:.0f} s: "
+            "what is younger may not be in the archive yet"
+        )
+    if start is not None and start >= stop:
+        raise StatscacheError("--since must be before --until")
+    return start, stop
+
+
+def _span(start: str, stop: str) -> Span:
+    """Return the span that `--covers` names.
+
+    :raises OneLine: if it is none, or not yet over
+    """
+    first, last = _second(start, "--covers"), _second(stop, "--covers")
+    if first >= last:
+        raise OneLine("--covers must be given a FROM before its TO")
+    if last > time.time():
+        raise OneLine("--covers must be given a TO in the past: no file has what is yet to come")
+    return Span(first, last)
+
+
+def _second(when: str, option: str) -> int:
+    try:
+        return int(parse_since(when, datetime.now(UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Advance]:
+    """Show a progress bar on standard error, where that is a terminal."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with progress:
+        task = progress.add_task(what, total=total, counted=0, rate=0.0)
+
+        def advance(size: int, counted: int) -> None:
+            now = progress.tasks[task]
+            messages = now.fields["counted"] + counted
+            elapsed = max(now.elapsed or 0.0, 0.001)
+            progress.update(task, advance=size, counted=messages, rate=messages / elapsed)
+
+        yield advance
+
+
+def _size(paths: Sequence[Path]) -> int | None:
+    """Return how many bytes there are to read, None where that cannot be known."""
+    if not all(path.is_file() for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
+
+
+def _report(line: str) -> None:
+    click.echo(f"statscache: {line}", err=True)

@@ -1,0 +1,62 @@
+"""Filling gaps by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from statscache.coverage import gaps, wanted
+from statscache.history import Archive, Hole, Span
+from statscache.history.counting import Historian, patiently
+from statscache.history.plan import Piece, pieces, since
+from statscache.program import Program
+
+
+class Backfill:
+    """What of a span some plugins lack, and how far it is filled.
+
+    :param plugins: those that are suspended are left out
+    :param start: the first second; None for what each plugin wants
+    :param stop: the second after the last
+    """
+
+    def __init__(self, program: Program, plugins: frozenset[str], start: int | None, stop: int) -> None:
+        self._program = program
+        self.plugins = frozenset(p for p in plugins if not program.suspensions.holds(p))
+        #: What is to be filled, newest first.
+        self.pieces: list[Piece] = []
+        #: How many messages were counted, how many seconds filled, and how many the archive did not give.
+        self.counted = self.filled = self.left = 0
+        with program.engine.connect() as connection:
+            starts = wanted(connection, self.plugins)
+            first = start if start is not None else min([*starts.values(), stop - 1])
+            #: What the plugins may lack something of.
+            self.span = Span(first, stop)
+            found = gaps(connection, self.plugins, self.span)
+            self.pieces = pieces(found if start is not None else since(found, starts))
+
+    @property
+    def seconds(self) -> int:
+        """How many seconds are to be filled."""
+        return sum(piece.span.seconds for piece in self.pieces)
+
+    def run(
+        self, archive: Archive, report: Callable[[str], None], advance: Callable[[int, int], None]
+    ) -> None:
+        """Fill it.
+
+        :param report: called with a sentence for each gap that is left
+        :param advance: called with the seconds filled and the messages counted since the last call
+        :raises StatscacheError: if the archive or the database cannot be used
+        """
+        historian = Historian(self._program)
+        for piece in self.pieces:
+            for part in archive.slices(piece.span):
+                if isinstance(part, Hole):
+                    self.left += part.span.seconds
+                    report(part.reason)
+                    continue
+                count = patiently(partial(historian.count, part, piece.plugins))
+                self.filled += part.span.seconds
+                self.counted += count
+                advance(part.span.seconds, count)
