@@ -92,7 +92,7 @@ def open_database(settings: Settings) -> Engine:
         except DBAPIError as error:
             if time.monotonic() >= deadline or not isinstance(error, OperationalError):
                 raise Unusable(
-                    f"the database of {settings.uri_name}, {_shown(engine.url)}, cannot be reached "
+                    f"the database of {settings.uri_name}, {shown_url(engine.url)}, cannot be reached "
                     f"({first_line(error)}): start it, or correct the URL"
                 ) from None
         time.sleep(0.2)
@@ -107,7 +107,7 @@ def database_url(settings: Settings) -> str:
     return start(settings.embedded, settings.uri_name)
 
 
-def _shown(url: URL) -> str:
+def shown_url(url: URL) -> str:
     """Return the URL without any password, which may also stand in its query."""
     return url.difference_update_query([key for key in url.query if "password" in key]).render_as_string()
 
