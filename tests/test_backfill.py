@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from urllib3 import Retry
 
+from statscache.history.backfill import Backfill
+from statscache.history.datagrepper import Datagrepper
+from statscache.program import open_program
 from tests.conftest import ALL_ON, read_lines
 from tests.datagrepper import Archive, Fault
 from tests.hub import wait_for
@@ -118,17 +122,24 @@ def _has_table(engine: Engine) -> bool:
 
 
 def test_what_the_archive_does_not_give_is_left_as_a_gap(
-    history: Place, engine: Engine, archive: Archive
+    config: dict[str, Any], engine: Engine, archive: Archive
 ) -> None:
-    """It is named, the exit code tells, and the next backfill fills it."""
+    """It is named, and the next backfill fills it."""
     number = archive.fail(Fault.CUT, around=START + 1800.5)
-    code, output, errors = history.run("backfill", "--since", SINCE, "--until", UNTIL)
-    left = int(output.split(" filled, ")[1].split()[0])
-    assert (code, volume(engine)) == (1, 2 * (3600 - left))
-    assert 0 < left < 100
-    assert archive.url in errors
+    program = open_program(config)
+    everything = program.writer.plugins, START, START + 3600
+    reported: list[str] = []
+    work = Backfill(program, *everything)
+    impatient = Datagrepper(archive.url, retry=Retry(total=1, backoff_factor=0))
+    work.run(impatient, reported.append, lambda seconds, messages: None)
+    assert volume(engine) == work.counted == 2 * (3600 - work.left)
+    assert 0 < work.left < 100
+    assert archive.url in reported[0]
     archive.lift(number)
-    assert history.answer("backfill", "--since", SINCE, "--until", UNTIL).startswith(f"done: {2 * left} ")
+    again = Backfill(program, *everything)
+    again.run(impatient, reported.append, lambda seconds, messages: None)
+    assert (again.seconds, again.left, volume(engine)) == (work.left, 0, 7200)
+    program.engine.dispose()
 
 
 def test_files_that_cover_a_time_make_it_complete(history: Place, engine: Engine) -> None:
@@ -185,6 +196,7 @@ def test_the_tables_are_as_after_the_bus(
         ("--from ftp://x", "--from must be an https:// URL of a datagrepper or a postgresql:// URL"),
         ("--since 1d", "there is no archive to read: set statscache.datagrepper.endpoint in fedmsg.d"),
         ("--since 1d --from http://127.0.0.1:1/", "127.0.0.1"),
+        ("--since 1d --from postgresql://nobody@127.0.0.1:1/x", "nobody@127.0.0.1:1/x cannot be reached"),
     ],
 )
 def test_what_cannot_be_filled_is_told_in_a_line(there: Place, arguments: str, said: str) -> None:
