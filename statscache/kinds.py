@@ -98,6 +98,24 @@ def _connections(value: Any) -> int:
     return value
 
 
+def _address(value: Any) -> tuple[str, int]:
+    """Read where to listen: a host, or an IPv6 address in brackets, and a port; port 0 is any that is free."""
+    match = (
+        re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", value)
+        if isinstance(value, str)
+        else None
+    )
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("a host and a port, such as '127.0.0.1:8080' or '[::1]:8080'")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1_000_000:
+        raise ValueError("a number above 0 and up to 1000000")
+    return float(value)
+
+
 def _names(value: Any) -> frozenset[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ValueError("a list of entry point names, such as ['volume_by_topic']")
@@ -173,3 +191,5 @@ DIRECTORY = Kind("text", "", _directory)
 INSTANT = Kind("text, datetime or number", "", _instant)
 ENDPOINT = Kind("text", "", _endpoint)
 CONNECTIONS = Kind("number", "", _connections)
+ADDRESS = Kind("text", "", _address)
+RATE = Kind("number", "1/s", _rate)

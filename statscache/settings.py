@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from statscache.errors import Unusable
 from statscache.kinds import (
+    ADDRESS,
     BUDGET,
     BYTES,
     CONNECTIONS,
@@ -24,6 +25,7 @@ from statscache.kinds import (
     FLAG,
     INSTANT,
     NAMES,
+    RATE,
     SECONDS,
     URL_TEXT,
     Kind,
@@ -175,6 +177,18 @@ class Settings:
         CONNECTIONS,
         4,
         "how many requests to it are under way at once",
+    )
+    web_address: tuple[str, int] = _setting(
+        "statscache.web.address",
+        ADDRESS,
+        "127.0.0.1:8080",
+        "where `statscache serve` answers; other machines reach it only if this is changed",
+    )
+    web_rate: float = _setting(
+        "statscache.web.rate",
+        RATE,
+        100.0,
+        "how many questions to the database one client of it may put; what has not changed costs nothing",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI
