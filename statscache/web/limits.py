@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statscache.web.errors import Refusal
 
-#: How many bytes the path and the query of a request may have; a cursor can hold keys of some thousand bytes.
-LONGEST_URL = 32 * 1024
+#: How many bytes the path and the query of a request may have: 20 of the longest keys fit.
+LONGEST_URL = 256 * 1024
 #: How many clients are remembered at once.
 CLIENTS = 10_000
 #: For how many seconds' worth a client may ask at once.

@@ -14,7 +14,7 @@ from statscache.web.errors import bad
 from statscache.web.instants import SCHEMA, read_instant
 
 MOST_FIELDS = 500
-MOST_VALUES = 100
+MOST_VALUES = 20
 ROWS = 100
 PAGES = 100
 CALLBACK = r"^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$"
@@ -122,6 +122,12 @@ def _callback(text: str) -> str:
     return text
 
 
+def _short(text: str) -> str:
+    if len(text) > 100:
+        raise ValueError("a text of at most 100 characters")
+    return text
+
+
 def whole(name: str, greatest: int, about: str) -> Parameter:
     """Return a parameter that is a whole number above 0."""
     schema = {"type": "integer", "minimum": 1, "maximum": greatest}
@@ -152,7 +158,10 @@ CALLBACK_PARAMETER = Parameter(
     _callback,
 )
 UNDERSCORE = Parameter(
-    "_", "Has no effect; jQuery adds it to JSON-P so that no cache answers.", {"type": "string"}, str
+    "_",
+    "Has no effect; jQuery adds it to JSON-P so that no cache answers.",
+    {"type": "string", "maxLength": 100},
+    _short,
 )
 START = Parameter("start", "Only rows at this instant or later.", SCHEMA, read_instant)
 STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, read_instant)

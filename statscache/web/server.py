@@ -14,13 +14,14 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from statscache.errors import Unusable
+from statscache.web.limits import LONGEST_URL
 
 #: How many seconds a request may take to arrive, a connection may be idle, and requests may take to end at a stop.
 ARRIVAL, IDLE, STOP = 10, 15, 5
 #: How many connections there may be at once.
-CONNECTIONS = 500
+CONNECTIONS = 250
 #: How many bytes the head of a request may have.
-LONGEST_HEAD = 64 * 1024
+LONGEST_HEAD = LONGEST_URL + 64 * 1024
 
 
 class Protocol(H11Protocol):
@@ -74,11 +75,14 @@ def listen(address: tuple[str, int]) -> socket.socket:
     host, port = address
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server(address, family=family, backlog=1024)
+        listening = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
         raise Unusable(
             f"statscache.web.address is {host}:{port}, which cannot be listened to ({error.strerror}): set another"
         ) from None
+    # A head and a body are two packets, and the second must not wait for the client's word on the first.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) -> None:
