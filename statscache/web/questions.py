@@ -72,8 +72,8 @@ def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
     rows = _wanted(served, values, keys)
     if not served.latest:
         return (Section(keys, size, rows.part),)
-    if rows.by is None or rows.by.name != "category":
-        rows = replace(rows, by=served.table.c.category, values=None)
+    if rows.by is None:
+        rows = replace(rows, by=served.table.c.category)
     if not descending:
         return (Section(keys, size, rows.part),)
     newest = values.get("rows_per_page", MOST_NEWEST)
@@ -81,13 +81,17 @@ def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
 
 
 def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) -> Rows:
-    """Return the rows that the filters leave; the first filter with several values says how they are read."""
+    """Return the rows that the filters leave.
+
+    The first filter with several values says how they are read; in a log it is always the category.
+    """
     rows = Rows(served.table, served.columns, keys, tuple(_range(served, values)))
     for name, column in served.filters.items():
         if name not in values:
             continue
         wanted, its = tuple(dict.fromkeys(values[name])), served.table.c[column]
-        if rows.by is None and (len(wanted) > 1 or (served.latest and column == "category")):
+        one_by_one = column == "category" if served.latest else len(wanted) > 1
+        if rows.by is None and one_by_one:
             rows = replace(rows, by=its, values=wanted)
         else:
             condition = its == wanted[0] if len(wanted) == 1 else its.in_(wanted)
