@@ -74,6 +74,13 @@ class Client:
         """Return the answer; the names of headers have _ for -."""
         if query:
             path = f"{path}?{urlencode(query, doseq=True)}"
+        try:
+            return self._ask(path, method, headers)
+        except http.client.RemoteDisconnected:  # a connection that was idle for too long
+            self._connection.close()
+            return self._ask(path, method, headers)
+
+    def _ask(self, path: str, method: str, headers: dict[str, str]) -> Reply:
         self._connection.request(
             method, path, headers={key.replace("_", "-"): value for key, value in headers.items()}
         )

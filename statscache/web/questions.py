@@ -21,6 +21,9 @@ from statscache.web.tables import Key, Served
 
 #: How many rows a log's first page may have, which holds the newest of every category.
 MOST_NEWEST = 1000
+#: Takes a place (None for the section's start, or its end where backward), whether to go backward, how many rows are
+#: wanted, and how many to skip before them.
+Part = Callable[[Cursor | None, bool, int, int], Select[Any]]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,16 @@ class Section:
     """Rows in an order.
 
     :param size: how many there are on a page
-    :param part: gives the statement for some of them; takes the place (None for the section's start, or its end
-        where backward), whether to go backward, how many rows, and how many to skip before them
+    :param part: gives the statement for some of them
+    :param places: gives the statement for what alone they are ordered by
+    :param all: gives the statement for all of them and of the sections before, in no order, to be counted
     """
 
     keys: tuple[Key, ...]
     size: int
-    part: Callable[[Cursor | None, bool, int, int], Select[Any]]
+    part: Part
+    places: Part
+    all: Callable[[], Select[Any]]
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,19 @@ def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
     keys = tuple(replace(key, descending=descending) for key in served.order)
     size = values.get("rows_per_page", ROWS)
     rows = _wanted(served, values, keys)
+    bare = replace(rows, columns=())
     if not served.latest:
-        return (Section(keys, size, rows.part),)
+        return (Section(keys, size, rows.part, bare.part, rows.all),)
     if rows.by is None:
         rows = replace(rows, by=served.table.c.category)
+        bare = replace(rows, columns=())
     if not descending:
-        return (Section(keys, size, rows.part),)
+        return (Section(keys, size, rows.part, bare.part, rows.all),)
     newest = values.get("rows_per_page", MOST_NEWEST)
-    return Section(keys, newest, rows.newest), Section(keys, size, rows.others)
+    return (
+        Section(keys, newest, rows.newest, bare.newest, bare.all_newest),
+        Section(keys, size, rows.others, bare.others, rows.all),
+    )
 
 
 def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) -> Rows:
@@ -135,4 +146,8 @@ def _sums(served: Served, values: Mapping[str, Any]) -> tuple[tuple[Column, ...]
         return query.order_by(*ordering(expressions, keys, backward)).limit(count).offset(skip)
 
     columns = (last, Column("volume", INTEGER, total.label("volume"), "how many messages", False))
-    return columns, (Section(keys, values.get("rows_per_page", ROWS), part),)
+
+    def all() -> Select[Any]:
+        return select(column).where(*conditions).group_by(column)
+
+    return columns, (Section(keys, values.get("rows_per_page", ROWS), part, part, all),)

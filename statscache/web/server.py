@@ -55,7 +55,19 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Ends well at SIGINT and SIGTERM, without passing them on."""
+    """Ends well at SIGINT and SIGTERM, without passing them on.
+
+    :param ready: called once requests are answered and signals end it
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -104,5 +116,5 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) 
         limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/api/")
-    Server(config).run(sockets=[listening])
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/"
+    Server(config, lambda: ready(url)).run(sockets=[listening])

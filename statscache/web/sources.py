@@ -57,6 +57,16 @@ class Rows:
         inner = self._select((*some, self.by == driver.c.value), backward).limit(count + skip)
         return self._merged(driver, inner, backward).limit(count).offset(skip)
 
+    def all(self) -> Select[Any]:
+        """Return what selects something for each of the rows."""
+        some = () if self.values is None else (self.by.in_(self.values),)
+        return select(self.keys[0].expression).where(*self.conditions, *some)
+
+    def all_newest(self) -> Select[Any]:
+        """Return the same for the newest rows with each value."""
+        driver = self._driver()
+        return self._merged(driver, self._select((self.by == driver.c.value,), False).limit(NEWEST), False)
+
     def newest(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
         """Return the same of the newest rows with each value."""
         driver = self._driver()
