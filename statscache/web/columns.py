@@ -87,11 +87,12 @@ WRITTEN = Kind({"type": "string"}, str, str)
 def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
     """Return the kind of a column's cells."""
     base = type_.impl_instance if isinstance(type_, sql.TypeDecorator) else type_
-    if isinstance(base, ARRAY | sql.Enum):
+    if isinstance(base, ARRAY | sql.Enum) or isinstance(type_, sql.Interval):
         return WRITTEN
     for kinds, kind in (
         (sql.DateTime, INSTANT),
         (sql.Integer, INTEGER),
+        (sql.Float, NUMBER),
         (sql.Numeric, NUMBER),
         (sql.Boolean, BOOLEAN),
         (sql.String, TEXT),
