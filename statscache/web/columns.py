@@ -32,12 +32,12 @@ class Kind:
 class Column:
     """A column of the answer.
 
-    :param value: what to select for it
+    :param value: gives what to select for it, from the columns of the table or of a part of it
     """
 
     name: str
     kind: Kind
-    value: ColumnElement[Any]
+    value: Callable[[Any], ColumnElement[Any]]
     about: str
     nullable: bool
 
@@ -105,6 +105,9 @@ def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
 def column_of(column: Any) -> Column:
     """Return a table's column as the API gives it."""
     kind = kind_of(column.type)
-    value = cast(column, Text) if kind is WRITTEN else column
-    nullable = bool(column.nullable) or kind is NUMBER
-    return Column(column.name, kind, value.label(column.name), column.comment or "", nullable)
+    name = column.name
+
+    def value(columns: Any) -> ColumnElement[Any]:
+        return (cast(columns[name], Text) if kind is WRITTEN else columns[name]).label(name)
+
+    return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind is NUMBER)
