@@ -95,6 +95,20 @@ def test_a_message_in_the_quarantine_is_a_second_that_is_not_complete(bench: Ben
     assert good.last_flush > datetime(2024, 1, 1, tzinfo=UTC)
 
 
+def test_a_retry_is_a_time_at_which_the_table_was_written(bench: Bench) -> None:
+    """Whoever asks when a table was last written learns of what came out of the quarantine, too."""
+    query = "SELECT updated FROM statscache_coverage WHERE plugin IN ('bad', 'good') ORDER BY plugin"
+    Bad.trouble = staticmethod(fail)
+    bench.accept("x")
+    bench.flush()
+    before = bench.execute(query)
+    Bad.trouble = staticmethod(lambda session: None)
+    assert bench.retry("bad") == 1
+    after = bench.execute(query)
+    assert after[0] > before[0]
+    assert after[1] == before[1]
+
+
 def test_a_table_that_nothing_has_covered_is_in_the_view(bench: Bench) -> None:
     """It has no time that is complete, and one gap, which is all time."""
     row = freshness(bench, "test_good")

@@ -330,6 +330,7 @@ def test_a_database_that_is_away_is_told_and_come_back_is_used(
         time.sleep(0.3)
         reply = web.get(VOLUME, {"limit": 77})
         connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    time.sleep(0.3)
     assert reply.status == 503
     assert reply.error == "the database is out of reach: ask again in a while"
     assert reply.headers["Retry-After"] == "5"

@@ -49,6 +49,7 @@ class Api:
         self._allowance = Allowance(rate)
         self._memory = Memory()
         self._versions: dict[str, Version] = {}
+        self._trouble: Refusal | None = None
         self._asked = float("-inf")
         self._turns = CapacityLimiter(CONNECTIONS)
         self._asking = anyio.Lock()
@@ -103,9 +104,19 @@ class Api:
     async def _known_versions(self) -> dict[str, Version]:
         async with self._asking:
             if time.monotonic() - self._asked > KNOWN:
-                self._versions = await self._in_turn(self._database.versions)
-                self._asked = time.monotonic()
-            return self._versions
+                await self._ask_versions()
+        if self._trouble is not None:
+            raise self._trouble
+        return self._versions
+
+    async def _ask_versions(self) -> None:
+        """Ask once for all who wait: a database that is away takes each of them seconds."""
+        self._trouble = None
+        try:
+            self._versions = await self._in_turn(self._database.versions)
+        except Refusal as refusal:
+            self._trouble = refusal
+        self._asked = time.monotonic()
 
     async def _in_turn(self, call: Callable[[], T]) -> T:
         """Return what a function that asks the database returns, once a connection is free."""

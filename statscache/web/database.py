@@ -111,6 +111,9 @@ class Database:
             raise _refusal(error) from error
         except PoolTimeout as error:
             raise Refusal(503, BUSY, 1) from error
+        except StatscacheError as error:
+            log.error("the database cannot be had: %s", error)
+            raise Refusal(503, AWAY, 5) from error
 
     def close(self) -> None:
         """Close all connections."""
