@@ -24,6 +24,20 @@ from statscache.terminal import OneLine, console, one_line, table_of
 
 Advance = Callable[[int, int], None]
 
+since_option = click.option(
+    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
+)
+until_option = click.option(
+    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+)
+from_option = click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    "by default statscache.datagrepper.endpoint.",
+)
+
 
 @click.command()
 @click.argument(
@@ -53,7 +67,7 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
     with one_line():
         program = open_program(fedmsg_config())
         program.watchdog().start()
-        with _progress("replay", _size(files)) as advance:
+        with progress("replay", _size(files)) as advance:
             outcome = replay_files(program, files, _report, advance, span)
     click.echo(
         f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
@@ -69,17 +83,9 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
 @click.option(
     "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin; may be repeated."
 )
-@click.option("--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on.")
-@click.option(
-    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
-)
-@click.option(
-    "--from",
-    "url",
-    metavar="URL",
-    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
-    "by default statscache.datagrepper.endpoint.",
-)
+@since_option
+@until_option
+@from_option
 @click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
 def backfill(
     plugins: tuple[str, ...], since: str | None, until: str | None, url: str | None, dry_run: bool
@@ -100,7 +106,7 @@ def backfill(
         archive = archive_of(program.settings, url)
         program.watchdog().start()
         try:
-            with _progress("backfill", work.seconds) as advance:
+            with progress("backfill", work.seconds) as advance:
                 work.run(archive, _report, advance)
         except KeyboardInterrupt:
             _summarise(work, "interrupted")
@@ -152,8 +158,8 @@ def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int
     :raises StatscacheError: if the end is not yet old enough, or not after the start
     """
     latest = int(time.time() - program.settings.lateness)
-    start = None if since is None else _second(since, "--since")
-    stop = latest if until is None else _second(until, "--until")
+    start = None if since is None else second_of(since, "--since")
+    stop = latest if until is None else second_of(until, "--until")
     if stop > latest:
         raise StatscacheError(
             f"--until must be longer ago than statscache.coverage.lateness, {program.settings.lateness:.0f} s: "
@@ -169,7 +175,7 @@ def _span(start: str, stop: str) -> Span:
 
     :raises OneLine: if it is none, or not yet over
     """
-    first, last = _second(start, "--covers"), _second(stop, "--covers")
+    first, last = second_of(start, "--covers"), second_of(stop, "--covers")
     if first >= last:
         raise OneLine("--covers must be given a FROM before its TO")
     if last > time.time():
@@ -177,7 +183,11 @@ def _span(start: str, stop: str) -> Span:
     return Span(first, last)
 
 
-def _second(when: str, option: str) -> int:
+def second_of(when: str, option: str) -> int:
+    """Return the second, since 1970, that an option names.
+
+    :raises OneLine: if it names none
+    """
     try:
         return int(parse_since(when, datetime.now(UTC)).timestamp())
     except (ValueError, OverflowError):
@@ -185,9 +195,9 @@ def _second(when: str, option: str) -> int:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Advance]:
+def progress(what: str, total: int | None) -> Iterator[Advance]:
     """Show a progress bar on standard error, where that is a terminal."""
-    progress = Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
@@ -195,14 +205,14 @@ def _progress(what: str, total: int | None) -> Iterator[Advance]:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    with progress:
-        task = progress.add_task(what, total=total, counted=0, rate=0.0)
+    with bar:
+        task = bar.add_task(what, total=total, counted=0, rate=0.0)
 
         def advance(size: int, counted: int) -> None:
-            now = progress.tasks[task]
+            now = bar.tasks[task]
             messages = now.fields["counted"] + counted
             elapsed = max(now.elapsed or 0.0, 0.001)
-            progress.update(task, advance=size, counted=messages, rate=messages / elapsed)
+            bar.update(task, advance=size, counted=messages, rate=messages / elapsed)
 
         yield advance
 
