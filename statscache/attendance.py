@@ -65,7 +65,7 @@ class Attendance:
     def connected(self, endpoint: str) -> None:
         """Note that an expected endpoint is connected."""
         with self._lock:
-            if self._missing.pop(endpoint, None) is not None and not self._missing:
+            if self._missing.pop(endpoint, None) is not None:
                 self._begin()
 
     def disconnected(self, endpoint: str) -> None:
@@ -114,7 +114,7 @@ class Attendance:
             if self._start is None:
                 return None
             if check := self._last_before(position):
-                self._stop = max(self._stop, math.floor(check.instant - lateness))
+                self._stop = math.floor(check.instant - lateness)
             if self._stop <= self._start:
                 return None
             self.late_before = self._stop

@@ -97,13 +97,14 @@ def backfill(
     """
     with one_line():
         program = open_program(fedmsg_config())
-        work = Backfill(program, _chosen(program, plugins), *_bounds(program, since, until))
+        chosen, bounds = _chosen(program, plugins), _bounds(program, since, until)
+        archive = None if dry_run else archive_of(program.settings, url)
+        work = Backfill(program, chosen, *bounds)
         if not work.pieces:
             raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
-        if dry_run:
+        if archive is None:
             _list(work)
             return
-        archive = archive_of(program.settings, url)
         program.watchdog().start()
         try:
             with progress("backfill", work.seconds) as advance:

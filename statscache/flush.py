@@ -70,7 +70,7 @@ class Flusher:
         self._spare = spare
         self._clock = clock
         self._next_upkeep = clock()
-        self._pause = Pause(clock)
+        self._pause, self._spare_pause = Pause(clock), Pause(clock)
         self._due = clock() + interval
         self._wake = threading.Event()
         self._hurried = self._stopping = self._written = False
@@ -144,27 +144,31 @@ class Flusher:
         try:
             more = self.step() and self._backlog.waiting
         except BaseException as error:  # noqa: BLE001  see _failed
-            self._failed(error, "the flush failed, all of it is kept and tried again")
+            self._failed(error, self._pause, "the flush failed, all of it is kept and tried again")
             return False
         self._pause.end()
         self._keep_up()
         return more
 
     def use_spare_time(self) -> bool:
-        """Do a little of what can wait, unless something failed a moment ago; return whether there may be more."""
-        if not self._pause.over:
+        """Do a little of what can wait, unless it failed a moment ago; return whether there may be more."""
+        if not self._spare_pause.over:
             return False
         try:
             with self._one_at_a_time:
-                return self._spare()
+                more = self._spare()
         except BaseException as error:  # noqa: BLE001  see _failed
-            self._failed(error, "messages of the past could not be counted, which is tried again")
+            self._failed(
+                error, self._spare_pause, "messages of the past could not be counted, which is tried again"
+            )
             return False
+        self._spare_pause.end()
+        return more
 
     def _is_due(self) -> bool:
         return self._hurried or self._clock() >= self._due
 
-    def _failed(self, error: BaseException, what: str) -> None:
+    def _failed(self, error: BaseException, pause: Pause, what: str) -> None:
         """Begin a pause, and log why."""
         if is_interrupt(error):
             raise error
@@ -172,7 +176,7 @@ class Flusher:
         log.error(
             "%s in %.0f s: %s",
             what,
-            self._pause.lengthen(),
+            pause.lengthen(),
             first_line(error),
             exc_info=None if trouble else error,
         )

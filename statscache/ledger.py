@@ -176,7 +176,8 @@ def prune(engine: Engine, keep: timedelta) -> int:
 def _done() -> Subquery:
     """Return, for each set of plugins, the time that all of them have covered or do not want."""
     plugins = select(PluginSet.id, func.unnest(PluginSet.plugins).label("plugin")).subquery("members")
-    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since))
+    # What came a little late just after the first start is wanted when somebody lets history begin earlier.
+    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since.op("-")(text("interval '1 day'"))))
     each = func.coalesce(CoverageRow.covered + unwanted, text("'{}'::tstzmultirange"))
     return (
         select(plugins.c.id, func.range_intersect_agg(each, type_=TSTZMULTIRANGE).label("covered"))

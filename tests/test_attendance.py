@@ -14,8 +14,13 @@ from statscache.history import Span
 
 NOON = 1_700_000_000.0
 LATENESS = 30
+#: What hypothesis is given, so that many claims can be made.
+SHORT = 3
 ENDPOINTS = ["tcp://a", "tcp://b"]
-delays = st.floats(0, LATENESS)
+delays = st.floats(0, SHORT)
+names = st.sampled_from(ENDPOINTS)
+#: How many seconds of undisturbed life follow: without some nothing is ever claimed.
+calms = st.integers(0, 15)
 
 
 class Clock:
@@ -70,7 +75,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.running = APART
         self.last: Span | None = None
         for name in ENDPOINTS:
-            self.connect(name)
+            self.connect(name, 0)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -83,13 +88,18 @@ class AnyHistory(RuleBasedStateMachine):
             arrival.age += seconds
 
     @precondition(lambda self: self.running >= APART)
-    @rule(seconds=st.floats(PAUSE + 0.1, 2 * FROZEN), arrivals=st.lists(st.tuples(st.floats(0, 1), delays)))
-    def freeze(self, seconds: float, arrivals: list[tuple[float, float]]) -> None:
+    @rule(
+        seconds=st.floats(PAUSE + 0.1, 2 * FROZEN),
+        arrivals=st.lists(st.tuples(st.floats(0, 1), delays)),
+        calm=calms,
+    )
+    def freeze(self, seconds: float, arrivals: list[tuple[float, float]], calm: int) -> None:
         """Time passes in which the process does nothing and messages arrive."""
         for part, delay in arrivals if seconds < FROZEN else []:
             self.arrive(delay, part * seconds)
         self.pass_time(seconds)
         self.running = 0.0
+        self.live(calm, True, 0.0)
 
     @rule(delay=delays)
     def arrive(self, delay: float, ahead: float = 0.0) -> None:
@@ -113,33 +123,48 @@ class AnyHistory(RuleBasedStateMachine):
             self.take()
         self.attendance.checked(not self.shown, len(self.account.spool))
 
+    @rule(checks=calms, commits=st.booleans(), delay=delays)
+    def live(self, checks: int, commits: bool, delay: float) -> None:
+        """All goes well for a while, but perhaps for the database."""
+        for _ in range(checks):
+            self.run(0.6)
+            self.arrive(delay)
+            self.check(True, 0.5)
+            if commits:
+                self.commit(1.0)
+            self.claim(0)
+
     @rule(share=st.floats(0, 1) | st.just(1.0))
     def commit(self, share: float) -> None:
         self.committed += math.ceil(share * (len(self.account.spool) - self.committed))
 
-    @rule(name=st.sampled_from(ENDPOINTS))
-    def connect(self, name: str) -> None:
-        self.account.outages[name][-1].last = min(self.account.outages[name][-1].last, self.clock.now)
+    @rule(name=names, calm=calms)
+    def connect(self, name: str, calm: int) -> None:
+        outage = self.account.outages[name][-1]
+        outage.last = min(outage.last, self.clock.now)
         self.attendance.connected(name)
+        self.live(calm, True, 0.0)
 
-    @rule(name=st.sampled_from(ENDPOINTS), back=st.booleans())
-    def disconnect(self, name: str, back: bool) -> None:
+    @rule(name=names, back=st.booleans(), calm=calms)
+    def disconnect(self, name: str, back: bool, calm: int) -> None:
         if self.account.outages[name][-1].last < math.inf:
             self.account.outages[name].append(Outage(self.clock.now))
         self.attendance.disconnected(name)
         self.last = None
         if back:
-            self.connect(name)
+            self.connect(name, 0)
+        self.live(calm, True, 0.0)
 
-    @rule(offset=st.integers(-100, 100) | st.integers(-AHEAD, AHEAD))
-    def lose(self, offset: int) -> None:
+    @rule(offset=st.integers(-100, 30) | st.integers(-AHEAD, AHEAD), calm=calms)
+    def lose(self, offset: int, calm: int) -> None:
         self.account.lost.append(math.floor(self.clock.now) + offset)
         self.attendance.interrupt(self.account.lost[-1])
         self.last = None
+        self.live(calm, True, 0.0)
 
     @rule(lag=st.integers(0, 3))
     def claim(self, lag: int) -> None:
-        span = self.attendance.claim(max(self.committed - lag, 0), LATENESS)
+        span = self.attendance.claim(max(self.committed - lag, 0), SHORT)
         if span is None:
             assert self.last is None or self.attendance.start != self.last.start
             return
@@ -147,7 +172,7 @@ class AnyHistory(RuleBasedStateMachine):
         assert not [second for second in self.account.lost if second in span]
         assert not [second for second in self.account.spool[self.committed :] if second in span]
         assert not [arrival for arrival in self.account.underway if arrival.second in span]
-        assert span.stop == self.attendance.late_before <= self.clock.now - LATENESS
+        assert span.stop == self.attendance.late_before <= self.clock.now - SHORT
         if self.last is not None and self.last.start == span.start:
             assert span.stop >= self.last.stop
         self.last = span
@@ -273,6 +298,27 @@ def test_what_always_has_something_to_read_is_not_claimed() -> None:
     assert attendance.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 101 - LATENESS)
 
 
+def test_what_was_never_committed_is_not_claimed() -> None:
+    """Even if it is all that was ever taken."""
+    attendance, clock = attending()
+    watch(attendance, clock, 50, empty=False)
+    watch(attendance, clock, 2, position=5)
+    assert attendance.claim(4, LATENESS) is None
+    assert attendance.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 51 - LATENESS)
+
+
+def test_checks_that_follow_too_soon_show_nothing() -> None:
+    """What has arrived needs a moment to show up."""
+    attendance, clock = attending()
+    clock.now += 100
+    for _ in range(10):
+        clock.now += APART / 11
+        attendance.checked(True, 0)
+    assert attendance.claim(0, LATENESS) is None
+    watch(attendance, clock, 1)
+    assert attendance.claim(0, LATENESS)
+
+
 def test_a_process_that_was_frozen_waits_for_what_has_arrived() -> None:
     """The first check after a short freeze says nothing about the time in which nobody read."""
     attendance, clock = attending()
@@ -288,11 +334,14 @@ def test_a_process_that_was_frozen_waits_for_what_has_arrived() -> None:
 
 def test_a_long_freeze_or_a_clock_that_is_set_begins_a_new_span() -> None:
     """Nobody knows what was missed, or what time it was."""
-    for jump in (FROZEN + 1, 3600, -2):
+    for jump in (FROZEN + 1, 3600, -2, -3600):
         attendance, clock = attending()
         watch(attendance, clock, 100)
         assert attendance.claim(0, LATENESS)
         clock.now += jump
         attendance.checked(True, 0)
-        assert attendance.start == math.ceil(clock.now + SETTLE)
+        start = math.ceil(clock.now + SETTLE)
+        assert attendance.start == start
         assert attendance.claim(0, LATENESS) is None
+        watch(attendance, clock, 100)
+        assert attendance.claim(0, LATENESS) == Span(start, math.floor(clock.now - APART) - LATENESS)

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import txzmq
+from moksha.hub.hub import MokshaHub
 from sqlalchemy import Engine
 
+from statscache.attendance import APART, Attendance
+from statscache.bus import attach
 from tests.hub import Bus, Hub, wait_for
+from tests.test_attendance import Clock
 from tests.test_hub import ordinary, volume
 
 LATENESS = 1
-#: A hub that waits less than it should, and writes each claim that it could make: `claim ACCEPTED START STOP`.
+#: A hub that waits less than it should, looks at its sockets all the time, and writes each claim that it could make:
+#: `claim ACCEPTED START STOP`.
 WATCHED = f"""
 import moksha.hub, threading, time
 from statscache import attendance, bus
@@ -35,7 +41,7 @@ def observe():
         last = span
         time.sleep(0.01)
 
-attendance.SETTLE, attendance.APART, bus.EVERY, bus.PATIENCE = 0.1, 0.2, 0.25, 1.0
+attendance.SETTLE, attendance.APART, bus.EVERY, bus.PATIENCE = 0.1, 0.2, 0.001, 0.3
 threading.Thread(target=observe, daemon=True).start()
 """
 
@@ -83,10 +89,12 @@ def test_only_while_all_publishers_are_there_is_anything_heard_in_full(
     start_watched: Callable[..., Watched], bus: Bus, deaf: str, engine: Engine
 ) -> None:
     """A publisher that is not there keeps the hub from claiming anything; one that goes and comes back leaves a
-    gap around its absence. Whoever is there is heard, and a stop stays fast."""
+    gap around its absence. Whoever is there is heard at once, and a stop stays fast."""
     hub = start_watched(endpoints={"one": [bus.endpoint], "two": [deaf]})
     hub.wait_until_running()
-    bus.send_all(map(ordinary, range(100)))
+    for message in map(ordinary, range(100)):
+        bus.send(message)
+        time.sleep(0.002)  # so that a look at the sockets meets one that has just come
     wait_for("the warning", lambda: f"no connection to {deaf}: nothing counts" in hub.log)
     wait_for("what the other sends", lambda: volume(engine) == 100)
     assert not hub.claims
@@ -133,7 +141,7 @@ def test_a_hub_that_was_frozen_claims_nothing_that_it_has_not_read(
     try:
         hub.wait_for_claim(0)
         hub.process.send_signal(signal.SIGSTOP)
-        time.sleep(3.5)
+        time.sleep(2)
         hub.process.send_signal(signal.SIGCONT)
         resumed = time.time()
         wait_for("a claim after it", lambda: any(stop > resumed for _, _, stop in hub.claims))
@@ -143,3 +151,71 @@ def test_a_hub_that_was_frozen_claims_nothing_that_it_has_not_read(
     assert len({start for _, start, _ in hub.claims}) == 1
     for accepted, _, stop in hub.claims:
         assert sum(when < stop for when in times) <= accepted
+
+
+def connect(*endpoints: str, method: str = "connect") -> MokshaHub:
+    """Return a hub in this process that has subscribed to all that these endpoints send, and never reads by itself."""
+    config = {"zmq_enabled": True, "zmq_publish_endpoints": "", "zmq_subscribe_method": method}
+    hub = MokshaHub({**config, "zmq_subscribe_endpoints": ",".join(endpoints)})
+    hub.subscribe("*", lambda message: None)
+    return hub
+
+
+def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
+    """A socket that was connected long ago, to two publishers, is connected anew and keeps its subscription; while
+    a message waits in it nothing is claimed; and once it is let go of, nothing keeps ZeroMQ from its end."""
+    hub, second = connect(bus.endpoint), Bus()
+    [connection] = hub.extensions[0].subscriber_factories.values()
+    connection.addEndpoints([txzmq.ZmqEndpoint("connect", second.endpoint)])
+    bus.wait_for_subscriber()
+    second.wait_for_subscriber()
+    clock, monitor = Clock(), attach(hub)
+    attendance = Attendance(clock)
+    monitor.start(attendance, lambda: 0)
+
+    def check() -> Attendance:
+        monitor.check()
+        return attendance
+
+    wait_for("both", lambda: not check().missing)
+    bus.send(ordinary(1))
+    assert connection.socket.poll(5_000)
+    for _ in range(20):
+        clock.now += APART
+        assert check().claim(0, 1) is None
+    connection.doRead()
+    for _ in range(3):
+        clock.now += APART
+        check()
+    assert attendance.claim(0, 1)
+    second.close()
+    wait_for("the loss", lambda: check().missing)
+
+    context = connection.factory.context
+    monitor.stop()
+    connection.shutdown()
+    ending = threading.Thread(target=context.term, daemon=True)
+    ending.start()
+    ending.join(5)
+    assert not ending.is_alive()
+    hub.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "method", "name"),
+    [
+        ("tcp://nonsense", "connect", "tcp://nonsense"),
+        ("tcp://127.0.0.1:*", "bind", "tcp://127.0.0.1:* (bound, so who publishes is not known)"),
+    ],
+)
+def test_an_endpoint_without_a_connection_of_its_own_is_missed(endpoint: str, method: str, name: str) -> None:
+    """Where the hub failed to connect, or waits for publishers to come, nothing is ever heard in full."""
+    hub, attendance = connect(endpoint, method=method), Attendance(time.time)
+    monitor = attach(hub)
+    monitor.start(attendance, lambda: 0)
+    assert list(attendance.missing) == [name]
+    assert attendance.start is None
+    monitor.stop()
+    for connection in hub.extensions[0].subscriber_factories.values():
+        connection.shutdown()
+    hub.close()

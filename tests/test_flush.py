@@ -191,3 +191,21 @@ def test_pauses_grow_to_a_bound_and_end_with_success() -> None:
     assert not pause.over
     pause.end()
     assert pause.over
+
+
+def test_what_can_wait_and_fails_delays_no_flush(bench: Bench) -> None:
+    """Messages of the past that cannot be counted have pauses of their own."""
+    asked = []
+
+    def spare() -> bool:
+        asked.append(1)
+        raise RuntimeError("as the test says")
+
+    flusher = bench.daemon.flusher
+    flusher._spare = spare
+    assert not flusher.use_spare_time()
+    assert not flusher.use_spare_time()
+    assert len(asked) == 1, "it was left alone the second time"
+    bench.accept("a")
+    flusher.tick()
+    assert bench.volume("test_good") == 1

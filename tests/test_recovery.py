@@ -68,6 +68,18 @@ def test_a_loss_is_recorded_once_though_the_daemon_dies_before_it_notes_that(
         assert list(connection.scalars(text("SELECT messages FROM statscache_gap ORDER BY id"))) == [3, 2]
 
 
+def test_a_lost_message_ends_what_was_heard_in_full(config: dict[str, Any]) -> None:
+    """The next span of the bus's time that the daemon can claim begins after the message's second."""
+    daemon = open_daemon({**config, "statscache.spool.limit": 1})
+    daemon.attendance.expect(["tcp://publisher"])
+    daemon.attendance.connected("tcp://publisher")
+    assert daemon.attendance.start is not None
+    second = daemon.attendance.start + 100
+    assert not daemon.intake.accept({**message(1), "timestamp": second + 0.5})
+    assert daemon.attendance.start == second + 1
+    assert daemon.finish(5)
+
+
 def lose(daemon: Daemon, count: int) -> None:
     """Send messages to a daemon that has no room for them."""
     assert not any(daemon.intake.accept(message(number)) for number in range(count))

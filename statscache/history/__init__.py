@@ -73,7 +73,7 @@ class Archive(Protocol):
 
         Each part is of a size that fits into memory: some thousand messages.
 
-        :raises HistoryError: if the archive cannot be reached at all, or is not one
+        :raises HistoryError: if what is there is no such archive
         """
         ...
 

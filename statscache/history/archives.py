@@ -5,6 +5,7 @@ from __future__ import annotations
 from statscache.errors import StatscacheError
 from statscache.history import Archive
 from statscache.history.datagrepper import Datagrepper
+from statscache.history.datanommer import Datanommer
 from statscache.settings import Settings
 
 
@@ -22,8 +23,6 @@ def archive_of(settings: Settings, url: str | None) -> Archive:
     if url.startswith(("http://", "https://")):
         return Datagrepper(url, settings.datagrepper_connections)
     if url.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
-        from statscache.history.datanommer import Datanommer
-
         return Datanommer(url)
     raise StatscacheError(
         "--from must be an https:// URL of a datagrepper or a postgresql:// URL of a datanommer"

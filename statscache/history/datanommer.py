@@ -75,6 +75,9 @@ class Datanommer:
                 yield found
                 start = found.span.stop
 
+    def close(self) -> None:
+        """Do nothing: what is read ends with its reader."""
+
     def __str__(self) -> str:
         return f"the datanommer database {shown_url(self._url)}"
 
