@@ -60,6 +60,8 @@ def _remarks(finding: Finding) -> Iterator[str]:
             f"{finding.quarantined} messages are in the quarantine and were left out, of which "
             f"{finding.would_count} would count now (`statscache quarantine retry`)"
         )
+    if finding.set_aside:
+        yield f"{finding.set_aside} messages could not be counted again and are in the quarantine"
     if finding.refused:
         yield f"{finding.refused} messages that are not in the quarantine could not be counted again"
 

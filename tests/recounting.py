@@ -47,6 +47,17 @@ def count_all(bench: Bench, numbers: Any = range(720), span: Span = HOURS) -> No
         cover(connection, bench.program.plugins, span)
 
 
+def refuse(word: str) -> Any:
+    """Return a `process` that counts by word, and raises for one."""
+
+    def process(self: Any, message: Any) -> None:
+        if message["msg"]["word"] == word:
+            raise ValueError(word)
+        self.count(message, message["msg"]["word"])
+
+    return process
+
+
 def dump(engine: Engine) -> dict[str, list[str]]:
     """Return all rows of all tables, as text."""
     with engine.connect() as connection:

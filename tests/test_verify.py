@@ -19,7 +19,7 @@ from statscache.history.verify import Finding, Report, Verification
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.datagrepper import Archive, Fault
 from tests.place import Place, lines, rows
-from tests.recounting import HOURS, START, Latest, body, count_all, dump
+from tests.recounting import HOURS, START, Latest, body, count_all, dump, refuse
 
 Make = Callable[..., Bench]
 
@@ -165,15 +165,6 @@ def test_a_sample_finds_what_is_damaged_everywhere(make_bench: Make, two_hours: 
     count_all(bench)
     bench.execute("UPDATE test_good SET volume = volume + 1")
     assert check(bench, two_hours, sample=Sample(1000, 1)).differing == 360
-
-
-def refuse(word: str) -> Any:
-    def process(self: Any, message: Any) -> None:
-        if message["msg"]["word"] == word:
-            raise ValueError(word)
-        self.count(message, message["msg"]["word"])
-
-    return process
 
 
 def test_messages_in_the_quarantine_are_no_difference(

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, cast, extract, func, literal, or_
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 
 from statscache.coverage import uncover
+from statscache.errors import StatscacheError
 from statscache.history import Archive, Hole, Span
 from statscache.history.plan import pieces, without
 from statscache.history.shadow import Shadow, analyze, shadow
@@ -30,19 +31,21 @@ class Recount:
     """Counts spans of tables again in a shadow.
 
     :param spans: what to count again of each table; those of one table do not overlap
+    :param strict: whether all is in vain if the archive does not give all
     """
 
     archive: Archive
     shadow: Shadow
     spans: Spans
     advance: Advance = lambda seconds, messages: None
+    strict: bool = False
     #: What the archive did not give.
     holes: list[Hole] = field(default_factory=list)
 
     def fetch(self) -> None:
         """Count all.
 
-        :raises StatscacheError: if the archive cannot be used
+        :raises StatscacheError: if the archive cannot be used, or does not give all and is to
         """
         self._fetch(self.spans)
         with self.shadow.beside() as connection:
@@ -96,6 +99,8 @@ class Recount:
         for piece in pieces(wanted):
             for part in self.archive.slices(piece.span):
                 if isinstance(part, Hole):
+                    if self.strict:
+                        raise StatscacheError(f"nothing was changed, since {part.reason}")
                     self.holes.append(part)
                     continue
                 self.advance(part.span.seconds, self.shadow.count(part, piece.plugins))

@@ -37,6 +37,7 @@ class Finding:
     :param quarantined: how many messages are in the quarantine; they are left out
     :param would_count: how many of these would count now
     :param refused: how many messages the plugins do not take that are not in the quarantine
+    :param set_aside: how many messages are in the quarantine after they could not be counted again
     :param failed: why it could not be counted again; empty if it could
     """
 
@@ -48,6 +49,7 @@ class Finding:
     quarantined: int = 0
     would_count: int = 0
     refused: int = 0
+    set_aside: int = 0
     failed: str = ""
 
 
