@@ -1,14 +1,18 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 # make test   all tests; needs no server, no root and no other checkout
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
+# make bench   how fast it is, each figure beside a control, in less than ten minutes; BENCH_ARGS='--only paced'
+# make bench-growth   the same with 10 and 100 plugins, and on tables of 50 million rows, which take 12 GB of disk
+# make soak   half an hour of slow traffic: what grows
 # make lint   what a change must also pass
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 SEED ?= 1
 
-.PHONY: demo test torture lint dev clean
+.PHONY: demo test torture bench bench-growth soak lint dev clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
@@ -18,6 +22,15 @@ test: $(VENV)/.dev
 
 torture: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.torture --seed $(SEED)
+
+bench: $(VENV)/.dev
+	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-growth: $(VENV)/.dev
+	$(VENV)/bin/python -m benchmarks --only growth $(BENCH_ARGS)
+
+soak: $(VENV)/.dev
+	$(VENV)/bin/python -m benchmarks --only soak $(BENCH_ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

@@ -39,6 +39,8 @@ class BasePlugin:
     model: Any = None
     #: Whether the plugin runs without being named in `statscache.plugins.enabled`.
     enabled_by_default: ClassVar[bool] = True
+    #: Only messages whose topic this finds itself in (as by `re.search`) are handed to `process`; None for all.
+    topics: ClassVar[re.Pattern[str] | None] = None
     #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive; otherwise
     #: just before `update`, so that state of any other kind can be rebuilt after a flush that failed.
     queued: ClassVar[bool] = False

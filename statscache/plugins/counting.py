@@ -68,8 +68,7 @@ class CountingPlugin(BasePlugin):
         """
         for key in keys:
             check_key(key)
-        second = message.second
-        self.queue.put((second - (second - self._offset) % self._seconds, *keys))
+        self.queue.items.append((message.second, *keys))
 
     def update(self, session: Session) -> None:
         """Add what was counted to the table."""
@@ -77,9 +76,18 @@ class CountingPlugin(BasePlugin):
 
     def add_counts(self, session: Session) -> None:
         """Add what was counted to the table's volumes, in one statement."""
-        counts = Counter(self.queue.drain())
+        counts = self._windowed(Counter(self.queue.drain()))
         if counts:
             session.execute(_upsert(self.model, counts))
+
+    def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+        """Return counts by (second, *keys) as those by (window's start, *keys)."""
+        if self._seconds == 1:
+            return counts
+        windowed: Counter[tuple[Any, ...]] = Counter()
+        for (second, *keys), count in counts.items():
+            windowed[(second - (second - self._offset) % self._seconds, *keys)] += count
+        return windowed
 
     def revert(self, when: datetime, session: Session) -> None:
         """Delete the windows that end after `when`: all that hold anything of that instant or later."""

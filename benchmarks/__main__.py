@@ -1,0 +1,122 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from benchmarks.bench import QUICK, Bench, Sizes
+from benchmarks.end_to_end import burst, day, long
+from benchmarks.figures import Figure, table_of
+from benchmarks.flush import flush
+from benchmarks.growth import growth
+from benchmarks.history import history
+from benchmarks.intake import intake
+from benchmarks.machine import describe
+from benchmarks.paced import paced, soak
+from benchmarks.variables import URI
+
+Case = Callable[[Bench], list[Figure]]
+USUAL: dict[str, Case] = {
+    "burst": burst,
+    "day": day,
+    "long": long,
+    "paced": paced,
+    "intake": intake,
+    "flush": flush,
+    "history": history,
+}
+#: What takes too long to be part of every run.
+SPECIAL: dict[str, Case] = {"growth": growth, "soak": soak}
+CASES = USUAL | SPECIAL
+RESULTS = Path(__file__).with_name("results")
+
+
+@click.command(
+    help=f"""Measure statscache, each figure beside a control in the same run, and check every cell it writes.
+
+    There is a PostgreSQL of its own unless {URI} is the URL of a database whose user may make others.
+    A figure that misses its bar is only shown; the exit code is 1 if a table is not what it must be."""
+)
+@click.option(
+    "--only", "names", multiple=True, type=click.Choice(list(CASES)), help="Only this; may be repeated."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often each is done."
+)
+@click.option("--quick", is_flag=True, help="So few messages that the figures are worth nothing.")
+@click.option(
+    "--rows", type=int, help="How many rows the tables of `growth` hold already; default 50 million."
+)
+@click.option("--minutes", type=float, help="How long `soak` lasts; default 30.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where the JSON goes, with every round."
+)
+def main(
+    names: tuple[str, ...],
+    rounds: int,
+    quick: bool,
+    rows: int | None,
+    minutes: float | None,
+    output: Path | None,
+) -> None:
+    """Run the cases, print a table and write a file."""
+    given = {"rows": rows, "minutes": minutes}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    sizes = replace(QUICK if quick else Sizes(), **changes)
+    cases = {name: CASES[name] for name in names} or USUAL
+    with tempfile.TemporaryDirectory(prefix="statscache-benchmark-", ignore_cleanup_errors=True) as directory:
+        bench = Bench(Path(directory), sizes, 1 if quick else rounds)
+        try:
+            report = run(bench, cases, output or _default_output())
+        finally:
+            bench.close()
+    sys.exit(1 if any(report["differences"].values()) else 0)
+
+
+def run(bench: Bench, cases: dict[str, Case], output: Path) -> dict[str, Any]:
+    """Run cases, print their figures and write all there is to a file, of which the content is returned."""
+    start = time.monotonic()
+    machine = describe(bench.url)
+    figures = [figure for case in cases.values() for figure in case(bench)]
+    report = {
+        "machine": machine,
+        "sizes": asdict(bench.sizes),
+        "seconds": time.monotonic() - start,
+        "differences": bench.differences,
+        "figures": [figure.as_json() for figure in figures],
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _print(figures, bench, machine, output)
+    return report
+
+
+def _print(figures: list[Figure], bench: Bench, machine: dict[str, Any], output: Path) -> None:
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    console.print(table_of(figures))
+    for name, number in bench.differences.items():
+        console.print(f"{name}: {number} cells differ", style="red" if number else None)
+    console.print(
+        f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}, "
+        f"PostgreSQL {machine['postgresql']}; all of it is in {output}",
+        highlight=False,
+    )
+
+
+def _default_output() -> Path:
+    return RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.json"
+
+
+if __name__ == "__main__":
+    main()
