@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from statscache.errors import StatscacheError
-from statscache.history import Span
+from statscache.history import Archive, Span
 from statscache.history.archives import archive_of
 from statscache.history.backfill import Backfill
 from statscache.program import Program, open_program
@@ -87,37 +87,80 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
 @until_option
 @from_option
 @click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
+@click.option(
+    "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
+)
 def backfill(
-    plugins: tuple[str, ...], since: str | None, until: str | None, url: str | None, dry_run: bool
+    plugins: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    url: str | None,
+    dry_run: bool,
+    rebuild: bool,
 ) -> None:
     """Fill the gaps of the tables from an archive.
 
-    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again. It may
-    be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are left.
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again, but
+    with --rebuild. It may be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are
+    left.
+
+    With --rebuild all windows from --since on that are over are counted beside the tables, which live messages go on
+    growing, and then exchanged at one instant; what differed is shown. Interrupted, it has changed nothing.
     """
+    if rebuild and (since is None or dry_run):
+        raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
     with one_line():
         program = open_program(fedmsg_config())
-        chosen, bounds = _chosen(program, plugins), _bounds(program, since, until)
+        chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
         archive = None if dry_run else archive_of(program.settings, url)
-        work = Backfill(program, chosen, *bounds)
-        if not work.pieces:
-            raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
         if archive is None:
-            _list(work)
+            _list(_lacking(program, chosen, start, stop))
             return
         program.watchdog().start()
         try:
-            with progress("backfill", work.seconds) as advance:
-                work.run(archive, _report, advance)
-        except KeyboardInterrupt:
-            _summarise(work, "interrupted")
-            click.echo("statscache: run it again to go on", err=True)
-            sys.exit(130)
+            if rebuild and start is not None:
+                _rebuild(program, archive, chosen, Span(start, stop))
+            else:
+                _fill(_lacking(program, chosen, start, stop), archive)
         finally:
             archive.close()
+
+
+def _lacking(program: Program, plugins: frozenset[str], start: int | None, stop: int) -> Backfill:
+    """Return what is to be filled.
+
+    :raises StatscacheError: if it is nothing
+    """
+    work = Backfill(program, plugins, start, stop)
+    if not work.pieces:
+        raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
+    return work
+
+
+def _fill(work: Backfill, archive: Archive) -> None:
+    try:
+        with progress("backfill", work.seconds) as advance:
+            work.run(archive, _report, advance)
+    except KeyboardInterrupt:
+        _summarise(work, "interrupted")
+        click.echo("statscache: run it again to go on", err=True)
+        sys.exit(130)
     _summarise(work, "done")
     if work.left:
         sys.exit(1)
+
+
+def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span) -> None:
+    from statscache.findings import show
+    from statscache.history.rebuild import rebuild
+
+    try:
+        with progress("rebuild", None) as advance:
+            report = rebuild(program, archive, plugins, span, _report, advance)
+    except KeyboardInterrupt:
+        click.echo("statscache: interrupted, nothing was changed", err=True)
+        sys.exit(130)
+    show(report)
 
 
 def _list(work: Backfill) -> None:
