@@ -1,14 +1,16 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 # make test   all tests; needs no server, no root and no other checkout
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
+# make history   kills daemons while they fill gaps from an archive, for about 15 minutes; every table must be complete
 # make lint   what a change must also pass
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 SEED ?= 1
+RUNS ?= 120
 
-.PHONY: demo test torture lint dev clean
+.PHONY: demo test torture history lint dev clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
@@ -18,6 +20,9 @@ test: $(VENV)/.dev
 
 torture: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.torture --seed $(SEED)
+
+history: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.history --seed $(SEED) --runs $(RUNS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
