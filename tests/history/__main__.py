@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
 import sys
 
 from tests.history.suite import ROUNDS, Suite
+from tests.torture.__main__ import prepare_process
 
 
 def main() -> int:
@@ -19,11 +18,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how many of them in each scenario")
     parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
     arguments = parser.parse_args()
-    logging.getLogger("statscache").setLevel(
-        logging.CRITICAL
-    )  # of the suite's own process, which only compares
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit("interrupted"))  # and leave no process behind
+    prepare_process()
     score = Suite(arguments.seed).run(arguments.runs, arguments.rounds)
     print(score)
     return 1 if score.differences else 0
