@@ -51,7 +51,7 @@ class Score:
         faults = ", ".join(f"{number} {kind}" for kind, number in sorted(self.faults.items()))
         return (
             f"runs              {self.runs}: a kill, a restart and a comparison of everything each\n"
-            f"kills             {kinds}; each request of a round up to the {self.furthest}th\n"
+            f"kills             {kinds}; at requests up to the {self.furthest}th of a round\n"
             f"requests          {self.requests}, faults served: {self.faults.total()} ({faults})\n"
             f"messages sent     {self.messages}, {self.late} of them in the archive late, between two pages\n"
             f"cells compared    {self.cells}\n"
