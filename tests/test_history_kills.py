@@ -7,7 +7,7 @@ from typing import Any
 from tests.history.suite import Suite
 
 #: That of a scenario with one daemon.
-SEED = 1
+SEED = 13
 
 
 def test_a_daemon_killed_while_it_fills_a_gap_ends_with_every_cell_right(capsys: Any) -> None:

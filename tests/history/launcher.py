@@ -20,7 +20,7 @@ def main() -> None:
     assert Datagrepper.__init__.__kwdefaults__ is not None
     Datagrepper.__init__.__kwdefaults__.update(
         timeout=urllib3.Timeout(connect=1.0, read=1.0),
-        retry=urllib3.Retry(total=5, backoff_factor=0.05),
+        retry=urllib3.Retry(total=3, backoff_factor=0.05),
         rows_per_page=ROWS_PER_PAGE,
         most=MOST,
     )
