@@ -10,6 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+WORKERS ?= 3
 BENCH_ARGS ?=
 SEED ?= 1
 RUNS ?= 120
@@ -20,7 +21,7 @@ demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.torture --seed $(SEED)

@@ -27,6 +27,16 @@ SHARED = Path(__file__).parents[2] / "shared"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Let what a test has logged be UTF-8, so that it can go from process to process: some texts here are odd."""
+    report: Any = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Engine]:
     """An engine for making databases on the server."""
