@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from statscache import embedded
 from statscache.cli_history import backfill, replay
 from statscache.cli_quarantine import quarantine
+from statscache.cli_recount import verify
 from statscache.db import database_url, open_database
 from statscache.errors import StatscacheError, Unusable
 from statscache.loader import Entry, load
@@ -150,3 +151,4 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
 main.add_command(backfill)
 main.add_command(quarantine)
 main.add_command(replay)
+main.add_command(verify)

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: How long in seconds the ledger is pruned at a stretch, or the quarantine retried, while flushes wait.
 STRETCH = 2.0
+#: A connection that died is noticed after 90 seconds at the latest.
+SURE = 100.0
 
 
 class Daemon:
@@ -75,6 +77,13 @@ class Daemon:
 
     def start(self) -> None:
         """Begin to flush."""
+        if self._lateness < SURE:
+            log.warning(
+                "statscache.coverage.lateness is %.0f s: a connection that dies without a word can go unnoticed for "
+                "longer, and then time is reported as complete that is not; set it to %.0f s or more",
+                self._lateness,
+                SURE,
+            )
         self.flusher.start()
         self.watch()
         if self._filler:

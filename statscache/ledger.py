@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
-    ARRAY,
     Connection,
     Double,
     Engine,
@@ -26,7 +25,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.coverage import CoverageRow
@@ -178,7 +177,7 @@ def _done() -> Subquery:
     """Return, for each set of plugins, the time that all of them have covered or do not want."""
     plugins = select(PluginSet.id, func.unnest(PluginSet.plugins).label("plugin")).subquery("members")
     # What came a little late just after the first start is wanted when somebody lets history begin earlier.
-    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since - timedelta(days=1)))
+    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since.op("-")(text("interval '1 day'"))))
     each = func.coalesce(CoverageRow.covered + unwanted, text("'{}'::tstzmultirange"))
     return (
         select(plugins.c.id, func.range_intersect_agg(each, type_=TSTZMULTIRANGE).label("covered"))

@@ -45,16 +45,24 @@ CORE_TABLES = {
 class Program:
     """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
 
-    def __init__(self, settings: Settings, engine: Engine, parts: Sequence[Part], naming: Naming) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        parts: Sequence[Part],
+        naming: Naming,
+        suspensions: Suspensions | None = None,
+    ) -> None:
         runners = [make_runner(part) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
         self._queued = queued
         self.settings = settings
         self.engine = engine
         self.naming = naming
+        self.parts = parts
         #: The plugins by ident.
         self.plugins = {part.ident: part.plugin for part in parts}
-        self.suspensions = Suspensions(engine)
+        self.suspensions = suspensions or Suspensions(engine)
         holds = self.suspensions.holds
         self._watches = Watch(), Watch()
         #: Hands messages to plugins as they come, on the intake's thread.
@@ -106,10 +114,11 @@ class Program:
         return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
 
 
-def open_program(config: Mapping[str, Any]) -> Program:
+def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
     """Read the settings, load the plugins, reach the database and see to its tables.
 
     :param config: the fedmsg configuration
+    :param prepare: False for one that only looks, and changes nothing in a database that daemons use
     :raises Unusable: if any of it cannot be done
     """
     settings = read_settings(config)
@@ -117,12 +126,14 @@ def open_program(config: Mapping[str, Any]) -> Program:
     entries = load(settings, config)
     parts = running(entries)
     engine = open_database(settings)
-    parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
+    if prepare:
+        parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
     log.info("users and packages: %s", naming)
     log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
     try:
-        create_views(engine)
-        register(engine, parts, settings.epoch)
+        if prepare:
+            create_views(engine)
+            register(engine, parts, settings.epoch)
         program = Program(settings, engine, parts, naming)
         program.open()
     except DBAPIError as error:

@@ -45,7 +45,21 @@ OWN = {"schedule", "config", "queue", "model"}
 #: The time that plugins take for a message is measured for one in so many.
 SAMPLE = 64
 
+#: Of so many topics it is remembered which plugins want them.
+TOPICS = 4096
+
 Messages = Callable[[], Iterator[Message]]
+
+
+def topics_of(plugin: BasePlugin) -> re.Pattern[str] | None:
+    """Return which topics a plugin wants, None for all."""
+    topics = plugin.topics
+    return topics if isinstance(topics, re.Pattern) else None  # a plugin of 0.0.4 may mean anything by it
+
+
+def wants(topics: re.Pattern[str] | None, topic: str) -> bool:
+    """Return whether a topic is among those wanted."""
+    return topics is None or topics.search(topic) is not None
 
 
 class Taker:
@@ -55,6 +69,7 @@ class Taker:
         self.ident = ident
         self.process = plugin.process
         self.queue = plugin.queue
+        self.topics = topics_of(plugin)
         self._taken = Taken()
         self._refused = Tally()
 
@@ -93,6 +108,7 @@ class Takers:
         self._takers = takers
         self._suspended = suspended
         self._calls = self._make_calls()
+        self._calls_of: dict[str, list[Any]] = {}
         self._watch = watch
         self._count = 0
 
@@ -102,7 +118,10 @@ class Takers:
         timed = self._count % SAMPLE == 0
         watch = self._watch
         watch.begin()
-        for ident, process, items, taker in self._calls:
+        calls = self._calls_of.get(message.topic)
+        if calls is None:
+            calls = self._calls_for(message.topic)
+        for ident, process, items, taker in calls:
             watch.busy = ident
             length = len(items)
             before = time.perf_counter() if timed else 0.0
@@ -119,8 +138,21 @@ class Takers:
     def cut(self) -> dict[str, Taken]:
         """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
         taken = {ident: taker.cut() for ident, _, _, taker in self._calls}
-        self._calls = self._make_calls()
+        calls = self._make_calls()
+        if len(calls) != len(self._calls) or any(
+            a[0] != b[0] for a, b in zip(calls, self._calls, strict=True)
+        ):
+            self._calls = calls
+            self._calls_of.clear()
         return taken
+
+    def _calls_for(self, topic: str) -> list[Any]:
+        """Return, and keep, what the loop over the messages of a topic needs."""
+        if len(self._calls_of) >= TOPICS:
+            self._calls_of.clear()
+        calls = [call for call in self._calls if wants(call[3].topics, topic)]
+        self._calls_of[topic] = calls
+        return calls
 
     def _make_calls(self) -> list[Any]:
         """Return what the loop over every message needs, looked up once: ident, process, queue, taker."""
@@ -136,6 +168,16 @@ class Runner(ABC):
 
     def __init__(self, part: Part) -> None:
         self.ident = part.ident
+        self._topics = topics_of(part.plugin)
+
+    def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:
+        """Return the ids of those messages whose topic the plugin wants.
+
+        :param read: gives the messages with these ids
+        """
+        if self._topics is None:
+            return list(ids)
+        return [message.id for message in read(ids) if wants(self._topics, message.topic)]
 
     @abstractmethod
     def take(self, messages: Messages) -> Taken:
@@ -223,6 +265,8 @@ class StatefulRunner(Runner):
             self._plugin = self._make()
         before = len(taken.failures)
         for message in messages:
+            if not wants(self._topics, message.topic):
+                continue
             try:
                 self._plugin.process(message)
             except BaseException as error:

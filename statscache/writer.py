@@ -209,7 +209,7 @@ class Writer:
         :return: why, for each message that is in the quarantine now
         """
         if self._judge.holds(runner.ident):
-            failures: Mapping[str, Failure] = dict.fromkeys(ids, PUT_OFF)
+            failures: Mapping[str, Failure] = dict.fromkeys(runner.wanted(ids, read), PUT_OFF)
         else:
             failures = self._attempt(connection, runner, ids, read, taken)
             judge = self._judge.counted if before is None else self._judge.retried

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from statscache.message import Message
 from statscache.plugins.queue import Queue
+from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
 
@@ -38,9 +39,14 @@ class BasePlugin:
     model: Any = None
     #: Whether the plugin runs without being named in `statscache.plugins.enabled`.
     enabled_by_default: ClassVar[bool] = True
+    #: Only messages whose topic this finds itself in (as by `re.search`) are handed to `process`; None for all.
+    topics: ClassVar[re.Pattern[str] | None] = None
     #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive; otherwise
     #: just before `update`, so that state of any other kind can be rebuilt after a flush that failed.
     queued: ClassVar[bool] = False
+    #: What each row of the table comes of, so that it can be checked against history, and counted again; None where
+    #: that is anything else.
+    rows: ClassVar[Rows | None] = None
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         for attribute in ("name", "summary", "description"):

@@ -16,6 +16,7 @@ from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base
+from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
 
@@ -51,6 +52,7 @@ class CountingPlugin(BasePlugin):
     """
 
     queued: ClassVar[bool] = True
+    rows: ClassVar[Rows | None] = Rows.WINDOW
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)
@@ -66,8 +68,7 @@ class CountingPlugin(BasePlugin):
         """
         for key in keys:
             check_key(key)
-        second = message.second
-        self.queue.put((second - (second - self._offset) % self._seconds, *keys))
+        self.queue.items.append((message.second, *keys))
 
     def update(self, session: Session) -> None:
         """Add what was counted to the table."""
@@ -75,9 +76,18 @@ class CountingPlugin(BasePlugin):
 
     def add_counts(self, session: Session) -> None:
         """Add what was counted to the table's volumes, in one statement."""
-        counts = Counter(self.queue.drain())
+        counts = self._windowed(Counter(self.queue.drain()))
         if counts:
             session.execute(_upsert(self.model, counts))
+
+    def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+        """Return counts by (second, *keys) as those by (window's start, *keys)."""
+        if self._seconds == 1:
+            return counts
+        windowed: Counter[tuple[Any, ...]] = Counter()
+        for (second, *keys), count in counts.items():
+            windowed[(second - (second - self._offset) % self._seconds, *keys)] += count
+        return windowed
 
     def revert(self, when: datetime, session: Session) -> None:
         """Delete the windows that end after `when`: all that hold anything of that instant or later."""

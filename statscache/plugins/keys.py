@@ -30,15 +30,18 @@ def check_key(key: Any) -> None:
 
     :raises Unstorable: if it is not a text that PostgreSQL can hold, of at most `LONGEST_KEY` bytes of UTF-8
     """
+    try:
+        _check_key(key)
+    except TypeError:  # it cannot be hashed
+        raise Unstorable(f"a key must be a text, not {shortened(key)}") from None
+
+
+@lru_cache(maxsize=16384)
+def _check_key(key: Any) -> None:
     if not isinstance(key, str):
         raise Unstorable(f"a key must be a text, not {shortened(key)}")
     if len(key) > LONGEST_KEY:
         raise Unstorable(f"a key may have {LONGEST_KEY} bytes, and {shortened(key)} has more")
-    _check_short_key(key)
-
-
-@lru_cache(maxsize=16384)
-def _check_short_key(key: str) -> None:
     check_text(key)
     if len(key.encode()) > LONGEST_KEY:
         raise Unstorable(f"a key may have {LONGEST_KEY} bytes, and {shortened(key)} has more")

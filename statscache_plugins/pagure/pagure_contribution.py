@@ -19,8 +19,7 @@ class Plugin(PagurePluginMixin):
     )
 
     def process(self, message: Message) -> None:
-        if self.is_contribution(message):
-            self.count(message)
+        self.count(message)
 
 
 plugins = plugin_factory((timedelta(days=1),), Plugin, "data_pagure_contribution")

@@ -25,10 +25,9 @@ class Plugin(PagurePluginMixin):
     description = "How much was done in each project on pagure.io; edits of comments are left out."
 
     def process(self, message: Message) -> None:
-        if self.is_contribution(message) and message.topic != COMMENT_EDITED:
-            project = project_of(message)
-            if project is not None:
-                self.count(message, project)
+        project = project_of(message)
+        if project is not None and message.topic != COMMENT_EDITED:
+            self.count(message, project)
 
 
 def project_of(message: Message) -> str | None:

@@ -17,9 +17,8 @@ class Plugin(PagurePluginMixin):
     description = "How much was done on pagure.io by and with each user."
 
     def process(self, message: Message) -> None:
-        if self.is_contribution(message):
-            for username in message.usernames:
-                self.count(message, username)
+        for username in message.usernames:
+            self.count(message, username)
 
 
 plugins = plugin_factory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ class Plugin(LatestPlugin):
     description = (
         "Which images of rawhide and of the branched release are ready in each region of Amazon EC2."
     )
+
+    topics = re.compile(r"^org\.fedoraproject\.prod\.fedimg\.image\.")
 
     def process(self, message: Message) -> None:
         if message.topic not in TOPICS or message["msg"].get("status") != "completed":

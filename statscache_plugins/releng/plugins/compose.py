@@ -18,6 +18,8 @@ class Plugin(LatestPlugin):
     summary = "The latest composes"
     description = "How the latest compose of each branch and architecture stands, in all and by stage."
 
+    topics = re.compile(r"^org\.fedoraproject\.prod\.compose\.")
+
     def process(self, message: Message) -> None:
         match = TOPIC.match(message.topic)
         if match is None or match["compose"] not in COMPOSES:

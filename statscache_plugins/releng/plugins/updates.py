@@ -6,7 +6,7 @@ import re
 
 from statscache.plugins import LatestPlugin, Message
 
-TOPIC = re.compile(r"org\.fedoraproject\.prod\.bodhi\.updates\.(?P<distro>fedora|epel)\.sync")
+TOPIC = re.compile(r"^org\.fedoraproject\.prod\.bodhi\.updates\.(?P<distro>fedora|epel)\.sync$")
 
 
 class Plugin(LatestPlugin):
@@ -15,6 +15,8 @@ class Plugin(LatestPlugin):
     name = "updates"
     summary = "The latest syncs of the updates repositories"
     description = "When each updates repository of Fedora and EPEL was last synced out."
+
+    topics = TOPIC
 
     def process(self, message: Message) -> None:
         match = TOPIC.fullmatch(message.topic)
