@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -72,6 +73,7 @@ def main(
     output: Path | None,
 ) -> None:
     """Run the cases, print a table and write a file."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no hub and no server stays behind
     given = {"rows": rows, "minutes": minutes}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     sizes = replace(QUICK if quick else Sizes(), **changes)
