@@ -99,7 +99,7 @@ def test_an_interrupted_backfill_goes_on_where_it_was(
     history: Place, engine: Engine, archive: Archive
 ) -> None:
     """Ctrl-C ends it at once; what was counted stays counted once."""
-    archive.fail(Fault.SLOW)
+    archive.fail(Fault.SILENT, page=2, around=START + 0.5)  # of the oldest, which comes last
     command = history.start(
         "backfill", "--since", SINCE, "--until", UNTIL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
