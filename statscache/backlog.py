@@ -11,8 +11,8 @@ from statscache.errors import Rejected
 from statscache.history import Span
 from statscache.intake import MANY, Intake
 from statscache.message import Message, Naming
-from statscache.runner import Takers
 from statscache.spool import Spool
+from statscache.takers import Takers
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from statscache.batch import Batch
 from statscache.errors import Rejected
 from statscache.message import Message, Naming
 from statscache.record import encode
-from statscache.runner import Takers
 from statscache.spool import Spool, SpoolFull
+from statscache.takers import Takers
 from statscache.tally import Tally
 
 log = logging.getLogger(__name__)

@@ -25,9 +25,10 @@ from statscache.plugins import Base
 from statscache.progress import DatabaseRow, SpoolRow
 from statscache.quarantine import Body, QuarantineRow
 from statscache.registry import PluginRow, register
-from statscache.runner import QueuedRunner, Takers, make_runner
+from statscache.runner import QueuedRunner, make_runner
 from statscache.settings import Settings, read_settings
 from statscache.suspension import SuspensionRow, Suspensions
+from statscache.takers import Takers
 from statscache.watchdog import Watch, Watchdog
 from statscache.writer import Writer
 
