@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE = 30.0
 #: How often in seconds the quarantine, the ledger and the directory of spools are looked after.
 UPKEEP = 10.0
+#: How often in seconds the flusher looks whether a burst is over, which then need not wait for the next flush.
+LOOK = 0.1
 
 
 class Pause:
@@ -108,9 +110,9 @@ class Flusher:
     def run(self) -> None:
         """Flush until stopped. The body of the thread."""
         while not self._stopping:
-            self._wake.wait(max(self._due - self._clock(), 0.0))
+            self._wake.wait(min(max(self._due - self._clock(), 0.0), LOOK))
             self._wake.clear()
-            if self._is_due():
+            if self._is_due() or self._backlog.lull:
                 self._hurried = False
                 while not self._stopping and self.tick():
                     pass

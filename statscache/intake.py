@@ -108,6 +108,12 @@ class Intake:
             self._hurry()
 
     @property
+    def waiting(self) -> int:
+        """How many messages plugins have taken since the last cut."""
+        batch = self._batch
+        return len(batch.refs) if batch else 0
+
+    @property
     def position(self) -> int:
         """The position in the spool before which all lies that was accepted."""
         return self._spool.end
