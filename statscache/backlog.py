@@ -91,6 +91,11 @@ class Backlog:
         return self._attendance.claim(self._own.position, self._lateness)
 
     @property
+    def adopted(self) -> int:
+        """How many bytes of dead daemons' spools are not committed."""
+        return sum(max(source.spool.end - source.position, 0) for source in tuple(self._adopted))
+
+    @property
     def waiting(self) -> bool:
         """Whether there is more than what the intake has in hand."""
         return bool(self._adopted) or not self._intake.resume(self._own.position)
