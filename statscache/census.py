@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +17,7 @@ LEDGER = text(
 PLUGINS = text("""
 WITH quarantined AS (
     SELECT plugin, count(*) AS messages, max(last_failure) FILTER (WHERE attempts > 0) AS failed
-    FROM statscache_quarantine GROUP BY plugin
+    FROM statscache_quarantine WHERE plugin = ANY(:plugins) GROUP BY plugin
 )
 SELECT plugin, updated, upper(covered) AS until, coalesce(messages, 0) AS quarantined, failed,
     gap.number AS gaps, gap.seconds AS gap_seconds
@@ -27,6 +27,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS number, coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0) AS seconds
     FROM unnest(tstzmultirange(tstzrange(since, greatest(since, to_timestamp(:stop)))) - covered) AS span
 ) AS gap
+WHERE plugin = ANY(:plugins)
 ORDER BY plugin
 """)
 
@@ -64,16 +65,16 @@ class Census:
     plugins: Mapping[str, PluginCensus] = field(default_factory=dict)
 
 
-def take_census(connection: Connection, stop: float) -> Census:
+def take_census(connection: Connection, plugins: Iterable[str], stop: float) -> Census:
     """Look at the database.
 
+    :param plugins: only these are looked at
     :param stop: only what was before is a gap, in seconds since 1970
     """
     rows, size = connection.execute(LEDGER).one_or_none() or (0, 0)
-    plugins = {
+    found = connection.execute(PLUGINS, {"plugins": list(plugins), "stop": stop})
+    each = {
         plugin: PluginCensus(updated, until, quarantined, failed, gaps, float(seconds))
-        for plugin, updated, until, quarantined, failed, gaps, seconds in connection.execute(
-            PLUGINS, {"stop": stop}
-        )
+        for plugin, updated, until, quarantined, failed, gaps, seconds in found
     }
-    return Census(rows, size, plugins)
+    return Census(rows, size, each)

@@ -164,7 +164,7 @@ class Daemon:
 
     def _take_census(self) -> None:
         with self.engine.connect() as connection:
-            self.census = take_census(connection, self._lacking_until())
+            self.census = take_census(connection, self.writer.plugins, self._lacking_until())
 
     def _probe(self) -> None:
         """Raise what is wrong if the database is away."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +18,7 @@ from sqlalchemy import Engine
 
 from tests.gate import Gate
 from tests.hub import Bus, Hub, wait_for
+from tests.place import Place
 from tests.test_hub import ordinary, volume
 
 StartHub = Callable[..., Hub]
@@ -84,19 +87,61 @@ def gate(engine: Engine, tmp_path: Path) -> Iterator[Gate]:
     gate.shut()
 
 
+@pytest.fixture
+def address() -> str:
+    """An address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return f"127.0.0.1:{reserved.getsockname()[1]}"
+
+
+def status(place: Place, *words: str) -> dict[str, Any]:
+    """Return what `statscache status` tells, which must hold these words and come before the bar."""
+    before = time.monotonic()
+    code, output, _ = place.run("status", "--json")
+    assert time.monotonic() - before < BAR
+    found: dict[str, Any] = json.loads(output)
+    assert (code, found["code"]) == (
+        found["code"],
+        ["fine", "degraded", "not working"].index(found["status"]),
+    )
+    causes = "; ".join(found["causes"])
+    assert all(re.search(word, causes) for word in words), causes
+    return found
+
+
 def test_a_hub_is_ready_on_a_quiet_bus_and_names_each_trouble_within_ten_seconds(
-    start_hub: StartHub, bus: Bus, gate: Gate, engine: Engine
+    start_hub: StartHub,
+    bus: Bus,
+    gate: Gate,
+    engine: Engine,
+    there: Place,
+    address: str,
+    config: dict[str, Any],
 ) -> None:
-    """A plugin that fails, a database and a bus that are away are named, and nothing is once they are back."""
-    hub = start_hub({"statscache.sqlalchemy.uri": gate.url})
+    """A plugin that fails, a database and a bus that are away, and a hub that is stopped are named by /ready, the
+    metrics and `statscache status`, and nothing is once they are back."""
+    settings = {
+        **config,
+        "statscache.sqlalchemy.uri": gate.url,
+        "statscache.monitoring.address": address,
+    }
+    there.environment["STATSCACHE_SQLALCHEMY_URI"] = gate.url
+    there.configure(settings)
+    hub = start_hub(settings)
     hub.wait_until_running()
     wait_for_ready(hub)
+    assert status(there)["status"] == "fine"
     assert_says_that_a_plugin_fails(hub, bus)
+    assert status(there, "volume-by-topic-1s fails")["status"] == "degraded"
     gate.shut()
     bus.close()
     before = time.monotonic()
     assert_says(hub, before, 503, "not ready", rf"{bus.endpoint} has not been connected for \d+ s")
     assert_says(hub, before, 503, "not ready", r"the database has been away for \d+ s: .*No such file")
+    found = status(
+        there, "the database .* cannot be reached", "the database has been away", "not been connected"
+    )
+    assert found["status"] == "not working"
     again = Bus(bus.endpoint)
     again.wait_for_subscriber()
     again.send_all(map(ordinary, range(3)))
@@ -105,6 +150,11 @@ def test_a_hub_is_ready_on_a_quiet_bus_and_names_each_trouble_within_ten_seconds
     wait_for("what came meanwhile", lambda: volume(engine, "data_volume_by_category_1d") == 4, 5.0)
     wait_for("the hub to be ready", lambda: ready(hub)[0] == 200, 5.0)
     again.close()
+    assert hub.end()[0] == 0
+    found = status(
+        there, rf"no daemon answers at {address} \(.*refused\)", "volume-by-topic-1s fails, the last"
+    )
+    assert found["status"] == "not working"
 
 
 def assert_says_that_a_plugin_fails(hub: Hub, bus: Bus) -> None:
