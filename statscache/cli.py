@@ -103,8 +103,9 @@ def show(ident: str, since: str | None, by: str | None, top: int | None, as_json
         return
     terminal = console()
     terminal.print(shown.as_table())
-    if shown.hint and terminal.is_terminal:
-        terminal.print(f"\n{shown.hint}", style="dim")
+    hint = shown.hint or ("this is what all parts of the plugin have written" if "/" in ident else "")
+    if hint and terminal.is_terminal:
+        terminal.print(f"\n{hint}", style="dim")
 
 
 @main.command()

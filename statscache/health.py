@@ -135,7 +135,7 @@ class Health:
         for plugin, done in self.daemon.writer.measures.plugins.items():
             ago = now - done.failed_at
             if ago < RECENT and plugin not in suspended:
-                text = f"{plugin} fails, {done.failed} times by now, the last {ago:.0f} s ago: {done.error}"
+                text = f"{plugin} fails (so far {done.failed}), the last time {ago:.0f} s ago: {done.error}"
                 yield Trouble("plugin", f"{plugin} fails", text, ago, severe=False)
 
     def _history(self) -> Iterator[Trouble]:
