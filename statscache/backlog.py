@@ -94,6 +94,11 @@ class Backlog:
         return self._attendance.claim(self._own.position, self._lateness)
 
     @property
+    def adopted(self) -> int:
+        """How many bytes of dead daemons' spools are not committed."""
+        return sum(max(source.spool.end - source.position, 0) for source in tuple(self._adopted))
+
+    @property
     def waiting(self) -> bool:
         """Whether there is more than what the intake has in hand."""
         return bool(self._adopted) or not self._intake.resume(self._own.position)
@@ -102,7 +107,7 @@ class Backlog:
     def lull(self) -> bool:
         """Whether many messages wait of which the last came before this was asked the last time: a burst is over."""
         before, self._accepted = self._accepted, self._intake.accepted
-        return before == self._accepted and self._intake.waiting >= BURST
+        return before == self._accepted and self._intake.queued >= BURST
 
     def written(self, batch: Batch) -> None:
         """Let go of what is committed."""

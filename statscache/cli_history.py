@@ -20,7 +20,7 @@ from statscache.history.backfill import Backfill
 from statscache.program import Program, open_program
 from statscache.settings import fedmsg_config
 from statscache.show import parse_since
-from statscache.terminal import OneLine, console, one_line, table_of
+from statscache.terminal import OneLine, cell, console, one_line, print_json, table_of
 
 Advance = Callable[[int, int], None]
 
@@ -90,6 +90,7 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
 @click.option(
     "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
 )
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the list as JSON.")
 def backfill(
     plugins: tuple[str, ...],
     since: str | None,
@@ -97,6 +98,7 @@ def backfill(
     url: str | None,
     dry_run: bool,
     rebuild: bool,
+    as_json: bool,
 ) -> None:
     """Fill the gaps of the tables from an archive.
 
@@ -109,12 +111,14 @@ def backfill(
     """
     if rebuild and (since is None or dry_run):
         raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
+    if as_json and not dry_run:
+        raise OneLine("--json is for the list of --dry-run")
     with one_line():
         program = open_program(fedmsg_config())
         chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
         archive = None if dry_run else archive_of(program.settings, url)
         if archive is None:
-            _list(_lacking(program, chosen, start, stop))
+            _list(_lacking(program, chosen, start, stop), as_json)
             return
         program.watchdog().start()
         try:
@@ -163,16 +167,22 @@ def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: 
     show(report)
 
 
-def _list(work: Backfill) -> None:
-    table = table_of("from", "until", "plugins")
-    for piece in work.pieces:
-        names = sorted(piece.plugins)
-        shown = names if len(names) < len(work.plugins) else ["all"]
-        start, stop = (
-            datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            for end in (piece.span.start, piece.span.stop)
+def _list(work: Backfill, as_json: bool) -> None:
+    titles = ("from", "until", "plugins")
+    rows = [
+        (
+            datetime.fromtimestamp(piece.span.start, UTC),
+            datetime.fromtimestamp(piece.span.stop, UTC),
+            sorted(piece.plugins),
         )
-        table.add_row(start, stop, " ".join(shown))
+        for piece in work.pieces
+    ]
+    if as_json:
+        print_json([dict(zip(titles, row, strict=True)) for row in rows])
+        return
+    table = table_of(*titles)
+    for start, stop, names in rows:
+        table.add_row(cell(start), cell(stop), " ".join(names if len(names) < len(work.plugins) else ["all"]))
     console().print(table)
 
 

@@ -45,10 +45,11 @@ COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
     "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+#: How long in seconds a server may take to let us in.
+CONNECT = 10
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",
     "client_encoding": "utf8",
-    "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -56,13 +57,15 @@ DRIVER_ARGUMENTS = {
 }
 
 
-def make_engine(url: str | URL, **options: Any) -> Engine:
+def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engine:
     """Make an engine for a PostgreSQL URL; connects to nothing yet.
 
+    :param patience: how long in seconds the server may take to let us in, if the URL does not say
     :param options: of its pool; without any it keeps two connections, and tries them before use
     """
     query = make_url(url).query
-    arguments = {key: value for key, value in DRIVER_ARGUMENTS.items() if key not in query}
+    wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
+    arguments = {key: value for key, value in wanted.items() if key not in query}
     engine = create_engine(
         url, connect_args=arguments, **(options or {"pool_pre_ping": True, "pool_size": 2})
     )
@@ -80,12 +83,13 @@ def make_engine(url: str | URL, **options: Any) -> Engine:
     return engine
 
 
-def open_database(settings: Settings) -> Engine:
+def open_database(settings: Settings, patience: int = CONNECT) -> Engine:
     """Connect, waiting at most `database_wait` seconds for a server that is out of reach.
 
+    :param patience: how long in seconds the server may take to let us in, each time
     :raises Unusable: if it stays out of reach, is older than PostgreSQL 14 or does not speak UTF-8
     """
-    engine = make_engine(database_url(settings))
+    engine = make_engine(database_url(settings), patience)
     deadline = time.monotonic() + settings.database_wait
     while True:
         try:

@@ -57,6 +57,8 @@ class Program:
         runners = [make_runner(part) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
         self._queued = queued
+        #: What does not run that should, and why.
+        self.unable: Mapping[str, str] = {}
         self.settings = settings
         self.engine = engine
         self.naming = naming
@@ -87,6 +89,11 @@ class Program:
         """Return what hands messages to those of the plugins that run, on the thread that writes."""
         owns = [runner.own for runner in self._queued if runner.ident in plugins]
         return Takers(owns, self._watches[1], self.suspensions.holds)
+
+    @property
+    def calls(self) -> list[tuple[str, float]]:
+        """The plugins that are being called just now, and for how many seconds."""
+        return [(watch.busy, watch.seconds) for watch in self._watches if watch.busy is not None]
 
     def watchdog(
         self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
@@ -127,8 +134,11 @@ def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
     entries = load(settings, config)
     parts = running(entries)
     engine = open_database(settings)
+    unable: Mapping[str, str] = {}
     if prepare:
-        parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
+        differing = create_tables(engine, _tables(entries, parts))
+        unable = _unable(entries, parts, differing)
+        parts = _fitting(parts, differing)
     log.info("users and packages: %s", naming)
     log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
     try:
@@ -136,6 +146,7 @@ def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
             create_views(engine)
             register(engine, parts, settings.epoch)
         program = Program(settings, engine, parts, naming)
+        program.unable = unable
         program.open()
     except DBAPIError as error:
         raise unusable(settings, error) from error
@@ -161,6 +172,19 @@ def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
     used = [table for part in parts if (table := table_of(part)) is not None]
     declared = [table for table in Base.metadata.sorted_tables if table not in off]
     return list(dict.fromkeys([*declared, *used]))
+
+
+def _unable(
+    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return why each plugin that should run does not, by its entry point or ident."""
+    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
+    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
+    unfit = {ident: name for ident, name in tables.items() if name in differing}
+    return failing | {
+        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
+        for ident, name in unfit.items()
+    }
 
 
 def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:

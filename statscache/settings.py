@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from statscache.errors import Unusable
 from statscache.kinds import (
+    ADDRESS,
     BUDGET,
     BYTES,
     CONNECTIONS,
@@ -175,6 +176,12 @@ class Settings:
         CONNECTIONS,
         4,
         "how many requests to it are under way at once",
+    )
+    monitoring_address: str = _setting(
+        "statscache.monitoring.address",
+        ADDRESS,
+        "127.0.0.1:9108",
+        "where the hub answers /live, /ready and /metrics; '' for nowhere",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI
