@@ -49,7 +49,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --editable '.[embedded]'
+	$(VENV)/bin/pip install --quiet --editable '.[embedded,web]'
 	@touch $@
 
 $(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python

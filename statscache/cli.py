@@ -14,6 +14,7 @@ from statscache import embedded
 from statscache.cli_history import backfill, replay
 from statscache.cli_quarantine import quarantine
 from statscache.cli_recount import verify
+from statscache.cli_serve import serve
 from statscache.cli_status import status, top
 from statscache.db import database_url, open_database
 from statscache.errors import Unusable
@@ -158,3 +159,4 @@ main.add_command(replay)
 main.add_command(status)
 main.add_command(top)
 main.add_command(verify)
+main.add_command(serve)

@@ -92,7 +92,7 @@ def _endpoint(value: Any) -> str:
     return value
 
 
-def _address(value: Any) -> str:
+def _address_or_none(value: Any) -> str:
     expected = "HOST:PORT, such as '127.0.0.1:9108' or '[::1]:9108', or '' for none"
     if not isinstance(value, str):
         raise ValueError(expected)
@@ -106,6 +106,24 @@ def _connections(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
         raise ValueError("a whole number from 1 to 32")
     return value
+
+
+def _address(value: Any) -> tuple[str, int]:
+    """Read where to listen: a host, or an IPv6 address in brackets, and a port; port 0 is any that is free."""
+    match = (
+        re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", value)
+        if isinstance(value, str)
+        else None
+    )
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("a host and a port, such as '127.0.0.1:8080' or '[::1]:8080'")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1_000_000:
+        raise ValueError("a number above 0 and up to 1000000")
+    return float(value)
 
 
 def _names(value: Any) -> frozenset[str]:
@@ -182,5 +200,7 @@ BYTES = Kind("number or text", "B", _bytes)
 DIRECTORY = Kind("text", "", _directory)
 INSTANT = Kind("text, datetime or number", "", _instant)
 ENDPOINT = Kind("text", "", _endpoint)
-ADDRESS = Kind("text", "", _address)
+ADDRESS_OR_NONE = Kind("text", "", _address_or_none)
 CONNECTIONS = Kind("number", "", _connections)
+ADDRESS = Kind("text", "", _address)
+RATE = Kind("number", "1/s", _rate)

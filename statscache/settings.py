@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from statscache.errors import Unusable
 from statscache.kinds import (
     ADDRESS,
+    ADDRESS_OR_NONE,
     BUDGET,
     BYTES,
     CONNECTIONS,
@@ -25,6 +26,7 @@ from statscache.kinds import (
     FLAG,
     INSTANT,
     NAMES,
+    RATE,
     SECONDS,
     URL_TEXT,
     Kind,
@@ -179,9 +181,21 @@ class Settings:
     )
     monitoring_address: str = _setting(
         "statscache.monitoring.address",
-        ADDRESS,
+        ADDRESS_OR_NONE,
         "127.0.0.1:9108",
         "where the hub answers /live, /ready and /metrics; '' for nowhere",
+    )
+    web_address: tuple[str, int] = _setting(
+        "statscache.web.address",
+        ADDRESS,
+        "127.0.0.1:8080",
+        "where `statscache serve` answers; other machines reach it only if this is changed",
+    )
+    web_rate: float = _setting(
+        "statscache.web.rate",
+        RATE,
+        100.0,
+        "how many questions to the database one client of it may put; what has not changed costs nothing",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI

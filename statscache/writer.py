@@ -113,6 +113,7 @@ class Writer:
             missing = ledger.enter(connection, batch.refs, batch.seconds, self.plugins)
             missing = self._less_covered(connection, batch, self.plugins, missing)
             self._count_missing(connection, batch, self.plugins, missing)
+            cover(connection, self.plugins, None)
         return len(missing)
 
     def retry(self, plugin: str, chosen: quarantine.Chosen) -> int:
@@ -131,6 +132,7 @@ class Writer:
                     connection, self._runners[plugin], list(patients), read, None, patients
                 )
             quarantine.forget_bodies(connection, patients)
+            cover(connection, {plugin}, None)
         return len(patients) - len(failures)
 
     @contextmanager

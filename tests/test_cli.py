@@ -31,7 +31,21 @@ from tests.hub import wait_for
 from tests.place import Place, lines, rows
 from tests.tables import TABLES, assert_as_expected, expected_after
 
-COMMANDS = ["plugins", "replay", "backfill", "verify", "show", "status", "top", "uri", "quarantine", "demo"]
+COMMANDS = [
+    *(
+        "plugins",
+        "replay",
+        "backfill",
+        "verify",
+        "show",
+        "status",
+        "top",
+        "uri",
+        "serve",
+        "quarantine",
+        "demo",
+    ),
+]
 QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 #: Keys, and how they are shown.

@@ -1,0 +1,182 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from statscache.plugins.keys import shortened
+from statscache.web import answers, formats
+from statscache.web.answers import Answer, Memory
+from statscache.web.database import BUSY, CONNECTIONS, Database, Version
+from statscache.web.errors import Refusal
+from statscache.web.limits import Allowance
+from statscache.web.openapi import describe
+from statscache.web.pages import Page, read_page
+from statscache.web.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter, fields_of, read_fields
+from statscache.web.questions import Question, question
+from statscache.web.tables import Served
+
+T = TypeVar("T")
+
+#: For how many seconds it is known, without asking, when tables were last written.
+KNOWN = 0.2
+#: How many seconds an answer may take in all.
+PATIENCE = 15
+ONLY_CALLBACK = {parameter.name: parameter for parameter in (CALLBACK_PARAMETER, UNDERSCORE)}
+#: Another version may answer otherwise.
+VERSION = version_of("statscache")
+#: What a link to another page leaves out of the query.
+PLACES = ("page", "cursor", UNDERSCORE.name)
+
+
+class Api:
+    """Answers requests about these tables."""
+
+    def __init__(self, tables: Mapping[str, Served], database: Database, rate: float) -> None:
+        self._tables = tables
+        self._database = database
+        self._allowance = Allowance(rate)
+        self._memory = Memory()
+        self._versions: dict[str, Version] = {}
+        self._asked = float("-inf")
+        self._turns = CapacityLimiter(CONNECTIONS)
+        self._asking = anyio.Lock()
+        self._description = formats.dumps(describe(tables)).encode()
+
+    async def index(self, request: Request) -> Response:
+        """List the idents of the plugins."""
+        idents = list(self._tables)
+        asked = _asked(request, ONLY_CALLBACK, (formats.JSON, formats.CSV))
+        if asked.media == formats.CSV:
+            return _constant(request, formats.as_csv(["ident"], ([ident] for ident in idents)), asked.media)
+        return _constant(request, asked.rendered(idents), asked.media)
+
+    async def layout(self, request: Request) -> Response:
+        """Give the layout of a plugin that has one."""
+        served = self._find(request)
+        if served.layout is None:
+            raise Refusal(404, f"the plugin {served.ident} has no layout")
+        asked = _asked(request, ONLY_CALLBACK, (formats.JSON,))
+        return _constant(request, asked.rendered(served.layout), asked.media)
+
+    async def openapi(self, request: Request) -> Response:
+        """Describe the API."""
+        read_fields(fields_of(request.scope["query_string"]), {})
+        return _constant(request, self._description, formats.JSON)
+
+    async def rows(self, request: Request) -> Response:
+        """Give a page of a plugin's rows."""
+        served = self._find(request)
+        asked = _asked(request, served.parameters, (formats.JSON, formats.CSV))
+        version = (await self._known_versions()).get(served.table.fullname)
+        tag = _hash(VERSION, version.tag if version else "", served.ident, asked.media, asked.query())
+        fresh = answers.freshness(version, tag)
+        if version and answers.is_unchanged(request, tag, version.updated):
+            return answers.unchanged(fresh)
+        answer = self._memory.get(tag) if version else None
+        if answer is None:
+            self._allowance.take(request.client.host if request.client else "")
+            answer = await self._in_turn(lambda: self._answer(served, asked))
+            if version:
+                self._memory.put(tag, answer)
+        return answers.response(request, answer, fresh)
+
+    def _find(self, request: Request) -> Served:
+        ident = request.path_params["ident"]
+        if ident not in self._tables:
+            raise Refusal(
+                404, f"there is no plugin {shortened(ident)} here: /api/ lists those that there are"
+            )
+        return self._tables[ident]
+
+    async def _known_versions(self) -> dict[str, Version]:
+        async with self._asking:
+            if time.monotonic() - self._asked > KNOWN:
+                self._versions = await self._in_turn(self._database.versions)
+                self._asked = time.monotonic()
+            return self._versions
+
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        """Return what a function that asks the database returns, once a connection is free."""
+        try:
+            with anyio.fail_after(PATIENCE):
+                return await to_thread.run_sync(call, limiter=self._turns, abandon_on_cancel=True)
+        except TimeoutError:
+            raise Refusal(503, BUSY, 5) from None
+
+    def _answer(self, served: Served, asked: Asked) -> Answer:
+        its = question(served, asked.values)
+        return _made(its, self._database.ask(lambda connection: read_page(connection, its)), asked)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks, and in which form.
+
+    :param fields: the names and values of its query
+    :param values: what they mean
+    """
+
+    fields: list[tuple[str, str]]
+    values: dict[str, Any]
+    media: str
+
+    @property
+    def callback(self) -> str | None:
+        """The function of JSON-P, if there is one."""
+        return self.values.get(CALLBACK_PARAMETER.name)
+
+    def query(self, without: tuple[str, ...] = (UNDERSCORE.name,)) -> str:
+        """Return the query without some parameters."""
+        return urlencode([field for field in self.fields if field[0] not in without])
+
+    def rendered(self, value: Any) -> bytes:
+        """Return a value as JSON or JSON-P."""
+        return formats.rendered(value, self.media, self.callback)
+
+
+def _asked(request: Request, parameters: Mapping[str, Parameter], offers: tuple[str, ...]) -> Asked:
+    fields = fields_of(request.scope["query_string"])
+    values = read_fields(fields, parameters)
+    accept = ",".join(request.headers.getlist("accept"))
+    media = formats.negotiate(accept, values.get(CALLBACK_PARAMETER.name), offers)
+    return Asked(fields, values, media)
+
+
+def _made(its: Question, page: Page, asked: Asked) -> Answer:
+    """Return a page in the form that was asked for."""
+    body = formats.rendered_rows(its.columns, page.rows, asked.media, asked.callback)
+    rest = asked.query(without=PLACES)
+    cursors = its.served.cursors
+    links = {
+        relation: f"{rest}{'&' if rest else ''}cursor={cursors.write(place)}"
+        for relation, place in (("next", page.next), ("previous", page.previous))
+        if place is not None
+    }
+    numbers = {"X-Link-Number": page.number, "X-Link-Count": page.count}
+    headers = {name: str(number) for name, number in numbers.items() if number is not None}
+    return Answer(body, asked.media, headers, links)
+
+
+def _constant(request: Request, body: bytes, media: str) -> Response:
+    """Return what is the same for as long as the server runs."""
+    tag = _hash(media, body.decode())
+    fresh = {"ETag": f'W/"{tag}"'}
+    if answers.is_unchanged(request, tag, None):
+        return answers.unchanged(fresh)
+    return answers.response(request, Answer(body, media, {}, {}), fresh)
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]

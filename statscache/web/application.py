@@ -1,0 +1,89 @@
+"""The application, for any server that speaks ASGI."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from statscache.loader import load
+from statscache.settings import Settings, fedmsg_config, read_settings
+from statscache.web.answers import COMMON
+from statscache.web.api import Api
+from statscache.web.database import Database
+from statscache.web.errors import Refusal
+from statscache.web.limits import Gate
+from statscache.web.tables import served
+
+log = logging.getLogger(__name__)
+
+SENTENCES = {
+    404: "there is nothing here: /api/ lists the plugins, and /api/openapi.json describes what can be asked",
+    405: "only GET and HEAD are answered here",
+}
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
+    """Make the application.
+
+    :param config: the fedmsg configuration, that of this machine and directory unless told otherwise
+    :raises Unusable: if a setting cannot be used
+    """
+    config = fedmsg_config() if config is None else config
+    settings = read_settings(config)
+    tables = served(load(settings, config))
+    database = Database(settings)
+    return _application(settings, Api(tables, database, settings.web_rate), database)
+
+
+def _application(settings: Settings, api: Api, database: Database) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    return Starlette(
+        routes=[
+            Route("/api/", api.index),
+            Route("/api/openapi.json", api.openapi),
+            Route("/api/{ident}", api.rows),
+            Route("/api/{ident}/layout", api.layout),
+        ],
+        middleware=[
+            Middleware(Gate),
+            Middleware(
+                CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"]
+            ),
+        ],
+        exception_handlers={Refusal: _refuse, HTTPException: _no_route, Exception: _failed},
+        lifespan=lifespan,
+    )
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return _told(error.status, error.sentence, retry)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = SENTENCES.get(error.status_code, error.detail)
+    return _told(error.status_code, sentence, error.headers or {})
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _told(500, "the server has failed at this: its log says why", {})
+
+
+def _told(status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+    return JSONResponse({"error": sentence}, status, {**COMMON, **headers})

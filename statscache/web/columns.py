@@ -1,0 +1,109 @@
+"""The columns of a table as the API gives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Text, cast
+from sqlalchemy import types as sql
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of cell.
+
+    :param schema: what a cell is in JSON
+    :param to_json: turns what the database gives, which is not null, into that
+    :param to_csv: turns it into what stands in a CSV cell
+    """
+
+    schema: dict[str, Any]
+    to_json: Callable[[Any], Any]
+    to_csv: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the answer.
+
+    :param value: what to select for it
+    """
+
+    name: str
+    kind: Kind
+    value: ColumnElement[Any]
+    about: str
+    nullable: bool
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What a cell is in JSON."""
+        schema = {**self.kind.schema}
+        if self.nullable:
+            schema["type"] = [schema["type"], "null"]
+        return schema | ({"description": self.about} if self.about else {})
+
+
+def aware(when: datetime) -> datetime:
+    """Return an instant in UTC; what has no zone is in UTC already."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def micros(when: datetime) -> int:
+    """Return the microseconds since 1970."""
+    span = aware(when) - EPOCH
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
+
+
+def _epoch(when: datetime) -> int | float:
+    whole, rest = divmod(micros(when), 1_000_000)
+    return whole + rest / 1_000_000 if rest else whole
+
+
+def _iso(when: datetime) -> str:
+    return aware(when).isoformat().replace("+00:00", "Z")
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+INSTANT = Kind({"type": "number"}, _epoch, _iso)
+INTEGER = Kind({"type": "integer"}, int, int)
+NUMBER = Kind({"type": "number"}, _finite, str)
+BOOLEAN = Kind({"type": "boolean"}, bool, lambda value: "true" if value else "false")
+TEXT = Kind({"type": "string"}, str, str)
+#: JSON as a text, and whatever else there is as PostgreSQL writes it.
+WRITTEN = Kind({"type": "string"}, str, str)
+
+
+def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
+    """Return the kind of a column's cells."""
+    base = type_.impl_instance if isinstance(type_, sql.TypeDecorator) else type_
+    if isinstance(base, ARRAY | sql.Enum):
+        return WRITTEN
+    for kinds, kind in (
+        (sql.DateTime, INSTANT),
+        (sql.Integer, INTEGER),
+        (sql.Numeric, NUMBER),
+        (sql.Boolean, BOOLEAN),
+        (sql.String, TEXT),
+    ):
+        if isinstance(base, kinds):
+            return kind
+    return WRITTEN
+
+
+def column_of(column: Any) -> Column:
+    """Return a table's column as the API gives it."""
+    kind = kind_of(column.type)
+    value = cast(column, Text) if kind is WRITTEN else column
+    nullable = bool(column.nullable) or kind is NUMBER
+    return Column(column.name, kind, value.label(column.name), column.comment or "", nullable)

@@ -1,0 +1,174 @@
+"""The API's way to the database, on which it can change nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Text, cast, create_engine, event, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from statscache.coverage import CoverageRow
+from statscache.db import DRIVER_ARGUMENTS, database_url, is_database_trouble
+from statscache.errors import StatscacheError
+from statscache.registry import PluginRow
+from statscache.settings import Settings
+from statscache.terminal import NO_TABLE
+from statscache.web.errors import Refusal, bad
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: How many questions are put to the database at once; others wait for their turn.
+CONNECTIONS = 4
+#: How long a statement may take, in seconds, and how long one may wait for a connection.
+STATEMENT, WAIT = 5, 3
+#: No transaction that writes takes longer than this.
+SETTLED = timedelta(minutes=1)
+SESSION = (
+    "SET default_transaction_read_only = on; SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; "
+    f"SET statement_timeout = '{STATEMENT}s'; SET lock_timeout = '2s'; "
+    "SET idle_in_transaction_session_timeout = '10s'; SET jit = off"
+)
+AWAY = "the database is out of reach: ask again in a while"
+BUSY = "the database has too much to do: ask again in a while"
+SLOW = f"this takes longer than {STATEMENT} s: ask for less, as with start and stop"
+ABSENT = "the table is not there yet: the daemon has not run with this plugin"
+FAILED = "the rows cannot be read: the log of the server says why"
+#: SQLSTATEs, and what a client is told.
+CANCELED, LOCKED, DENIED = "57014", "55P03", "42501"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells the present content of a table from an earlier one.
+
+    :param tag: a text that differs
+    :param updated: when the table was last written, or found to be complete without
+    :param settled: whether that is so long ago that no transaction can still commit with the same second
+    """
+
+    tag: str
+    updated: datetime
+    settled: bool
+
+
+class Database:
+    """Answers questions, each on a connection of its own; all may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+
+    def ask(self, question: Callable[[Connection], T]) -> T:
+        """Return what a function finds on a connection.
+
+        :raises Refusal: if the database is away or fails, or the function does
+        """
+        try:
+            return self._ask(question)
+        except DBAPIError as error:
+            raise _refusal(error) from error
+        except PoolTimeout as error:
+            raise Refusal(503, BUSY, 1) from error
+        except (SQLAlchemyError, StatscacheError, ValueError, OverflowError) as error:
+            log.exception("rows cannot be read")
+            raise Refusal(503, FAILED, 60) from error
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        for last in (False, True):
+            try:
+                with self._connect() as connection:
+                    return question(connection)
+            except DBAPIError as error:
+                if last or not error.connection_invalidated:
+                    raise  # else the server was restarted since the connection was made
+        raise AssertionError("the second try returns or raises")
+
+    def _connect(self) -> Connection:
+        if self._engine is None:
+            self._engine = make_reader(database_url(self._settings))
+        return self._engine.connect()
+
+    def versions(self) -> dict[str, Version]:
+        """Return the version of each table by its name; none where no daemon has ever run."""
+        try:
+            return self._ask(_versions)
+        except DBAPIError as error:
+            if _state(error) in (NO_TABLE, DENIED):
+                return {}
+            raise _refusal(error) from error
+        except PoolTimeout as error:
+            raise Refusal(503, BUSY, 1) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+def make_reader(url: str) -> Engine:
+    """Make an engine whose connections only read, and which has no transactions to begin and end."""
+    query = make_url(url).query
+    arguments = {**DRIVER_ARGUMENTS, "application_name": "statscache serve", "connect_timeout": 3}
+    engine = create_engine(
+        url,
+        connect_args={key: value for key, value in arguments.items() if key not in query},
+        isolation_level="AUTOCOMMIT",
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=WAIT,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(SESSION)
+        connection.commit()
+
+    return engine
+
+
+def _versions(connection: Connection) -> dict[str, Version]:
+    written = select(PluginRow.ident, func.unnest(PluginRow.tables).label("name")).subquery("written")
+    each = CoverageRow.plugin + " " + cast(CoverageRow.updated, Text)
+    newest = func.max(CoverageRow.updated)
+    query = (
+        select(
+            written.c.name,
+            func.string_agg(each, aggregate_order_by(literal(","), CoverageRow.plugin)),
+            newest,
+            newest < func.now() - SETTLED,
+        )
+        .join_from(written, CoverageRow, CoverageRow.plugin == written.c.ident)
+        .group_by(written.c.name)
+    )
+    return {
+        name: Version(hashlib.sha256(text.encode()).hexdigest()[:16], updated, settled)
+        for name, text, updated, settled in connection.execute(query)
+    }
+
+
+def _refusal(error: DBAPIError) -> Refusal:
+    """Return what to tell of an error of the database, which itself is only logged."""
+    state = _state(error)
+    if state is not None and state[:2] == "22":
+        return bad("cursor must be one that a Link header of this plugin's rows has given")
+    told = {CANCELED: (SLOW, None), LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
+    if state in told:
+        return Refusal(503, *told[state])
+    away = is_database_trouble(error)
+    log.log(logging.WARNING if away else logging.ERROR, "the database fails", exc_info=error)
+    return Refusal(503, AWAY if away else FAILED, 5)
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "pgcode", None)

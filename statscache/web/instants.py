@@ -1,0 +1,81 @@
+"""Instants as they are asked for: seconds since 1970, or ISO 8601."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d)?)?", re.ASCII
+)
+_DAY = (
+    r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+)
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
+#: What `read_instant` takes, for the API's description; UTC where no zone is named.
+SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "number", "minimum": FIRST, "maximum": LAST},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "string", "pattern": rf"^[0-9]{{4}}-{_DAY}[T ]{_TIME}$"},
+    ]
+}
+
+
+def read_instant(text: str) -> datetime:
+    """Return the instant that a text names, in UTC.
+
+    :raises ValueError: with what was expected
+    """
+    if NUMBER.fullmatch(text):
+        seconds = float(text)
+        if math.isfinite(seconds) and FIRST <= seconds <= LAST:
+            return datetime.fromtimestamp(seconds, UTC)
+    elif match := ISO.fullmatch(text):
+        try:
+            return _from_parts(*match.groups())
+        except ValueError:
+            pass
+    raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z (a + is written %2B)")
+
+
+def _from_parts(
+    year: str,
+    month: str,
+    day: str,
+    hour: str | None,
+    minute: str | None,
+    second: str | None,
+    fraction: str | None,
+    zone: str | None,
+) -> datetime:
+    """Return an instant, or the nearest that there is in the years 1 to 9999; a leap second is the one after it."""
+    leap = second == "60"
+    micros = int(f"{fraction or '0':0<6.6}")
+    when = datetime(
+        *(max(int(year), 1), int(month), int(day), int(hour or 0), int(minute or 0)),
+        second=59 if leap else int(second or 0),
+        microsecond=micros,
+        tzinfo=_zone(zone),
+    )
+    try:
+        return when.astimezone(UTC) + timedelta(seconds=leap)
+    except OverflowError:
+        return EARLIEST if int(year) <= 1 else LATEST
+
+
+def _zone(text: str | None) -> timezone:
+    if text in (None, "Z", "z"):
+        return UTC
+    assert text is not None
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    if hours > 23 or minutes > 59:
+        raise ValueError("no such zone")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if text[0] == "-" else offset)

@@ -1,0 +1,116 @@
+"""The description of the API, made of what reads its requests and writes its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from statscache.web.formats import CSV, JSON, SCRIPTS
+from statscache.web.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter
+from statscache.web.tables import Served
+
+ABOUT = (
+    "The statistics that statscache keeps, read-only. Each plugin has a path of its own under /api/; any other "
+    "answers 404. Answers are JSON, CSV or, with a callback, JSON-P, as the Accept header says. Every error is a "
+    'JSON object whose "error" is one sentence. An ETag is good for If-None-Match, and Last-Modified for '
+    "If-Modified-Since: what has not been written since is answered with 304."
+)
+ERRORS = {
+    "400": "A parameter is wrong or unknown; the sentence names it.",
+    "406": "Accept names no type that there is.",
+    "413": "The request has a body.",
+    "414": "The URL is too long.",
+    "429": "The client asks too often.",
+    "503": "The database is out of reach, or busy, or would take too long.",
+}
+ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+    "additionalProperties": False,
+}
+TEXT = {"type": "string"}
+NUMBER = {"type": "integer", "minimum": 1}
+FRESH = {
+    "ETag": {"description": "Differs once the answer may.", "schema": TEXT},
+    "Last-Modified": {"description": "When the table was last written.", "schema": TEXT},
+}
+CONSTANT = {"ETag": FRESH["ETag"]}
+PAGING = {
+    "Link": {
+        "description": 'The pages beside this one: rel="next" and rel="previous", where there are any.',
+        "schema": TEXT,
+    },
+    "X-Link-Number": {"description": "Where page is given: which page this is.", "schema": NUMBER},
+    "X-Link-Count": {
+        "description": "Where page is given: how many pages there are; 100 also if there are more.",
+        "schema": NUMBER | {"maximum": 100},
+    },
+}
+JSON_P = (CALLBACK_PARAMETER, UNDERSCORE)
+
+
+def describe(tables: Mapping[str, Served]) -> dict[str, Any]:
+    """Return the OpenAPI description."""
+    idents = {"type": "array", "items": {"type": "string", "enum": list(tables)} if tables else TEXT}
+    paths = {"/api/": _path("list", "The idents of the plugins", JSON_P, idents, CONSTANT, (JSON, CSV))}
+    for ident, served in tables.items():
+        rows = {"type": "array", "items": _row(served)}
+        title = served.plugin.summary.strip()
+        paths[f"/api/{ident}"] = _path(
+            ident, title, served.parameters.values(), rows, FRESH | PAGING, (JSON, CSV)
+        )
+        if served.layout is not None:
+            what = f"How a dashboard shows {ident}"
+            paths[f"/api/{ident}/layout"] = _path(
+                f"{ident}-layout", what, JSON_P, {"type": "object"}, CONSTANT, (JSON,)
+            )
+    this = {"type": "object", "required": ["openapi", "paths"]}
+    paths["/api/openapi.json"] = _path("openapi", "This description", (), this, CONSTANT, (JSON,))
+    info = {"title": "statscache", "version": version("statscache"), "description": ABOUT}
+    return {"openapi": "3.1.0", "info": info, "servers": [{"url": "/"}], "paths": paths}
+
+
+def _row(served: Served) -> dict[str, Any]:
+    """Return what a row is; of sums, what a sum is."""
+    row = _object({column.name: column.schema for column in served.columns})
+    if not served.counts:
+        return row
+    columns = {column.name: column.schema for column in served.columns}
+    sums = [
+        _object({name: columns[name], "volume": columns["volume"]}) for name in columns if name != "volume"
+    ]
+    return {"anyOf": [row, *(each for each in sums if each != row)]}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _path(
+    name: str,
+    summary: str,
+    parameters: Iterable[Parameter],
+    schema: dict[str, Any],
+    headers: Mapping[str, Any],
+    media: Iterable[str],
+) -> dict[str, Any]:
+    described = [parameter.described() for parameter in parameters]
+    types = [*media, *(SCRIPTS if described else ())]
+    content = {type_: {"schema": schema if type_ == JSON else TEXT} for type_ in types}
+    errors = {
+        status: {"description": about, "content": {JSON: {"schema": ERROR}}}
+        for status, about in ERRORS.items()
+    }
+    responses = {
+        "200": {"description": summary, "headers": headers, "content": content},
+        "304": {"description": "It has not changed."},
+        **errors,
+    }
+    return {"get": {"operationId": name, "summary": summary, "parameters": described, "responses": responses}}
