@@ -93,9 +93,9 @@ class Health:
             if (ailing := pulse.ailing) and now - ailing.since > AWAY:
                 yield lasting(kind, what, now - ailing.since, ailing.why, severe)
                 return
-        work, called = flusher.work, max((seconds for _, seconds in self.daemon.program.calls), default=0.0)
-        if work and now - work.since > STUCK > called:
-            yield lasting("flush", f"{work.what} has been waiting for the database", now - work.since)
+        called = max((seconds for _, seconds in self.daemon.program.calls), default=0.0)
+        if (work := flusher.work) and (waited := now - work.since - called) > STUCK:
+            yield lasting("flush", f"{work.what} has been waiting for the database", waited)
 
     def _bus(self) -> Iterator[Trouble]:
         """Yield the endpoints that are not connected, which is severe if all are."""
