@@ -117,7 +117,7 @@ class Api:
 
     def _answer(self, served: Served, asked: Asked) -> Answer:
         its = question(served, asked.values)
-        return _made(its, self._database.ask(lambda connection: read_page(connection, its)), asked)
+        return self._database.ask(lambda connection: _made(its, read_page(connection, its), asked))
 
 
 @dataclass(frozen=True)

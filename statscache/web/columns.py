@@ -32,12 +32,12 @@ class Kind:
 class Column:
     """A column of the answer.
 
-    :param value: what to select for it
+    :param value: gives what to select for it, from the columns of the table or of a part of it
     """
 
     name: str
     kind: Kind
-    value: ColumnElement[Any]
+    value: Callable[[Any], ColumnElement[Any]]
     about: str
     nullable: bool
 
@@ -87,11 +87,12 @@ WRITTEN = Kind({"type": "string"}, str, str)
 def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
     """Return the kind of a column's cells."""
     base = type_.impl_instance if isinstance(type_, sql.TypeDecorator) else type_
-    if isinstance(base, ARRAY | sql.Enum):
+    if isinstance(base, ARRAY | sql.Enum) or isinstance(type_, sql.Interval):
         return WRITTEN
     for kinds, kind in (
         (sql.DateTime, INSTANT),
         (sql.Integer, INTEGER),
+        (sql.Float, NUMBER),
         (sql.Numeric, NUMBER),
         (sql.Boolean, BOOLEAN),
         (sql.String, TEXT),
@@ -104,6 +105,9 @@ def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
 def column_of(column: Any) -> Column:
     """Return a table's column as the API gives it."""
     kind = kind_of(column.type)
-    value = cast(column, Text) if kind is WRITTEN else column
-    nullable = bool(column.nullable) or kind is NUMBER
-    return Column(column.name, kind, value.label(column.name), column.comment or "", nullable)
+    name = column.name
+
+    def value(columns: Any) -> ColumnElement[Any]:
+        return (cast(columns[name], Text) if kind is WRITTEN else columns[name]).label(name)
+
+    return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind is NUMBER)

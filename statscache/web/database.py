@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Text, cast, create_engine, event, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from statscache.coverage import CoverageRow
@@ -79,7 +79,10 @@ class Database:
             raise _refusal(error) from error
         except PoolTimeout as error:
             raise Refusal(503, BUSY, 1) from error
-        except (SQLAlchemyError, StatscacheError, ValueError, OverflowError) as error:
+        except StatscacheError as error:
+            log.error("the database cannot be had: %s", error)
+            raise Refusal(503, AWAY, 5) from error
+        except Exception as error:  # a plugin's own types can raise anything
             log.exception("rows cannot be read")
             raise Refusal(503, FAILED, 60) from error
 

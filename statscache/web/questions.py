@@ -138,14 +138,19 @@ def _sums(served: Served, values: Mapping[str, Any]) -> tuple[tuple[Column, ...]
     ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
 
     def part(place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
-        query = select(last.value, total.label("volume"), *ordered).where(*conditions).group_by(column)
+        query = (
+            select(last.value(table.c), total.label("volume"), *ordered).where(*conditions).group_by(column)
+        )
         if place is not None and in_time:
             query = query.where(beyond(keys, place, backward))
         elif place is not None:
             query = query.having(beyond(keys, place, backward))
         return query.order_by(*ordering(expressions, keys, backward)).limit(count).offset(skip)
 
-    columns = (last, Column("volume", INTEGER, total.label("volume"), "how many messages", False))
+    columns = (
+        last,
+        Column("volume", INTEGER, lambda columns: total.label("volume"), "how many messages", False),
+    )
 
     def all() -> Select[Any]:
         return select(column).where(*conditions).group_by(column)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     select,
     true,
+    tuple_,
 )
 
 from statscache.web.columns import Column
@@ -52,9 +53,15 @@ class Rows:
         """Return what selects `count` of the rows beyond the place, after `skip` others."""
         some = () if place is None else (beyond(self.keys, place, backward),)
         if self.by is None:
-            return self._select(some, backward).limit(count).offset(skip)
+            values = [column.value(self.table.c) for column in self.columns]
+            return (
+                self._keys(some, backward)
+                .with_only_columns(*values, *self._labels())
+                .limit(count)
+                .offset(skip)
+            )
         driver = self._driver()
-        inner = self._select((*some, self.by == driver.c.value), backward).limit(count + skip)
+        inner = self._whole((*some, self.by == driver.c.value), backward).limit(count + skip)
         return self._merged(driver, inner, backward).limit(count).offset(skip)
 
     def all(self) -> Select[Any]:
@@ -65,12 +72,12 @@ class Rows:
     def all_newest(self) -> Select[Any]:
         """Return the same for the newest rows with each value."""
         driver = self._driver()
-        return self._merged(driver, self._select((self.by == driver.c.value,), False).limit(NEWEST), False)
+        return self._merged(driver, self._whole((self.by == driver.c.value,), False).limit(NEWEST), False)
 
     def newest(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
         """Return the same of the newest rows with each value."""
         driver = self._driver()
-        inner = self._select((self.by == driver.c.value,), False).limit(NEWEST)
+        inner = self._whole((self.by == driver.c.value,), False).limit(NEWEST)
         merged = self._merged(driver, inner, backward)
         if place is not None:
             each = [_among(merged, index) for index in range(len(self.keys))]
@@ -82,29 +89,35 @@ class Rows:
         """Return the same of the rows that are not among the newest with their value."""
         driver = self._driver()
         last = (
-            self._select((self.by == driver.c.value,), False)
-            .offset(NEWEST - 1)
-            .limit(1)
-            .lateral("last_newest")
+            self._keys((self.by == driver.c.value,), False).offset(NEWEST - 1).limit(1).lateral("last_newest")
         )
-        older = beyond_row(self.keys, last)
+        older = _beyond_row(self.keys, last)
         some = () if place is None else (beyond(self.keys, place, backward),)
-        inner = self._select((*some, self.by == driver.c.value, older), backward).limit(count + skip)
+        inner = self._whole((*some, self.by == driver.c.value, older), backward).limit(count + skip)
         both = driver.join(last, true())
         return self._merged(both, inner, backward).limit(count).offset(skip)
 
-    def _select(self, conditions: Sequence[ColumnElement[bool]], backward: bool) -> Select[Any]:
+    def _keys(self, conditions: Sequence[ColumnElement[bool]], backward: bool) -> Select[Any]:
+        """Return what selects the keys of rows, and no limit."""
         expressions = [key.expression for key in self.keys]
-        ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
-        values = [column.value for column in self.columns]
-        query = select(*values, *ordered).where(*self.conditions, *conditions)
+        query = select(*self._labels()).where(*self.conditions, *conditions)
         return query.order_by(*ordering(expressions, self.keys, backward))
 
+    def _labels(self) -> list[Any]:
+        return [key.expression.label(f"{PREFIX}{index}") for index, key in enumerate(self.keys)]
+
+    def _whole(self, conditions: Sequence[ColumnElement[bool]], backward: bool) -> Select[Any]:
+        """Return the same with the table's columns as they are, unless no columns are wanted."""
+        query = self._keys(conditions, backward)
+        return query.add_columns(*self.table.c) if self.columns else query
+
     def _merged(self, driver: FromClause, inner: Select[Any], backward: bool) -> Select[Any]:
+        """Return what selects the columns and the keys of each value's rows together."""
         each = inner.lateral("each")
-        expressions = [each.c[f"{PREFIX}{index}"] for index in range(len(self.keys))]
-        query = select(*each.c).select_from(driver.join(each, true()))
-        return query.order_by(*ordering(expressions, self.keys, backward))
+        keys = [each.c[f"{PREFIX}{index}"] for index in range(len(self.keys))]
+        values = [column.value(each.c) for column in self.columns]
+        query = select(*values, *keys).select_from(driver.join(each, true()))
+        return query.order_by(*ordering(keys, self.keys, backward))
 
     def _driver(self) -> Any:
         """Return what gives the values, in a column `value`."""
@@ -118,10 +131,8 @@ def _among(query: Select[Any], index: int) -> Any:
     return query.selected_columns[f"{PREFIX}{index}"]
 
 
-def beyond_row(keys: Sequence[Key], row: FromClause) -> ColumnElement[bool]:
+def _beyond_row(keys: Sequence[Key], row: FromClause) -> ColumnElement[bool]:
     """Return the condition for what comes after the row that a part of the statement gives."""
-    from sqlalchemy import tuple_
-
     left = tuple_(*(key.expression for key in keys))
     right = tuple_(*(row.c[f"{PREFIX}{index}"] for index in range(len(keys))))
     return left < right

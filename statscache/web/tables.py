@@ -152,13 +152,22 @@ def _latest_columns(table: Table) -> Iterable[Column]:
     for column in table.columns:
         if column.name != "message":
             yield column_of(column)
-    state = table.c.message
-    status = func.coalesce(state["status"].astext, "")
+    about = "the state as JSON: an object that has at least a status"
+    yield Column("message", WRITTEN, _state, about, False)
+    about = "the status in the state, '' if it has none"
+    yield Column("status", TEXT, lambda columns: _status(columns).label("status"), about, False)
+
+
+def _status(columns: Any) -> Any:
+    return func.coalesce(columns.message["status"].astext, "")
+
+
+def _state(columns: Any) -> Any:
+    """Return the state as a text, with a status that is a text."""
+    state, status = columns.message, _status(columns)
     whole = case(
         (func.jsonb_typeof(state) != "object", state),
         (func.coalesce(func.jsonb_typeof(state["status"]), "") == "string", state),
         else_=func.jsonb_set(state, cast(["status"], ARRAY(Text)), func.to_jsonb(status)),
     )
-    about = "the state as JSON: an object that has at least a status"
-    yield Column("message", WRITTEN, cast(whole, Text).label("message"), about, False)
-    yield Column("status", TEXT, status.label("status"), "the status in the state, '' if it has none", False)
+    return cast(whole, Text).label("message")
