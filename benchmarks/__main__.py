@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -46,7 +48,7 @@ RESULTS = Path(__file__).with_name("results")
     help=f"""Measure statscache, each figure beside a control in the same run, and check every cell it writes.
 
     There is a PostgreSQL of its own unless {URI} is the URL of a database whose user may make others.
-    A figure that misses its bar is only shown; the exit code is 1 if a table is not what it must be."""
+    A figure that misses its bar is only shown; the exit code is 1 if a table is wrong or a case fails."""
 )
 @click.option(
     "--only", "names", multiple=True, type=click.Choice(list(CASES)), help="Only this; may be repeated."
@@ -71,6 +73,7 @@ def main(
     output: Path | None,
 ) -> None:
     """Run the cases, print a table and write a file."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no hub and no server stays behind
     given = {"rows": rows, "minutes": minutes}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     sizes = replace(QUICK if quick else Sizes(), **changes)
@@ -81,19 +84,20 @@ def main(
             report = run(bench, cases, output or _default_output())
         finally:
             bench.close()
-    sys.exit(1 if any(report["differences"].values()) else 0)
+    sys.exit(1 if report["failures"] or any(report["differences"].values()) else 0)
 
 
 def run(bench: Bench, cases: dict[str, Case], output: Path) -> dict[str, Any]:
     """Run cases, print their figures and write all there is to a file, of which the content is returned."""
     start = time.monotonic()
     machine = describe(bench.url)
-    figures = [figure for case in cases.values() for figure in case(bench)]
+    figures = [figure for name, case in cases.items() for figure in attempt(bench, name, case)]
     report = {
         "machine": machine,
         "sizes": asdict(bench.sizes),
         "seconds": time.monotonic() - start,
         "differences": bench.differences,
+        "failures": bench.failures,
         "figures": [figure.as_json() for figure in figures],
     }
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +106,23 @@ def run(bench: Bench, cases: dict[str, Case], output: Path) -> dict[str, Any]:
     return report
 
 
+def attempt(bench: Bench, name: str, case: Case) -> list[Figure]:
+    """Return a case's figures; none if it failed, which costs the others nothing."""
+    try:
+        return case(bench)
+    except Exception as error:
+        traceback.print_exc()
+        bench.failures[name] = f"{type(error).__name__}: {error}"
+        return []
+
+
 def _print(figures: list[Figure], bench: Bench, machine: dict[str, Any], output: Path) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=150)
     console.print(table_of(figures))
     for name, number in bench.differences.items():
         console.print(f"{name}: {number} cells differ", style="red" if number else None)
+    for name, failure in bench.failures.items():
+        console.print(f"{name} failed: {failure}", style="red", markup=False)
     console.print(
         f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}, "
         f"PostgreSQL {machine['postgresql']}; all of it is in {output}",

@@ -79,6 +79,8 @@ class Bench:
         self.url = os.environ.get(URI) or start(str(self._own))
         #: How many cells were not as they must be, by what was done.
         self.differences: dict[str, int] = {}
+        #: Why a case has no figures, by its name.
+        self.failures: dict[str, str] = {}
 
     def close(self) -> None:
         """Stop the server, if it is the benchmark's own."""
@@ -114,6 +116,10 @@ class Bench:
     def expected(self, path: Path) -> Cells:
         """Return what the tables must hold after a file of messages."""
         return expected(path)
+
+    def note(self, name: str, wrong: int) -> None:
+        """Note that so many cells were wrong after something was done, perhaps once more."""
+        self.differences[name] = self.differences.get(name, 0) + wrong
 
     def say(self, text: str) -> None:
         """Tell what is being done."""

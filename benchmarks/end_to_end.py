@@ -55,8 +55,7 @@ def send_checked(bench: Bench, path: Path, count: int, name: str) -> float:
     """Send messages to a hub on an empty database, and compare every cell; return the seconds it took."""
     with bench.database() as url:
         seconds = send(bench, url, path, count)
-        wrong = count_differences(url, bench.expected(path))
-        bench.differences[name] = bench.differences.get(name, 0) + wrong
+        bench.note(name, count_differences(url, bench.expected(path)))
     return seconds
 
 

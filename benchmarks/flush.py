@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Bar, Figure
-from benchmarks.tables import Kind, counting, latest
+from benchmarks.tables import Kind, counting, latest, ledger
 from statscache.db import make_engine
 from statscache.message import Message
 
@@ -29,7 +29,12 @@ MOST, LEAST = 25, 3
 def flush(bench: Bench) -> list[Figure]:
     """Write each kind of table, by plugin and by the control in turns."""
     figures: list[Figure] = []
-    kinds = [counting("flush_volume", key=False), counting("flush_by_topic"), latest("flush_latest")]
+    kinds = [
+        counting("flush_volume", key=False),
+        counting("flush_by_topic"),
+        latest("flush_latest"),
+        ledger(),
+    ]
     with bench.database() as url:
         for kind in kinds:
             bench.say(f"flush, {kind.name}")
@@ -64,7 +69,7 @@ def compare(bench: Bench, url: str, kind: Kind, other: Kind) -> list[Figure]:
 
 def _compare_with_values(bench: Bench, url: str, kind: Kind) -> list[Figure]:
     engine = make_engine(url)
-    kind.table.create(engine)
+    kind.table.metadata.create_all(engine, [kind.table, *kind.beside])
     control = f"{kind.name}_control"
     figures: list[Figure] = []
     with engine.begin() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, text
@@ -21,6 +22,8 @@ COST = Bar(most=8)
 FULL = Bar(ratio=0.7)
 OURS = ["volume", "volume_by_category", "releng", "pagure", "pagure_users", "pagure_project"]
 ENTRIES = {"statscache.plugin": "growing = benchmarks.growing:plugins"}
+#: What a row, its indexes and the write-ahead log take at most.
+BYTES = 250
 #: Rows end where flushes begin, so many a second.
 FILL = """
     INSERT INTO {table} (timestamp, {key}, volume)
@@ -77,7 +80,7 @@ def _one_burst(bench: Bench, count: int) -> float:
     path = bench.messages("burst", number)
     with bench.database() as url:
         seconds = send(bench, url, path, number, _settings(), table(0), **_environment(bench, count))
-        bench.differences[f"{count} counting plugins"] = _wrong_tables(url, count, number)
+        bench.note(f"{count} counting plugins, tables", _wrong_tables(url, count, number))
     return number / seconds
 
 
@@ -96,6 +99,7 @@ def _wrong_tables(url: str, count: int, messages: int) -> int:
 def _rows(bench: Bench) -> list[Figure]:
     """Flush into a full table and an empty one by turns."""
     rows = bench.sizes.rows
+    _check_room(bench, rows)
     with bench.database() as url:
         engine = create_engine(url)
         full, empty = counting("growth_full"), counting("growth_empty")
@@ -110,6 +114,19 @@ def _rows(bench: Bench) -> list[Figure]:
         figure.name = f"{figure.name} on {rows:,} rows"
         figure.control_is = "the same on an empty table"
     return figures
+
+
+def _check_room(bench: Bench, rows: int) -> None:
+    """Check that the disk has room for so many rows and their indexes.
+
+    :raises RuntimeError: if not
+    """
+    needed, free = rows * BYTES, shutil.disk_usage(bench.directory).free
+    if needed > free:
+        raise RuntimeError(
+            f"{rows:,} rows take about {needed / 1e9:.0f} GB and {bench.directory} has {free / 1e9:.0f} GB left: "
+            "ask for fewer with --rows, or set TMPDIR to another disk"
+        )
 
 
 def _fill(engine: Engine, kind: Kind, rows: int) -> None:

@@ -81,10 +81,12 @@ def _measure(
     bench: Bench, figure: Figure, path: Path, command: tuple[str, ...], control: Callable[[], int]
 ) -> Figure:
     """Run a command and its control by turns; what it takes to start the program is left out."""
+    wanted = _decode(path)
     for number in range(bench.rounds):
         bench.say(f"{figure.name}, round {number + 1} of {bench.rounds}")
         before = time.perf_counter()
         count = control()
+        assert count == wanted, f"the control of {figure.name} got {count} of {wanted} messages"
         figure.controls.append(count / (time.perf_counter() - before))
         figure.rounds.append(count / _seconds(bench, figure.name, path, command))
     return figure
@@ -99,8 +101,7 @@ def _seconds(bench: Bench, name: str, path: Path, command: tuple[str, ...]) -> f
         _run(place, "replay", "empty")  # makes the tables
         start = _run(place, "replay", "empty")
         seconds = max(_run(place, *command) - start, LEAST)
-        wrong = count_differences(url, bench.expected(path))
-        bench.differences[name] = bench.differences.get(name, 0) + wrong
+        bench.note(name, count_differences(url, bench.expected(path)))
     return seconds
 
 

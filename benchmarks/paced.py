@@ -65,7 +65,6 @@ def soak(bench: Bench) -> list[Figure]:
     bench.say(f"soak, {sizes.minutes:g} minutes at {sizes.soak_rate:.0f}/s")
     outcome = stream(bench, "soak", sizes.soak_rate, sizes.minutes * 60, SOAK_EVERY)
     memory = [outcome.samples[len(outcome.samples) // 3].memory, outcome.samples[-1].memory]
-    grown = {table: size - outcome.before.get(table, 0) for table, size in outcome.after.items()}
     return [
         Figure("soak: slope of memory", "MB/10 min", [slope(outcome.samples)], bar=SLOPE),
         Figure("soak: memory after a third", "MB", [memory[0] / MEGABYTE]),
@@ -73,11 +72,7 @@ def soak(bench: Bench) -> list[Figure]:
         Figure("soak: delay, median", "s", [median(outcome.late)]),
         Figure("soak: delay, 99th percentile", "s", [_percentile(outcome.late)]),
         Figure("soak: rows in the ledger at the end", "rows", [outcome.ledger]),
-        *(
-            Figure(f"soak: growth of {table}", "MB", [size / MEGABYTE])
-            for table, size in grown.items()
-            if size
-        ),
+        *(_size(table, outcome) for table in outcome.after),
     ]
 
 
@@ -97,7 +92,7 @@ def stream(bench: Bench, name: str, rate: float, seconds: float, every: float) -
                 sent = list(publisher.times())
         finally:
             publisher.close()
-        bench.differences[name] = count_differences(url, expected(path, sent))
+        bench.note(name, count_differences(url, expected(path, sent)))
         return Outcome(delays(sent, watch.samples), watch.samples, before, _sizes(url), _ledger(url))
 
 
@@ -106,6 +101,11 @@ def slope(samples: Sequence[Sample]) -> float:
     last = samples[len(samples) // 3 :]
     fit = linear_regression([sample.when for sample in last], [sample.memory for sample in last])
     return fit.slope * 600 / MEGABYTE
+
+
+def _size(table: str, outcome: Outcome) -> Figure:
+    before = outcome.before.get(table, 0) / MEGABYTE
+    return Figure(f"soak: {table}", "MB", [outcome.after[table] / MEGABYTE], [before], "at the start")
 
 
 def _percentile(values: Sequence[float]) -> float:
@@ -127,7 +127,7 @@ def _memory_of_control(bench: Bench, rate: float, seconds: float) -> float:
 def _sizes(url: str) -> dict[str, int]:
     engine = create_engine(url)
     with engine.connect() as connection:
-        sizes: dict[str, int] = dict(connection.execute(text(TABLES)).tuples())
+        sizes: dict[str, int] = dict(connection.execute(text(TABLES)).tuples().all())
     engine.dispose()
     return sizes
 

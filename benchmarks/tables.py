@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
+from sqlalchemy.orm import Session
 
-from statscache.plugins import BasePlugin, CountingPlugin, LatestModel, Schedule, counting_model
+from statscache.ledger import LedgerRow, PluginSet, enter
+from statscache.plugins import BasePlugin, CountingPlugin, LatestModel, Message, Schedule, counting_model
 from statscache_plugins.releng.plugins.amis import Plugin as Amis
 from statscache_plugins.volume.by_topic import Plugin as ByTopic
 from statscache_plugins.volume.simple import Plugin as Volume
@@ -30,6 +34,7 @@ class Kind:
     :param body: the message that becomes the row of a number, the second time round for True
     :param row: that row
     :param conflict: what the control does with a row that is there
+    :param beside: tables that writing it needs, too
     """
 
     name: str
@@ -38,6 +43,7 @@ class Kind:
     body: Callable[[int, bool], dict[str, Any]]
     row: Callable[[int, bool], Row]
     conflict: str
+    beside: tuple[Table, ...] = ()
 
 
 def counting(table: str, key: bool = True) -> Kind:
@@ -71,6 +77,37 @@ def latest(table: str) -> Kind:
         f"(category, category_constraint) DO UPDATE SET {sets} "
         f"WHERE {order.format('excluded')} > {order.format('{table}')}",
     )
+
+
+class Ledger(BasePlugin):
+    """Writes the ledger, as every flush does before any plugin."""
+
+    name = summary = description = "ledger"
+
+    def process(self, message: Message) -> None:
+        self.queue.put((message.id, message.second))
+
+    def update(self, session: Session) -> None:
+        ids, seconds = zip(*self.queue.drain(), strict=True)
+        enter(session.connection(), ids, seconds, frozenset({"a", "b"}))
+
+
+def ledger() -> Kind:
+    """Return the ledger as a kind: its rows are there a second time when messages come once more."""
+    return Kind(
+        "statscache_ledger",
+        _table(LedgerRow),
+        lambda: Ledger(None, {}),
+        lambda n, again: {"topic": "a", "timestamp": BEGIN + n // WIDTH, "msg_id": _id(n)},
+        lambda n, again: (_id(n), 1, _when(BEGIN), _when(BEGIN + n // WIDTH)),
+        "DO NOTHING",
+        (_table(PluginSet),),
+    )
+
+
+def _id(number: int) -> str:
+    """Return an id in no order, as those of the bus are."""
+    return f"2023-{UUID(int=Random(number).getrandbits(128), version=4)}"
 
 
 def _table(model: Any) -> Table:

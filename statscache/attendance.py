@@ -21,6 +21,8 @@ PAUSE = 3.0
 FROZEN = 60.0
 #: A lost message whose timestamp is more than so many seconds ahead does not say when anything happened.
 AHEAD = 86_400
+#: How the name of an endpoint ends that is not connected but bound: nobody knows whom to expect there.
+BOUND = " (bound, so who publishes is not known)"
 #: So many checks at most are kept while commits lag behind.
 KEPT = 64
 
@@ -46,6 +48,8 @@ class Attendance:
         self._lock = threading.Lock()
         self._missing: dict[str, float] = {}
         self._expects_any = False
+        #: All endpoints that there are.
+        self.endpoints: tuple[str, ...] = ()
         self._earliest = 0
         self._start: int | None = None
         self._stop = 0
@@ -59,6 +63,7 @@ class Attendance:
         """Name the endpoints that there are: nothing is heard in full until all are connected."""
         with self._lock:
             self._missing = dict.fromkeys(endpoints, self.clock())
+            self.endpoints = tuple(self._missing)
             self._expects_any = bool(self._missing)
             self._begin()
 
@@ -124,6 +129,11 @@ class Attendance:
     def start(self) -> int | None:
         """Where the present span begins, in seconds since 1970, which may yet come; None while there is none."""
         return self._start
+
+    @property
+    def looked(self) -> float | None:
+        """When the sockets were last looked at, in seconds since 1970; None for never."""
+        return self._checked
 
     @property
     def missing(self) -> dict[str, float]:

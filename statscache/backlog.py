@@ -11,13 +11,15 @@ from statscache.errors import Rejected
 from statscache.history import Span
 from statscache.intake import MANY, Intake
 from statscache.message import Message, Naming
-from statscache.runner import Takers
 from statscache.spool import Spool
+from statscache.takers import Takers
 
 log = logging.getLogger(__name__)
 
 #: A batch ends with the message that makes it so many bytes.
 BYTES = 16 << 20
+#: So many messages that wait for the next flush are a burst.
+BURST = 1_000
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Backlog:
         self._attendance = attendance
         self._lateness = lateness
         self._adopted: list[Source] = []
+        self._accepted = 0
         #: The names of the adopted spools that have been written whole and removed.
         self.finished: list[str] = []
 
@@ -91,9 +94,20 @@ class Backlog:
         return self._attendance.claim(self._own.position, self._lateness)
 
     @property
+    def adopted(self) -> int:
+        """How many bytes of dead daemons' spools are not committed."""
+        return sum(max(source.spool.end - source.position, 0) for source in tuple(self._adopted))
+
+    @property
     def waiting(self) -> bool:
         """Whether there is more than what the intake has in hand."""
         return bool(self._adopted) or not self._intake.resume(self._own.position)
+
+    @property
+    def lull(self) -> bool:
+        """Whether many messages wait of which the last came before this was asked the last time: a burst is over."""
+        before, self._accepted = self._accepted, self._intake.accepted
+        return before == self._accepted and self._intake.queued >= BURST
 
     def written(self, batch: Batch) -> None:
         """Let go of what is committed."""

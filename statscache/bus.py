@@ -15,7 +15,7 @@ import zmq
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
-from statscache.attendance import APART, Attendance
+from statscache.attendance import APART, BOUND, Attendance
 
 log = logging.getLogger(__name__)
 
@@ -171,5 +171,4 @@ def attach(hub: Any) -> BusMonitor:
 
 def _name(endpoint: Any) -> str:
     """Return the endpoint's address; of one that is not connected but bound nobody knows whom to expect."""
-    bound = endpoint.type != "connect"
-    return f"{endpoint.address} (bound, so who publishes is not known)" if bound else str(endpoint.address)
+    return f"{endpoint.address}{BOUND if endpoint.type != 'connect' else ''}"

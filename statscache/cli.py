@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,14 +13,15 @@ from sqlalchemy.engine import make_url
 from statscache import embedded
 from statscache.cli_history import backfill, replay
 from statscache.cli_quarantine import quarantine
+from statscache.cli_recount import verify
 from statscache.cli_serve import serve
+from statscache.cli_status import status, top
 from statscache.db import database_url, open_database
-from statscache.errors import StatscacheError, Unusable
-from statscache.loader import Entry, load
+from statscache.errors import Unusable
+from statscache.loader import Entry, find_plugin, load
 from statscache.meta import Meta
-from statscache.plugins import BasePlugin
 from statscache.settings import Settings, fedmsg_config, read_settings
-from statscache.terminal import OneLine, OneLineGroup, console, one_line, table_of
+from statscache.terminal import OneLine, OneLineGroup, console, json_option, one_line, print_json, table_of
 
 
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,17 +39,22 @@ def main(verbose: bool) -> None:
 
 
 @main.command()
-def plugins() -> None:
+@json_option
+def plugins(as_json: bool) -> None:
     """List the installed plugins, which of them run, and why."""
     with one_line():
         config = fedmsg_config()
         settings = read_settings({"statscache.sqlalchemy.uri": "postgresql:///", **config})
         logging.getLogger("statscache.loader").setLevel(logging.CRITICAL)  # the list itself says what failed
         entries = load(settings, config)
-    table = table_of("plugin", "ident", "tables", "interval", "from", "on or off")
-    for entry in entries:
-        for row in _plugin_rows(entry):
-            table.add_row(entry.name, *row)
+    titles = ("plugin", "ident", "tables", "interval", "from", "on or off")
+    rows = [(entry.name, *row) for entry in entries for row in _plugin_rows(entry)]
+    if as_json:
+        print_json([dict(zip(titles, row, strict=True)) for row in rows])
+        return
+    table = table_of(*titles)
+    for row in rows:
+        table.add_row(*row)
     terminal = console()
     terminal.print(table)
     terminal.print(f"\nusers and packages: {Meta(config)}", soft_wrap=True)
@@ -73,14 +78,16 @@ def _plugin_rows(entry: Entry) -> Iterator[tuple[str, str, str, str, str]]:
 )
 @click.option("--by", metavar="KEY", help="Sum over time for each value of this key, such as category.")
 @click.option("--top", metavar="N", type=click.IntRange(1, 10_000), help="Only the N greatest counts.")
-def show(ident: str, since: str | None, by: str | None, top: int | None) -> None:
+@json_option
+def show(ident: str, since: str | None, by: str | None, top: int | None, as_json: bool) -> None:
     """Show what the plugin IDENT has counted.
 
     IDENT is as in volume-by-category-1h; `statscache plugins` lists them. Shown are the last windows, oldest
-    first. With --by or --top, the greatest counts come first.
+    first. With --by or --top, the greatest counts come first. What counts by a key, such as a category, is summed
+    over it unless --by names it.
     """
     from statscache.show import parse_since
-    from statscache.show import show as make_table
+    from statscache.show import show as look
 
     try:
         start = None if since is None else parse_since(since, datetime.now(UTC))
@@ -89,19 +96,17 @@ def show(ident: str, since: str | None, by: str | None, top: int | None) -> None
     with one_line():
         config = fedmsg_config()
         settings = read_settings(config)
-        plugin = _find(load(settings, config), ident)
+        plugin = find_plugin(load(settings, config), ident)
         with open_database(settings).connect() as connection:
-            table = make_table(connection, plugin, start, by, top)
-    console().print(table)
-
-
-def _find(entries: Sequence[Entry], ident: str) -> BasePlugin:
-    entries = sorted(entries, key=lambda entry: entry.on)  # of two plugins with one ident, that which is on
-    plugins = {plugin.ident: plugin for entry in entries for plugin in entry.plugins}
-    if ident not in plugins:
-        close = difflib.get_close_matches(ident, plugins, n=3) or sorted(plugins)
-        raise StatscacheError(f"there is no plugin {ident!r}: try {', '.join(close)}")
-    return plugins[ident]
+            shown = look(connection, plugin, start, by, top)
+    if as_json:
+        print_json(shown.as_json())
+        return
+    terminal = console()
+    terminal.print(shown.as_table())
+    hint = shown.hint or ("this is what all parts of the plugin have written" if "/" in ident else "")
+    if hint and terminal.is_terminal:
+        terminal.print(f"\n{hint}", style="dim")
 
 
 @main.command()
@@ -151,4 +156,7 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
 main.add_command(backfill)
 main.add_command(quarantine)
 main.add_command(replay)
+main.add_command(status)
+main.add_command(top)
+main.add_command(verify)
 main.add_command(serve)

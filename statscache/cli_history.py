@@ -14,15 +14,29 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from statscache.errors import StatscacheError
-from statscache.history import Span
+from statscache.history import Archive, Span
 from statscache.history.archives import archive_of
 from statscache.history.backfill import Backfill
 from statscache.program import Program, open_program
 from statscache.settings import fedmsg_config
 from statscache.show import parse_since
-from statscache.terminal import OneLine, console, one_line, table_of
+from statscache.terminal import OneLine, cell, console, one_line, print_json, table_of
 
 Advance = Callable[[int, int], None]
+
+since_option = click.option(
+    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
+)
+until_option = click.option(
+    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+)
+from_option = click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    "by default statscache.datagrepper.endpoint.",
+)
 
 
 @click.command()
@@ -53,7 +67,7 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
     with one_line():
         program = open_program(fedmsg_config())
         program.watchdog().start()
-        with _progress("replay", _size(files)) as advance:
+        with progress("replay", _size(files)) as advance:
             outcome = replay_files(program, files, _report, advance, span)
     click.echo(
         f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
@@ -69,61 +83,106 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
 @click.option(
     "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin; may be repeated."
 )
-@click.option("--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on.")
-@click.option(
-    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
-)
-@click.option(
-    "--from",
-    "url",
-    metavar="URL",
-    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
-    "by default statscache.datagrepper.endpoint.",
-)
+@since_option
+@until_option
+@from_option
 @click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
+@click.option(
+    "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the list as JSON.")
 def backfill(
-    plugins: tuple[str, ...], since: str | None, until: str | None, url: str | None, dry_run: bool
+    plugins: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    url: str | None,
+    dry_run: bool,
+    rebuild: bool,
+    as_json: bool,
 ) -> None:
     """Fill the gaps of the tables from an archive.
 
-    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again. It may
-    be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are left.
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again, but
+    with --rebuild. It may be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are
+    left.
+
+    With --rebuild all windows from --since on that are over are counted beside the tables, which live messages go on
+    growing, and then exchanged at one instant; what differed is shown. Interrupted, it has changed nothing.
     """
+    if rebuild and (since is None or dry_run):
+        raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
+    if as_json and not dry_run:
+        raise OneLine("--json is for the list of --dry-run")
     with one_line():
         program = open_program(fedmsg_config())
-        chosen, bounds = _chosen(program, plugins), _bounds(program, since, until)
+        chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
         archive = None if dry_run else archive_of(program.settings, url)
-        work = Backfill(program, chosen, *bounds)
-        if not work.pieces:
-            raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
         if archive is None:
-            _list(work)
+            _list(_lacking(program, chosen, start, stop), as_json)
             return
         program.watchdog().start()
         try:
-            with _progress("backfill", work.seconds) as advance:
-                work.run(archive, _report, advance)
-        except KeyboardInterrupt:
-            _summarise(work, "interrupted")
-            click.echo("statscache: run it again to go on", err=True)
-            sys.exit(130)
+            if rebuild and start is not None:
+                _rebuild(program, archive, chosen, Span(start, stop))
+            else:
+                _fill(_lacking(program, chosen, start, stop), archive)
         finally:
             archive.close()
+
+
+def _lacking(program: Program, plugins: frozenset[str], start: int | None, stop: int) -> Backfill:
+    """Return what is to be filled.
+
+    :raises StatscacheError: if it is nothing
+    """
+    work = Backfill(program, plugins, start, stop)
+    if not work.pieces:
+        raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
+    return work
+
+
+def _fill(work: Backfill, archive: Archive) -> None:
+    try:
+        with progress("backfill", work.seconds) as advance:
+            work.run(archive, _report, advance)
+    except KeyboardInterrupt:
+        _summarise(work, "interrupted")
+        click.echo("statscache: run it again to go on", err=True)
+        sys.exit(130)
     _summarise(work, "done")
     if work.left:
         sys.exit(1)
 
 
-def _list(work: Backfill) -> None:
-    table = table_of("from", "until", "plugins")
-    for piece in work.pieces:
-        names = sorted(piece.plugins)
-        shown = names if len(names) < len(work.plugins) else ["all"]
-        start, stop = (
-            datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            for end in (piece.span.start, piece.span.stop)
+def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span) -> None:
+    from statscache.findings import show
+    from statscache.history.rebuild import rebuild
+
+    try:
+        with progress("rebuild", None) as advance:
+            report = rebuild(program, archive, plugins, span, _report, advance)
+    except KeyboardInterrupt:
+        click.echo("statscache: interrupted, nothing was changed", err=True)
+        sys.exit(130)
+    show(report)
+
+
+def _list(work: Backfill, as_json: bool) -> None:
+    titles = ("from", "until", "plugins")
+    rows = [
+        (
+            datetime.fromtimestamp(piece.span.start, UTC),
+            datetime.fromtimestamp(piece.span.stop, UTC),
+            sorted(piece.plugins),
         )
-        table.add_row(start, stop, " ".join(shown))
+        for piece in work.pieces
+    ]
+    if as_json:
+        print_json([dict(zip(titles, row, strict=True)) for row in rows])
+        return
+    table = table_of(*titles)
+    for start, stop, names in rows:
+        table.add_row(cell(start), cell(stop), " ".join(names if len(names) < len(work.plugins) else ["all"]))
     console().print(table)
 
 
@@ -153,8 +212,8 @@ def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int
     :raises StatscacheError: if the end is not yet old enough, or not after the start
     """
     latest = int(time.time() - program.settings.lateness)
-    start = None if since is None else _second(since, "--since")
-    stop = latest if until is None else _second(until, "--until")
+    start = None if since is None else second_of(since, "--since")
+    stop = latest if until is None else second_of(until, "--until")
     if stop > latest:
         raise StatscacheError(
             f"--until must be longer ago than statscache.coverage.lateness, {program.settings.lateness:.0f} s: "
@@ -170,7 +229,7 @@ def _span(start: str, stop: str) -> Span:
 
     :raises OneLine: if it is none, or not yet over
     """
-    first, last = _second(start, "--covers"), _second(stop, "--covers")
+    first, last = second_of(start, "--covers"), second_of(stop, "--covers")
     if first >= last:
         raise OneLine("--covers must be given a FROM before its TO")
     if last > time.time():
@@ -178,7 +237,11 @@ def _span(start: str, stop: str) -> Span:
     return Span(first, last)
 
 
-def _second(when: str, option: str) -> int:
+def second_of(when: str, option: str) -> int:
+    """Return the second, since 1970, that an option names.
+
+    :raises OneLine: if it names none
+    """
     try:
         return int(parse_since(when, datetime.now(UTC)).timestamp())
     except (ValueError, OverflowError):
@@ -186,9 +249,9 @@ def _second(when: str, option: str) -> int:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Advance]:
+def progress(what: str, total: int | None) -> Iterator[Advance]:
     """Show a progress bar on standard error, where that is a terminal."""
-    progress = Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
@@ -196,14 +259,14 @@ def _progress(what: str, total: int | None) -> Iterator[Advance]:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    with progress:
-        task = progress.add_task(what, total=total, counted=0, rate=0.0)
+    with bar:
+        task = bar.add_task(what, total=total, counted=0, rate=0.0)
 
         def advance(size: int, counted: int) -> None:
-            now = progress.tasks[task]
+            now = bar.tasks[task]
             messages = now.fields["counted"] + counted
             elapsed = max(now.elapsed or 0.0, 0.001)
-            progress.update(task, advance=size, counted=messages, rate=messages / elapsed)
+            bar.update(task, advance=size, counted=messages, rate=messages / elapsed)
 
         yield advance
 

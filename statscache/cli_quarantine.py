@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from statscache.db import counting, open_database
 from statscache.errors import StatscacheError
 from statscache.program import open_program
 from statscache.settings import fedmsg_config, read_settings
-from statscache.terminal import cell, console, one_line, table_of
+from statscache.terminal import cell, console, json_option, one_line, print_json, table_of
 
 #: How much of an error `list` shows, in characters.
 SHORT = 100
@@ -41,10 +42,14 @@ everything = click.option("--all", "everything", is_flag=True, help="All message
 
 @quarantine.command("list")
 @chosen
-def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...]) -> None:
+@json_option
+def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> None:
     """List the messages in the quarantine, oldest first."""
     with one_line(), _connection() as connection:
         rows = store.find(connection, plugins, msg_ids)
+    if as_json:
+        print_json([_as_json(row) for row in rows])
+        return
     table = table_of("plugin", "msg_id", "topic", "tried", "last", "next", "error")
     for row in rows:
         last, following = cell(row.last_failure), cell(row.next_attempt) or "by hand"
@@ -56,11 +61,15 @@ def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...]) -> None:
 @quarantine.command()
 @click.argument("msg_id")
 @click.option("--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin.")
-def show(msg_id: str, plugins: tuple[str, ...]) -> None:
+@json_option
+def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show a message, and what was wrong with it."""
     with one_line(), _connection() as connection:
         rows = _found(connection, plugins, (msg_id,))
         body = connection.scalar(select(store.Body.body).where(store.Body.msg_id == msg_id))
+    if as_json:
+        print_json({"failures": [_as_json(row) for row in rows], "message": json.loads(body or "null")})
+        return
     for row in rows:
         click.echo(f"plugin         {row.plugin}")
         click.echo(f"topic          {cell(row.topic)}")
@@ -113,6 +122,10 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) -
                 ids = [msg_id for other, msg_id in rows if other == plugin]
                 store.drop(counted, store.rows_of(plugin, ids))
     click.echo(f"{len(rows)} messages dropped")
+
+
+def _as_json(row: store.QuarantineRow) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in store.QuarantineRow.__table__.columns}
 
 
 def _check_chosen(plugins: Sequence[str], msg_ids: Sequence[str], everything: bool) -> None:

@@ -47,6 +47,9 @@ class StatsConsumer(FedmsgConsumer):
     def _open(self, hub: Any) -> None:
         from statscache.bus import attach  # here, where an error in importing it ends the hub
         from statscache.daemon import open_daemon
+        from statscache.health import Health
+        from statscache.monitoring import Monitoring
+        from statscache.notify import Notifier
 
         if read_setting(hub.config, self.config_key):
             check_signatures(hub.config)
@@ -55,9 +58,15 @@ class StatsConsumer(FedmsgConsumer):
             return
         # On the reactor's thread: it would starve a thread of ours while a flood of messages lasts.
         self.blocking_mode = True
+        self._monitoring = Monitoring(read_setting(hub.config, "statscache.monitoring.address"))
+        self._monitoring.start()
+        monitoring = self._monitoring
+        self._notifier = Notifier(lambda: monitoring.is_live, lambda: monitoring.status)
+        self._notifier.start()
         # Before the daemon takes its time to open, as what was received until now is lost.
         self._monitor = attach(hub)
         self._daemon = open_daemon(hub.config)
+        self._health = Health(self._daemon)
         reactor.callWhenRunning(self._run)
         reactor.addSystemEventTrigger("after", "shutdown", self._finish)
 
@@ -74,6 +83,8 @@ class StatsConsumer(FedmsgConsumer):
         self._daemon.restart = self._restart
         self._daemon.start()
         self._monitor.start(self._daemon.attendance, lambda: self._daemon.intake.position)
+        self._monitoring.attend(self._health)
+        self._notifier.ready()
         log.info("statscache is running")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -84,6 +95,7 @@ class StatsConsumer(FedmsgConsumer):
     def _stop(self) -> None:
         """Take what has arrived already, until there is no more or the time is up, and end the reactor."""
         log.info("statscache is stopping")
+        self._notifier.stop()
         for connection in self._connections():
             connection.doRead()
         self._stop_receiving()
@@ -103,6 +115,7 @@ class StatsConsumer(FedmsgConsumer):
     def _finish(self) -> None:
         """Write what is queued. The last thing that the reactor does."""
         written = self._daemon.finish(LAST_FLUSH)
+        self._monitoring.stop()
         log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
         if not written:
             log.warning("what is not yet written is in its spool for the next start")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from statscache import ledger, quarantine
 from statscache.attendance import Attendance
 from statscache.backlog import Backlog
+from statscache.census import Census, take_census
 from statscache.coverage import cover, gaps, wanted
 from statscache.db import counting, first_line
 from statscache.errors import HUNG
@@ -64,7 +65,11 @@ class Daemon:
         )
         self._filler = self._make_filler(settings)
         spare = self._filler.count_one if self._filler else lambda: False
-        self.flusher = Flusher(self.writer, self._backlog, settings.frequency, self.keep_up, spare)
+        self.flusher = Flusher(
+            *(self.writer, self._backlog, settings.frequency), self.keep_up, spare, self._probe
+        )
+        #: What was in the database when it was last looked at.
+        self.census = Census()
         self._watchdog = program.watchdog(lambda: self.restart(), self._spool.stacks)
         #: Called when a plugin hangs, to end the process; a new one does without the plugin.
         self.restart: Callable[[], None] = lambda: os._exit(HUNG)
@@ -96,6 +101,7 @@ class Daemon:
     def keep_up(self) -> None:
         """Do what is to be done now and then: adopt spools, prune the ledger, retry the quarantine."""
         self._suspensions.refresh()
+        self._take_census()
         self._adopt()
         with counting(self.engine) as connection:
             cover(connection, self.writer.plugins, self._backlog.heard)
@@ -141,14 +147,40 @@ class Daemon:
         archive = Datagrepper(settings.datagrepper_endpoint, settings.datagrepper_connections)
         return Filler(archive, self.lacking, Historian(self.program).count, lambda: self.flusher.nudge())
 
+    @property
+    def spool(self) -> Spool:
+        """What was accepted and is not committed."""
+        return self._spool
+
+    @property
+    def spooled(self) -> int:
+        """How many bytes are accepted and not committed, in spools that dead daemons have left, too."""
+        return self._spool.held + self._backlog.adopted
+
+    @property
+    def filler(self) -> Filler | None:
+        """What fills gaps, if there is an archive."""
+        return self._filler
+
+    def _take_census(self) -> None:
+        with self.engine.connect() as connection:
+            self.census = take_census(connection, self.writer.plugins, self._lacking_until())
+
+    def _probe(self) -> None:
+        """Raise what is wrong if the database is away."""
+        with self.engine.connect():
+            pass  # a connection is tried before it is given out
+
+    def _lacking_until(self) -> int:
+        stop = math.floor(time.time() - self._lateness)
+        return stop if self.attendance.start is None else min(stop, self.attendance.start)
+
     def lacking(self) -> list[Piece]:
         """Return what the plugins lack that is old enough to be in an archive, newest first.
 
         What is to be heard on the bus, since the present connection, is not lacking.
         """
-        stop = math.floor(time.time() - self._lateness)
-        if self.attendance.start is not None:
-            stop = min(stop, self.attendance.start)
+        stop = self._lacking_until()
         plugins = [plugin for plugin in self.writer.plugins if not self._suspensions.holds(plugin)]
         with self.engine.connect() as connection:
             starts = wanted(connection, plugins)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 OLDEST_SERVER = 14
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
 LOCK = int.from_bytes(b"statscac", "big")
+#: The execution option of a connection that writes nothing which others can see, and so needs no lock.
+APART = "statscache_apart"
 #: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
 #: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
 #: must be on the server's disk, however else the server is set up.
@@ -43,10 +45,11 @@ COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
     "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+#: How long in seconds a server may take to let us in.
+CONNECT = 10
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",
     "client_encoding": "utf8",
-    "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -54,11 +57,18 @@ DRIVER_ARGUMENTS = {
 }
 
 
-def make_engine(url: str) -> Engine:
-    """Make the process's engine for a PostgreSQL URL; connects to nothing yet."""
+def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engine:
+    """Make an engine for a PostgreSQL URL; connects to nothing yet.
+
+    :param patience: how long in seconds the server may take to let us in, if the URL does not say
+    :param options: of its pool; without any it keeps two connections, and tries them before use
+    """
     query = make_url(url).query
-    arguments = {key: value for key, value in DRIVER_ARGUMENTS.items() if key not in query}
-    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=2)
+    wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
+    arguments = {key: value for key, value in wanted.items() if key not in query}
+    engine = create_engine(
+        url, connect_args=arguments, **(options or {"pool_pre_ping": True, "pool_size": 2})
+    )
     time_statements(engine)
     event.listen(engine, "commit", _check_guard)
     event.listen(engine, "rollback", _check_guard)
@@ -73,12 +83,13 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def open_database(settings: Settings) -> Engine:
+def open_database(settings: Settings, patience: int = CONNECT) -> Engine:
     """Connect, waiting at most `database_wait` seconds for a server that is out of reach.
 
+    :param patience: how long in seconds the server may take to let us in, each time
     :raises Unusable: if it stays out of reach, is older than PostgreSQL 14 or does not speak UTF-8
     """
-    engine = make_engine(database_url(settings))
+    engine = make_engine(database_url(settings), patience)
     deadline = time.monotonic() + settings.database_wait
     while True:
         try:
@@ -172,7 +183,8 @@ def counting(engine: Engine, patient: bool = False) -> Iterator[Connection]:
     with engine.begin() as connection:
         if patient:
             connection.exec_driver_sql(PATIENCE)
-        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+        if not connection.get_execution_options().get(APART):
+            connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
         yield connection
 
 
@@ -187,7 +199,7 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
             found = {table.fullname: _see_to(connection, table) for table in sort_tables(tables)}
     except DBAPIError as error:
         advice = "look at the server's log, and start again"
-        if _state(error) == DENIED:
+        if state_of(error) == DENIED:
             advice = "give its user the right to, as with GRANT CREATE ON SCHEMA public"
         raise Unusable(
             f"the tables cannot be created in the database of {URI} ({first_line(error)}): {advice}"
@@ -202,7 +214,7 @@ def _see_to(connection: Connection, table: Table) -> list[str]:
             table.create(connection, checkfirst=True)
             return list(differences(connection, table))
     except SQLAlchemyError as error:
-        if _state(error) == DENIED or is_database_trouble(error):
+        if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
 
@@ -252,13 +264,13 @@ def may_be_the_statements(error: BaseException) -> bool:
     It can take longer than it may (57014), meet a damaged index (class XX), ask in the wrong state (class 55) or
     want more than its limits allow (53400).
     """
-    state = _state(error)
+    state = state_of(error)
     return state is not None and (state in ("57014", "53400") or state[:2] in ("55", "XX"))
 
 
 def is_locked_out(error: BaseException) -> bool:
     """Return whether an error is that of a lock which others held for too long."""
-    return _state(error) == "55P03"
+    return state_of(error) == "55P03"
 
 
 def is_database_trouble(error: BaseException) -> bool:
@@ -269,7 +281,7 @@ def is_database_trouble(error: BaseException) -> bool:
     """
     if not isinstance(error, DBAPIError):
         return False
-    state = _state(error)
+    state = state_of(error)
     if error.connection_invalidated or (state is None and isinstance(error, OperationalError)):
         return True
     return state is not None and state[:2] in ("08", "40", "53", "55", "57", "58", "XX")
@@ -277,12 +289,12 @@ def is_database_trouble(error: BaseException) -> bool:
 
 def is_elsewhere(error: BaseException, connection: Connection) -> bool:
     """Return whether an error that no server has sent is about another connection than this, which is well."""
-    if _state(error) is not None or connection.invalidated:
+    if state_of(error) is not None or connection.invalidated:
         return False
     own: Any = connection.connection.dbapi_connection
     return not own.closed
 
 
-def _state(error: BaseException) -> str | None:
+def state_of(error: BaseException) -> str | None:
     """Return the SQLSTATE of an error, None if the server has not sent one."""
     return getattr(getattr(error, "orig", None), "pgcode", None)

@@ -96,6 +96,7 @@ class Demo:
             "zmq_enabled": True,
             "validate_signatures": False,
             "statscache.consumer.enabled": True,
+            "statscache.monitoring.address": "127.0.0.1:0",
             "statscache.sqlalchemy.uri": f"embedded:{self._directory / 'data'}",
             "statscache.spool.directory": str(self._directory / "spool"),
             "logging": {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from statscache.backlog import Backlog
 from statscache.db import first_line, is_database_trouble
 from statscache.errors import is_interrupt
+from statscache.pulse import Pulse, Work
 from statscache.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,10 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE = 30.0
 #: How often in seconds the quarantine, the ledger and the directory of spools are looked after.
 UPKEEP = 10.0
+#: How often in seconds the flusher looks whether a burst is over, which then need not wait for the next flush.
+LOOK = 0.1
+#: How often in seconds the database is looked for when there is nothing to write.
+PROBE = 2.0
 
 
 class Pause:
@@ -51,6 +57,7 @@ class Flusher:
     :param backlog: gives the batches
     :param upkeep: what else is to be done every `UPKEEP` seconds
     :param spare: what else is to be done between two flushes, a little at a time; returns whether there was any
+    :param probe: raises what is wrong if the database is away
     :param clock: gives seconds, and never goes back
     """
 
@@ -61,6 +68,7 @@ class Flusher:
         interval: float,
         upkeep: Callable[[], None] = lambda: None,
         spare: Callable[[], bool] = lambda: False,
+        probe: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
@@ -68,10 +76,16 @@ class Flusher:
         self._interval = interval
         self._upkeep = upkeep
         self._spare = spare
+        self._probe = probe
         self._clock = clock
         self._next_upkeep = clock()
         self._pause, self._spare_pause = Pause(clock), Pause(clock)
         self._due = clock() + interval
+        self._next_probe = clock() + PROBE
+        #: How flushes go, how the upkeep does, and whether the database is there.
+        self.pulse, self.upkeep, self.database = Pulse(clock), Pulse(clock), Pulse(clock)
+        #: What the thread is doing; None while it waits.
+        self.work: Work | None = None
         self._wake = threading.Event()
         self._hurried = self._stopping = self._written = False
         self._patience = 0.0
@@ -81,6 +95,11 @@ class Flusher:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def hurry(self) -> None:
         """Flush now rather than at the end of the interval."""
@@ -108,15 +127,18 @@ class Flusher:
     def run(self) -> None:
         """Flush until stopped. The body of the thread."""
         while not self._stopping:
-            self._wake.wait(max(self._due - self._clock(), 0.0))
+            now = self._clock()
+            self._wake.wait(max(min(self._due - now, self._next_probe - now, LOOK), 0.0))
             self._wake.clear()
-            if self._is_due():
+            if self._is_due() or self._backlog.lull:
                 self._hurried = False
                 while not self._stopping and self.tick():
                     pass
                 self._due = self._clock() + self._interval
             while not self._stopping and not self._is_due() and self.use_spare_time():
                 pass
+            if not self._stopping:
+                self.look()
         self._written = self.write_all(self._patience)
 
     def write_all(self, patience: float) -> bool:
@@ -145,7 +167,10 @@ class Flusher:
             more = self.step() and self._backlog.waiting
         except BaseException as error:  # noqa: BLE001  see _failed
             self._failed(error, self._pause, "the flush failed, all of it is kept and tried again")
+            self.pulse.fail(first_line(error))
+            self._next_probe = self._clock()
             return False
+        self.pulse.beat()
         self._pause.end()
         self._keep_up()
         return more
@@ -155,7 +180,7 @@ class Flusher:
         if not self._spare_pause.over:
             return False
         try:
-            with self._one_at_a_time:
+            with self._one_at_a_time, self._working("the count of history"):
                 more = self._spare()
         except BaseException as error:  # noqa: BLE001  see _failed
             self._failed(
@@ -164,6 +189,29 @@ class Flusher:
             return False
         self._spare_pause.end()
         return more
+
+    def look(self) -> None:
+        """See whether the database is there, unless that was seen a moment ago. Once it is back, nothing is paused."""
+        if self._clock() < self._next_probe:
+            return
+        try:
+            with self._working("the look for the database"):
+                self._probe()
+        except Exception as error:  # noqa: BLE001  whatever it is, the database does not answer
+            self.database.fail(first_line(error))
+        else:
+            if self.database.beat():
+                self._pause.end()
+                self.hurry()
+        self._next_probe = self._clock() + PROBE
+
+    @contextmanager
+    def _working(self, what: str) -> Iterator[None]:
+        self.work = Work(what, self._clock())
+        try:
+            yield
+        finally:
+            self.work = None
 
     def _is_due(self) -> bool:
         return self._hurried or self._clock() >= self._due
@@ -186,7 +234,7 @@ class Flusher:
 
         :raises Exception: whatever made its transaction fail; then all is still there to be written
         """
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._working("the flush"):
             batch = self._backlog.next()
             if batch is None:
                 return False
@@ -196,6 +244,8 @@ class Flusher:
                 self._backlog.failed()
                 raise
             self._backlog.written(batch)
+            self.database.beat()
+            self._next_probe = self._clock() + PROBE
             return True
 
     def flush(self) -> None:
@@ -209,12 +259,16 @@ class Flusher:
     def _keep_up(self) -> None:
         if self._clock() >= self._next_upkeep:
             try:
-                self._upkeep()
+                with self._working("the upkeep"):
+                    self._upkeep()
             except Exception as error:
                 trouble = is_database_trouble(error)
+                self.upkeep.fail(first_line(error))
                 log.error(
                     "the upkeep failed, and is tried again: %s",
                     first_line(error),
                     exc_info=None if trouble else error,
                 )
+            else:
+                self.upkeep.beat()
             self._next_upkeep = self._clock() + UPKEEP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ from statscache.batch import Batch
 from statscache.errors import Rejected
 from statscache.message import Message, Naming
 from statscache.record import encode
-from statscache.runner import Takers
 from statscache.spool import Spool, SpoolFull
+from statscache.takers import Takers
 from statscache.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Intake:
         self.rejected = Tally()
         #: How many were lost since the start, by reason.
         self.lost = Tally()
+        #: When the last was lost, in seconds since 1970; 0 for never.
+        self.lost_at = 0.0
 
     def accept(self, body: dict[str, Any]) -> bool:
         """Take a message of the bus, and return True; False if it does not count, which is logged and counted.
@@ -106,6 +109,17 @@ class Intake:
             self._full = self._spool.end - self._committed > self._memory
         if waiting == MANY or self._full:
             self._hurry()
+
+    @property
+    def received(self) -> int:
+        """How many messages came since the start."""
+        return self.accepted + self.rejected.total() + self.lost.total()
+
+    @property
+    def queued(self) -> int:
+        """How many messages plugins have taken since the last cut."""
+        batch = self._batch
+        return len(batch.refs) if batch else 0
 
     @property
     def position(self) -> int:
@@ -160,6 +174,7 @@ class Intake:
             )
 
     def _lose(self, body: Mapping[str, Any], reason: str) -> None:
+        self.lost_at = time.time()
         self._on_loss(math.floor(body["timestamp"]))
         loss = self._spool.lose(body["timestamp"])
         if self.lost.add(reason):

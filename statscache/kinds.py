@@ -92,6 +92,16 @@ def _endpoint(value: Any) -> str:
     return value
 
 
+def _address_or_none(value: Any) -> str:
+    expected = "HOST:PORT, such as '127.0.0.1:9108' or '[::1]:9108', or '' for none"
+    if not isinstance(value, str):
+        raise ValueError(expected)
+    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", value)
+    if value and (match is None or int(match[1]) > 65535):
+        raise ValueError(expected)
+    return value
+
+
 def _connections(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
         raise ValueError("a whole number from 1 to 32")
@@ -190,6 +200,7 @@ BYTES = Kind("number or text", "B", _bytes)
 DIRECTORY = Kind("text", "", _directory)
 INSTANT = Kind("text, datetime or number", "", _instant)
 ENDPOINT = Kind("text", "", _endpoint)
+ADDRESS_OR_NONE = Kind("text", "", _address_or_none)
 CONNECTIONS = Kind("number", "", _connections)
 ADDRESS = Kind("text", "", _address)
 RATE = Kind("number", "1/s", _rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from statscache.errors import Unusable
+from statscache.errors import StatscacheError, Unusable
 from statscache.plugins import BasePlugin, Schedule, Umbrella
 from statscache.settings import Settings
 
@@ -90,6 +91,21 @@ def running(entries: Iterable[Entry]) -> list[Part]:
             "statscache.plugins.disabled in fedmsg.d; `statscache plugins` says what is wrong with each"
         )
     return parts
+
+
+def find_plugin(entries: Iterable[Entry], ident: str) -> BasePlugin:
+    """Return the plugin with that ident, be it on or off; a part of an umbrella has one, too.
+
+    :raises StatscacheError: if there is none
+    """
+    entries = sorted(entries, key=lambda entry: entry.on)  # of two with one ident, that which is on
+    known = {plugin.ident: plugin for entry in entries for plugin in entry.plugins}
+    if found := {**{part.ident: part.plugin for entry in entries for part in _parts(entry)}, **known}.get(
+        ident
+    ):
+        return found
+    close = difflib.get_close_matches(ident, known, n=3) or sorted(known)
+    raise StatscacheError(f"there is no plugin {ident!r}: try {', '.join(close)}")
 
 
 def _order(point: EntryPoint) -> tuple[bool, str, str]:

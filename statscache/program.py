@@ -25,9 +25,10 @@ from statscache.plugins import Base
 from statscache.progress import DatabaseRow, SpoolRow
 from statscache.quarantine import Body, QuarantineRow
 from statscache.registry import PluginRow, register
-from statscache.runner import QueuedRunner, Takers, make_runner
+from statscache.runner import QueuedRunner, make_runner
 from statscache.settings import Settings, read_settings
 from statscache.suspension import SuspensionRow, Suspensions
+from statscache.takers import Takers
 from statscache.watchdog import Watch, Watchdog
 from statscache.writer import Writer
 
@@ -45,16 +46,26 @@ CORE_TABLES = {
 class Program:
     """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
 
-    def __init__(self, settings: Settings, engine: Engine, parts: Sequence[Part], naming: Naming) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        parts: Sequence[Part],
+        naming: Naming,
+        suspensions: Suspensions | None = None,
+    ) -> None:
         runners = [make_runner(part) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
         self._queued = queued
+        #: What does not run that should, and why.
+        self.unable: Mapping[str, str] = {}
         self.settings = settings
         self.engine = engine
         self.naming = naming
+        self.parts = parts
         #: The plugins by ident.
         self.plugins = {part.ident: part.plugin for part in parts}
-        self.suspensions = Suspensions(engine)
+        self.suspensions = suspensions or Suspensions(engine)
         holds = self.suspensions.holds
         self._watches = Watch(), Watch()
         #: Hands messages to plugins as they come, on the intake's thread.
@@ -78,6 +89,11 @@ class Program:
         """Return what hands messages to those of the plugins that run, on the thread that writes."""
         owns = [runner.own for runner in self._queued if runner.ident in plugins]
         return Takers(owns, self._watches[1], self.suspensions.holds)
+
+    @property
+    def calls(self) -> list[tuple[str, float]]:
+        """The plugins that are being called just now, and for how many seconds."""
+        return [(watch.busy, watch.seconds) for watch in self._watches if watch.busy is not None]
 
     def watchdog(
         self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
@@ -106,10 +122,11 @@ class Program:
         return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
 
 
-def open_program(config: Mapping[str, Any]) -> Program:
+def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
     """Read the settings, load the plugins, reach the database and see to its tables.
 
     :param config: the fedmsg configuration
+    :param prepare: False for one that only looks, and changes nothing in a database that daemons use
     :raises Unusable: if any of it cannot be done
     """
     settings = read_settings(config)
@@ -117,13 +134,19 @@ def open_program(config: Mapping[str, Any]) -> Program:
     entries = load(settings, config)
     parts = running(entries)
     engine = open_database(settings)
-    parts = _fitting(parts, create_tables(engine, _tables(entries, parts)))
+    unable: Mapping[str, str] = {}
+    if prepare:
+        differing = create_tables(engine, _tables(entries, parts))
+        unable = _unable(entries, parts, differing)
+        parts = _fitting(parts, differing)
     log.info("users and packages: %s", naming)
     log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
     try:
-        create_views(engine)
-        register(engine, parts, settings.epoch)
+        if prepare:
+            create_views(engine)
+            register(engine, parts, settings.epoch)
         program = Program(settings, engine, parts, naming)
+        program.unable = unable
         program.open()
     except DBAPIError as error:
         raise unusable(settings, error) from error
@@ -149,6 +172,19 @@ def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
     used = [table for part in parts if (table := table_of(part)) is not None]
     declared = [table for table in Base.metadata.sorted_tables if table not in off]
     return list(dict.fromkeys([*declared, *used]))
+
+
+def _unable(
+    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return why each plugin that should run does not, by its entry point or ident."""
+    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
+    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
+    unfit = {ident: name for ident, name in tables.items() if name in differing}
+    return failing | {
+        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
+        for ident, name in unfit.items()
+    }
 
 
 def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:

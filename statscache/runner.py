@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import FunctionType
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from statscache.batch import Taken
-from statscache.errors import Unstorable, is_interrupt, text_of
+from statscache.errors import is_interrupt
 from statscache.loader import Part
 from statscache.message import Message
 from statscache.plugins import BasePlugin
-from statscache.quarantine import TRACEBACKS, failure
+from statscache.takers import Taker, Takers, keep, report, topics_of, wants
 from statscache.tally import Tally
 from statscache.watchdog import Watch
 
@@ -42,125 +40,7 @@ CONSTANT = (
 #: What `BasePlugin` itself keeps in an instance.
 OWN = {"schedule", "config", "queue", "model"}
 
-#: The time that plugins take for a message is measured for one in so many.
-SAMPLE = 64
-
-#: Of so many topics it is remembered which plugins want them.
-TOPICS = 4096
-
 Messages = Callable[[], Iterator[Message]]
-
-
-def topics_of(plugin: BasePlugin) -> re.Pattern[str] | None:
-    """Return which topics a plugin wants, None for all."""
-    topics = plugin.topics
-    return topics if isinstance(topics, re.Pattern) else None  # a plugin of 0.0.4 may mean anything by it
-
-
-def wants(topics: re.Pattern[str] | None, topic: str) -> bool:
-    """Return whether a topic is among those wanted."""
-    return topics is None or topics.search(topic) is not None
-
-
-class Taker:
-    """A plugin whose whole state is its queue, as messages are handed to it."""
-
-    def __init__(self, ident: str, plugin: BasePlugin) -> None:
-        self.ident = ident
-        self.process = plugin.process
-        self.queue = plugin.queue
-        self.topics = topics_of(plugin)
-        self._taken = Taken()
-        self._refused = Tally()
-
-    def refuse(self, message: Message, error: BaseException, length: int) -> None:
-        """Keep what `process` has raised as a failure, and leave the queue as it was, of that length."""
-        self.queue.truncate(length)
-        _keep(self._taken, message, error)
-        report(self._refused, self.ident, message, error)
-
-    def add_seconds(self, seconds: float) -> None:
-        """Note that handing over took so long."""
-        self._taken.seconds += seconds
-
-    def cut(self) -> Taken:
-        """Return what was taken since the last cut."""
-        taken, self._taken = self._taken, Taken()
-        taken.items = self.queue.cut()
-        return taken
-
-
-class Takers:
-    """Hands each message to all plugins whose whole state is their queue. For one thread alone.
-
-    A plugin that is suspended gets none, from one cut to the next.
-
-    :param watch: kept up to date with the plugin that is being called
-    :param suspended: tells by its ident whether a plugin is to be left alone
-    """
-
-    def __init__(
-        self,
-        takers: Sequence[Taker],
-        watch: Watch,
-        suspended: Callable[[str], bool] = lambda ident: False,
-    ) -> None:
-        self._takers = takers
-        self._suspended = suspended
-        self._calls = self._make_calls()
-        self._calls_of: dict[str, list[Any]] = {}
-        self._watch = watch
-        self._count = 0
-
-    def take(self, message: Message) -> None:
-        """Hand over a message. What a `process` raises is kept as a failure, for that plugin alone."""
-        self._count += 1
-        timed = self._count % SAMPLE == 0
-        watch = self._watch
-        watch.begin()
-        calls = self._calls_of.get(message.topic)
-        if calls is None:
-            calls = self._calls_for(message.topic)
-        for ident, process, items, taker in calls:
-            watch.busy = ident
-            length = len(items)
-            before = time.perf_counter() if timed else 0.0
-            try:
-                process(message)
-            except BaseException as error:
-                if is_interrupt(error):
-                    raise
-                taker.refuse(message, error, length)
-            if timed:
-                taker.add_seconds((time.perf_counter() - before) * SAMPLE)
-        watch.end()
-
-    def cut(self) -> dict[str, Taken]:
-        """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
-        taken = {ident: taker.cut() for ident, _, _, taker in self._calls}
-        calls = self._make_calls()
-        if len(calls) != len(self._calls) or any(
-            a[0] != b[0] for a, b in zip(calls, self._calls, strict=True)
-        ):
-            self._calls = calls
-            self._calls_of.clear()
-        return taken
-
-    def _calls_for(self, topic: str) -> list[Any]:
-        """Return, and keep, what the loop over the messages of a topic needs."""
-        if len(self._calls_of) >= TOPICS:
-            self._calls_of.clear()
-        calls = [call for call in self._calls if wants(call[3].topics, topic)]
-        self._calls_of[topic] = calls
-        return calls
-
-    def _make_calls(self) -> list[Any]:
-        """Return what the loop over every message needs, looked up once: ident, process, queue, taker."""
-        return [
-            (taker.ident, taker.process, taker.queue.items, taker)
-            for taker in self._takers
-            if not self._suspended(taker.ident)
-        ]
 
 
 class Runner(ABC):
@@ -272,31 +152,11 @@ class StatefulRunner(Runner):
             except BaseException as error:
                 if is_interrupt(error):
                     raise
-                _keep(taken, message, error)
+                keep(taken, message, error)
                 report(self._refused, self.ident, message, error)
         if len(taken.failures) > before:
             self._plugin = None
         return len(taken.failures) == before
-
-
-def _keep(taken: Taken, message: Message, error: BaseException) -> None:
-    taken.failures[message.id] = failure(error, brief=len(taken.failures) >= TRACEBACKS)
-
-
-def report(refused: Tally, ident: str, message: Message, error: BaseException) -> None:
-    """Log that a plugin's `process` raised for a message, unless it has done so often."""
-    kind = type(error).__name__
-    if refused.add(kind):
-        log.warning(
-            "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
-            ident,
-            message.msg_id,
-            message.topic,
-            kind,
-            text_of(error).encode("ascii", "backslashreplace").decode(),
-            refused.counts[kind],
-            exc_info=None if isinstance(error, Unstorable) else error,
-        )
 
 
 def make_runner(part: Part) -> Runner:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from statscache.errors import Unusable
 from statscache.kinds import (
     ADDRESS,
+    ADDRESS_OR_NONE,
     BUDGET,
     BYTES,
     CONNECTIONS,
@@ -177,6 +178,12 @@ class Settings:
         CONNECTIONS,
         4,
         "how many requests to it are under way at once",
+    )
+    monitoring_address: str = _setting(
+        "statscache.monitoring.address",
+        ADDRESS_OR_NONE,
+        "127.0.0.1:9108",
+        "where the hub answers /live, /ready and /metrics; '' for nowhere",
     )
     web_address: tuple[str, int] = _setting(
         "statscache.web.address",

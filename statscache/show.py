@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.table import Table
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from statscache.errors import StatscacheError
 from statscache.plugins import BasePlugin, CountModel, LatestModel
@@ -33,10 +34,48 @@ def parse_since(value: str, now: datetime) -> datetime:
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a plugin's table holds, for a person or a program.
+
+    :param titles: the columns' names; the last one is the volume where there are bars
+    :param bars: whether the last column is shown as bars, too
+    :param hint: what else could be asked, empty for nothing
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    bars: bool = False
+    hint: str = ""
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return a dict for each row."""
+        return [dict(zip(self.titles, row, strict=True)) for row in self.rows]
+
+    def as_table(self) -> Table:
+        """Return it for the terminal."""
+        if self.bars:
+            return self._with_bars()
+        table = table_of(*(self.titles if self.rows else ("no rows",)))
+        for row in self.rows:
+            table.add_row(*map(cell, row))
+        return table
+
+    def _with_bars(self) -> Table:
+        table = table_of(*self.titles[:-1])
+        table.add_column(self.titles[-1], justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        greatest = max((int(row[-1]) for row in self.rows), default=1)
+        for row in self.rows:
+            bar = "█" * max(1, round(BAR * int(row[-1]) / greatest))
+            table.add_row(*map(cell, row), bar)
+        return table
+
+
 def show(
     connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
-) -> Table:
-    """Return what the plugin's table holds, as a table for the terminal.
+) -> Shown:
+    """Return what the plugin's table holds.
 
     :param since: leave out what is earlier
     :param by: for counts, sum over time for each value of this key column
@@ -51,7 +90,8 @@ def show(
     if by is not None:
         raise StatscacheError(f"{plugin.ident} keeps no counts to sum: leave out --by")
     newest = select(*_columns(model)).order_by(model.timestamp.desc()).limit(top or ROWS)
-    return _plain(connection.execute(_from(newest, model, since)).all())
+    result = connection.execute(_from(newest, model, since))
+    return Shown(list(result.keys()), result.all())
 
 
 def _columns(model: Any) -> list[Any]:
@@ -67,7 +107,7 @@ def _columns(model: Any) -> list[Any]:
 
 def _counts(
     connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
-) -> Table:
+) -> Shown:
     model = plugin.model
     keys = key_columns(model)
     if by is not None and by not in keys:
@@ -78,25 +118,9 @@ def _counts(
     order = volume.desc() if by or top else column.desc()
     query = select(column, volume).group_by(column).order_by(order, column).limit(top or ROWS)
     rows = connection.execute(_from(query, model, since)).all()
-    return _bars(by or "timestamp", rows if by or top else rows[::-1])
+    hint = "" if by or not keys else f"for each {' or '.join(keys)}: --by {keys[0]}"
+    return Shown([by or "timestamp", "volume"], rows if by or top else rows[::-1], bars=True, hint=hint)
 
 
 def _from(query: Select[Any], model: Any, since: datetime | None) -> Select[Any]:
     return query if since is None else query.where(model.timestamp >= since)
-
-
-def _bars(title: str, rows: Sequence[Row[Any]]) -> Table:
-    table = table_of(title)
-    table.add_column("volume", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    greatest = max((int(row.volume) for row in rows), default=1)
-    for row in rows:
-        table.add_row(cell(row[0]), str(row.volume), "█" * max(1, round(BAR * int(row.volume) / greatest)))
-    return table
-
-
-def _plain(rows: Sequence[Row[Any]]) -> Table:
-    table = table_of(*(rows[0]._fields if rows else ("no rows",)))
-    for row in rows:
-        table.add_row(*map(cell, row))
-    return table

@@ -101,6 +101,16 @@ class Spool:
         return max((self._path(start).stat().st_mtime for start in self._starts), default=0.0)
 
     @property
+    def held(self) -> int:
+        """How many bytes are in it that are not committed."""
+        return self.end - self._released
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of that it takes at most."""
+        return self._limit
+
+    @property
     def start(self) -> int:
         """The position of the oldest record that is still there."""
         return self._starts[0] if self._starts else self.end

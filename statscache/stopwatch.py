@@ -1,4 +1,4 @@
-"""How much of a time was spent waiting for the database."""
+"""How much of a time was spent waiting for the database, and how much was written to it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,34 @@ class Stopwatch:
         return time.monotonic() - self._start - self.waited
 
 
+class RowCount:
+    """Tells how many rows have been written on a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._info = connection.info
+        self._before = self._info.get("rows", 0)
+
+    @property
+    def rows(self) -> int:
+        """The rows inserted, updated and deleted since the start, by statements that are not plain text."""
+        return int(self._info.get("rows", 0) - self._before)
+
+
 def time_statements(engine: Engine) -> None:
-    """Keep the time that statements take, as a `Stopwatch` on any connection of the engine needs it."""
+    """Keep what a `Stopwatch` and a `RowCount` on any connection of the engine need."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Connection, *args: Any) -> None:
         connection.info["since"] = time.monotonic()
 
     @event.listens_for(engine, "after_cursor_execute")
-    def end(connection: Connection, *args: Any) -> None:
-        _end(connection.info)
+    def end(
+        connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, *args: Any
+    ) -> None:
+        info = connection.info
+        _end(info)
+        if context is not None and (context.isinsert or context.isupdate or context.isdelete):
+            info["rows"] = info.get("rows", 0) + max(cursor.rowcount, 0)
 
     @event.listens_for(engine, "handle_error")
     def fail(context: ExceptionContext) -> None:

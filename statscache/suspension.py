@@ -85,6 +85,12 @@ class Suspensions:
         found = self._found.get(plugin)
         return found is not None and self._clock() < found.until
 
+    @property
+    def present(self) -> dict[str, Suspension]:
+        """The plugins that are to be left alone now."""
+        now = self._clock()
+        return {plugin: found for plugin, found in tuple(self._found.items()) if now < found.until}
+
     def unproven(self, plugin: str) -> bool:
         """Return whether the plugin was suspended and has not worked since."""
         found = self._found.get(plugin)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -19,6 +21,10 @@ from statscache.errors import StatscacheError
 
 #: The SQLSTATE of a table that is not there.
 NO_TABLE = "42P01"
+
+
+#: Lets a command print what it would show as JSON.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
 class OneLine(click.ClickException):
@@ -66,6 +72,21 @@ def console() -> Console:
         sys.stdout.reconfigure(errors="replace")  # a terminal without bars is no reason to fail
     width = None if sys.stdout.isatty() else 10_000
     return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON: instants in ISO 8601 and UTC, lengths of time in seconds."""
+    click.echo(json.dumps(value, default=_json_of, indent=2))
+
+
+def _json_of(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 def table_of(*titles: str) -> Table:

@@ -19,11 +19,12 @@ from statscache.db import counting, first_line, guarded, is_database_trouble, is
 from statscache.errors import is_interrupt
 from statscache.history import Span
 from statscache.judge import MOST, Judge
+from statscache.measures import Measures
 from statscache.message import Message, Naming
 from statscache.progress import store_position
 from statscache.quarantine import Failure, Patient, failure
 from statscache.runner import Runner
-from statscache.stopwatch import Stopwatch
+from statscache.stopwatch import RowCount, Stopwatch
 from statscache.watchdog import Watch
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Writer:
         self._watch = watch
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
+        #: What has been done since the start.
+        self.measures = Measures(self._runners)
 
     @property
     def plugins(self) -> frozenset[str]:
@@ -72,7 +75,9 @@ class Writer:
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
+        start = time.monotonic()
         with self._counting() as connection:
+            rows = RowCount(connection)
             known = self._write_messages(connection, batch) if batch.refs else 0
             store_position(connection, batch.spool.id, batch.end)
             cover(connection, self.plugins, batch.heard, batch.late)
@@ -80,6 +85,7 @@ class Writer:
             if loss:
                 record_loss(connection, self.plugins, batch.spool.id, loss)
         self.duplicates += known
+        self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds)
         if loss:
             batch.spool.forget_loss(loss)
 
@@ -132,6 +138,7 @@ class Writer:
     @contextmanager
     def _counting(self) -> Iterator[Connection]:
         """Give a connection in a transaction; if that fails no plugin keeps anything of it."""
+        self.measures.begin()
         try:
             with counting(self._engine) as connection:
                 yield connection
@@ -139,6 +146,7 @@ class Writer:
             for runner in self._runners.values():
                 runner.discard()
             raise
+        self.measures.committed()
 
     def _write_messages(self, connection: Connection, batch: Batch) -> int:
         """Write all that the batch comes to, and return how many of its messages some plugin had already."""
@@ -216,6 +224,7 @@ class Writer:
             failures = self._attempt(connection, runner, ids, read, taken)
             judge = self._judge.counted if before is None else self._judge.retried
             judge(runner.ident, len(ids), failures)
+        self.measures.counted(runner.ident, len(ids), failures)
         if failures:
             quarantine.put(connection, runner.ident, read(failures), failures, before)
         return failures
@@ -284,7 +293,9 @@ class Writer:
             raise
         finally:
             self._watch.end()
-            self._judge.took(runner.ident, stopwatch.seconds + (taken.seconds if taken else 0))
+            seconds = stopwatch.seconds + (taken.seconds if taken else 0)
+            self._judge.took(runner.ident, seconds)
+            self.measures.took(runner.ident, seconds, stopwatch.waited)
         return taken.failures
 
     def _take(self, runner: Runner, ids: Sequence[str], read: Read) -> Taken:

@@ -18,11 +18,23 @@ from sqlalchemy.engine import make_url
 from statscache.daemon import Daemon, open_daemon
 from statscache.embedded import start
 from tests.bench import Bad, Bench, Good, Keeper, Other
+from tests.datagrepper import Archive
 from tests.hub import Bus, Hub
 from tests.place import Place
+from tests.recounting import body
 
 SHARED = Path(__file__).parents[2] / "shared"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Let what a test has logged be UTF-8, so that it can go from process to process: some texts here are odd."""
+    report: Any = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +121,14 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
     """A bench with two good plugins around a bad one, and one with state of its own."""
     Bad.trouble = staticmethod(lambda session: None)
     return make_bench(Good, Bad, Keeper, Other)
+
+
+@pytest.fixture
+def two_hours() -> Iterator[Archive]:
+    """An archive with the messages of `tests.recounting`."""
+    archive = Archive([body(number) for number in range(720)])
+    yield archive
+    archive.close()
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ class Hub:
             "zmq_enabled": True,
             "validate_signatures": False,
             "statscache.consumer.enabled": True,
+            "statscache.monitoring.address": "127.0.0.1:0",
             "logging": {
                 "version": 1,
                 "disable_existing_loggers": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ STATSCACHE = [sys.executable, "-c", "from statscache.cli import main; main()"]
 def lines(*values: Any) -> str:
     """Return a file of JSON lines; texts stand for themselves."""
     return "".join((value if isinstance(value, str) else json.dumps(value)) + "\n" for value in values)
+
+
+def rows(table: str) -> list[list[str]]:
+    """Return the cells of a printed table, its titles first."""
+    return [re.split(r" {2,}", line.strip()) for line in table.splitlines()]
 
 
 class Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -98,7 +99,7 @@ def test_an_interrupted_backfill_goes_on_where_it_was(
     history: Place, engine: Engine, archive: Archive
 ) -> None:
     """Ctrl-C ends it at once; what was counted stays counted once."""
-    archive.fail(Fault.SLOW)
+    archive.fail(Fault.SILENT, page=2, around=START + 0.5)  # of the oldest, which comes last
     command = history.start(
         "backfill", "--since", SINCE, "--until", UNTIL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -140,6 +141,20 @@ def test_what_the_archive_does_not_give_is_left_as_a_gap(
     again.run(impatient, reported.append, lambda seconds, messages: None)
     assert (again.seconds, again.left, volume(engine)) == (work.left, 0, 7200)
     program.engine.dispose()
+
+
+def test_a_rebuild_mends_what_is_wrong_and_tells(history: Place, engine: Engine) -> None:
+    """Rows that somebody has changed are as the archive has them again, and what differed is shown."""
+    history.answer("backfill", "--since", SINCE, "--until", UNTIL)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE data_volume_1m SET volume = 7 WHERE timestamp = '2023-11-14T22:30Z'"))
+    code, output, errors = history.run("backfill", "--rebuild", "--since", SINCE, "--until", UNTIL)
+    assert (code, volume(engine)) == (0, 7200)
+    assert "volume-1m" in output
+    assert re.search(r"2023-11-14 22:30:00 +7 +120", output)
+    assert "1 rows of 1 tables differ" in output
+    assert "counted again for" in errors
+    assert "nothing differs" in history.answer("verify", "--since", SINCE, "--until", UNTIL)
 
 
 def test_files_that_cover_a_time_make_it_complete(history: Place, engine: Engine) -> None:
@@ -195,6 +210,7 @@ def test_the_tables_are_as_after_the_bus(
         ),
         ("--from ftp://x", "--from must be an https:// URL of a datagrepper or a postgresql:// URL"),
         ("--since 1d", "there is no archive to read: set statscache.datagrepper.endpoint in fedmsg.d"),
+        ("--rebuild", "--rebuild must be given a --since"),
         ("--since 1d --from http://127.0.0.1:1/", "127.0.0.1"),
         ("--since 1d --from postgresql://nobody@127.0.0.1:1/x", "nobody@127.0.0.1:1/x cannot be reached"),
     ],

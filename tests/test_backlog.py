@@ -198,7 +198,7 @@ def test_after_a_failed_flush_all_is_read_back_in_bounded_batches(
     bench.send("live")
     batch = bench.daemon._backlog.next()
     assert batch is not None
-    assert (list(batch.refs), batch.taken["good"].items) == (["live"], [(0, "x")])
+    assert (list(batch.refs), batch.taken["good"].items) == (["live"], [(30, "x")])
 
 
 def test_what_a_failed_reading_left_is_not_counted_twice(

@@ -28,10 +28,24 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.conftest import ALL_ON, new_database, read_lines
 from tests.hub import wait_for
-from tests.place import Place, lines
+from tests.place import Place, lines, rows
 from tests.tables import TABLES, assert_as_expected, expected_after
 
-COMMANDS = ["plugins", "replay", "backfill", "show", "uri", "serve", "quarantine", "demo"]
+COMMANDS = [
+    *(
+        "plugins",
+        "replay",
+        "backfill",
+        "verify",
+        "show",
+        "status",
+        "top",
+        "uri",
+        "serve",
+        "quarantine",
+        "demo",
+    ),
+]
 QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 #: Keys, and how they are shown.
@@ -53,11 +67,6 @@ def body(number: int, when: float = 1_700_000_000.0, category: str = "bodhi") ->
     """Return an ordinary message."""
     topic = f"org.fedoraproject.prod.{category}.update.comment"
     return {"topic": topic, "msg": {"n": number}, "msg_id": f"2023-{number}", "timestamp": when}
-
-
-def rows(table: str) -> list[list[str]]:
-    """Return the cells of a printed table, its titles first."""
-    return [re.split(r" {2,}", line.strip()) for line in table.splitlines()]
 
 
 # Help

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from statscache import backlog
 from statscache.flush import Pause
 from statscache.runner import QueuedRunner, StatefulRunner, make_runner
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
+from tests.hub import wait_for
 
 TROUBLES: dict[str, Callable[[Any], object]] = {
     "raises": fail,
@@ -209,3 +211,18 @@ def test_what_can_wait_and_fails_delays_no_flush(bench: Bench) -> None:
     bench.accept("a")
     flusher.tick()
     assert bench.volume("test_good") == 1
+
+
+def test_a_burst_that_is_over_does_not_wait_for_the_next_flush(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many messages of which no more come are written at once, few at the end of the interval."""
+    monkeypatch.setattr(backlog, "BURST", 10)
+    bench = make_bench(Good, frequency=60.0)
+    bench.daemon.flusher.start()
+    bench.accept(*"x" * 9)
+    time.sleep(0.5)
+    assert bench.volume("test_good") == 0
+    bench.accept("x")
+    wait_for("the burst to be counted", lambda: bench.volume("test_good") == 10, 5)
+    bench.daemon.flusher.stop(5)

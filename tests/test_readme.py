@@ -113,10 +113,12 @@ def test_the_example_plugin_is_on_as_soon_as_it_is_installed(
 
 
 def test_the_systemd_unit_is_where_the_readme_says() -> None:
-    """extras/statscache.service runs fedmsg-hub and stops it by SIGTERM."""
-    unit = (ROOT / "extras" / "statscache.service").read_text(encoding="utf-8")
+    """extras/systemd/statscache.service runs fedmsg-hub, hears from it, and stops it by SIGTERM."""
+    unit = (ROOT / "extras" / "systemd" / "statscache.service").read_text(encoding="utf-8")
     assert "fedmsg-hub" in unit
     assert "KillSignal=SIGTERM" in unit
+    assert "Type=notify" in unit
+    assert "WatchdogSec=" in unit
 
 
 def test_the_tests_that_the_guarantees_name_are_there() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from statscache import runner
+from statscache import takers
 from tests.bench import Bad, Bench, Good, Keeper, Other
 
 
@@ -35,7 +35,7 @@ def test_a_plugin_gets_the_topics_it_wants(
     make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, remembered: int
 ) -> None:
     """However it is run, and however many topics there are."""
-    monkeypatch.setattr(runner, "TOPICS", remembered)
+    monkeypatch.setattr(takers, "TOPICS", remembered)
     bench = make_bench(Picky, PickyKeeper, Other)
     for _ in range(2):
         send(bench, "a.b", "a.b.wanted", "c.wanted", "xa.b", "a.b")

@@ -13,7 +13,7 @@ from statscache.errors import Rejected, StatscacheError
 from statscache.history import Slice
 from statscache.message import Message
 from statscache.program import Program
-from statscache.runner import Takers
+from statscache.takers import Takers
 from statscache.tally import Tally
 
 log = logging.getLogger(__name__)

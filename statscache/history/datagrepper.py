@@ -22,7 +22,7 @@ MOST = 5000
 GOAL = 0.7
 #: In seconds: how long the first slice is, and the longest.
 HOUR = 3600
-DAY = 24 * HOUR
+WEEK = 7 * 24 * HOUR
 #: After so many failures in a row, with no page in between, the server is asked for a sign of life.
 FAILURES = 3
 #: A second that every archive can tell something about at once: it has no rows.
@@ -149,7 +149,7 @@ class _Reading:
             assert shorter is not None
             attempt = shorter
             self._run.await_total(attempt)
-        self._adapt(attempt, longest=min(4 * attempt.span.seconds, DAY))
+        self._adapt(attempt, longest=min(4 * attempt.span.seconds, WEEK))
         return attempt
 
     def _adapt(self, attempt: Attempt, longest: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statscache.db import first_line
 from statscache.history import Archive, HistoryError, Hole, Slice, Span
 from statscache.history.plan import Piece, without
+from statscache.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class Filler:
         self._thread = threading.Thread(target=self.run, name="statscache-history", daemon=True)
         #: How many messages were counted from the archive since the start.
         self.counted = 0
+        #: Whether the archive and the counting work.
+        self.pulse = Pulse(clock)
 
     def start(self) -> None:
         """Start the thread."""
@@ -77,10 +80,12 @@ class Filler:
             try:
                 pause = 0.0 if self.fetch() else LOOK
                 self._trouble = SHORTEST
+                self.pulse.beat()
             except Exception as error:
                 if self._stopping.is_set():
                     return
                 pause, self._trouble = self._trouble, min(self._trouble * 2, LONGEST)
+                self.pulse.fail(first_line(error))
                 log.error(
                     "gaps cannot be filled now, which is tried again in %.0f s: %s",
                     pause,

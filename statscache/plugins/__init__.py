@@ -21,6 +21,7 @@ from statscache.plugins.models import (
     ScalarModel,
 )
 from statscache.plugins.queue import Queue
+from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "LatestPlugin",
     "Message",
     "Queue",
+    "Rows",
     "ScalarModel",
     "Schedule",
     "Umbrella",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from statscache.message import Message
 from statscache.plugins.queue import Queue
+from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
 
@@ -43,6 +44,9 @@ class BasePlugin:
     #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive; otherwise
     #: just before `update`, so that state of any other kind can be rebuilt after a flush that failed.
     queued: ClassVar[bool] = False
+    #: What each row of the table comes of, so that it can be checked against history, and counted again; None where
+    #: that is anything else.
+    rows: ClassVar[Rows | None] = None
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         for attribute in ("name", "summary", "description"):

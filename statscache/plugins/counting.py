@@ -16,6 +16,7 @@ from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base
+from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
 
@@ -51,6 +52,10 @@ class CountingPlugin(BasePlugin):
     """
 
     queued: ClassVar[bool] = True
+    rows: ClassVar[Rows | None] = Rows.WINDOW
+    #: Whether `process` counts the same under the same keys whatever the interval. Then it is called once for all
+    #: plugins that have this very `process`, and each gets what was counted.
+    alike: ClassVar[bool] = False
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)

@@ -16,6 +16,7 @@ from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key, check_text
 from statscache.plugins.models import Base
+from statscache.plugins.rows import Rows
 
 KEY = ("category", "category_constraint")
 #: category, thing, timestamp in ISO 8601, rank, msg_id, state as JSON
@@ -52,6 +53,7 @@ class LatestPlugin(BasePlugin):
     """
 
     queued: ClassVar[bool] = True
+    rows: ClassVar[Rows | None] = Rows.LATEST
 
     def note(self, message: Message, category: str, thing: str, state: dict[str, Any], rank: int = 0) -> None:
         """Note the state of a thing in a category.

@@ -16,6 +16,8 @@ class PagurePluginMixin(CountingPlugin):
 
     topics = re.compile(r"io\.pagure\.prod")
 
+    alike = True
+
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)
         self.summary = f"{self.summary}, per {schedule}"

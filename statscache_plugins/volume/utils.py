@@ -14,6 +14,8 @@ from statscache.plugins import CountingPlugin, Schedule, counting_model
 class VolumePluginMixin(CountingPlugin):
     """The kind that counts all messages; a plugin's `process` says under which keys each counts."""
 
+    alike = True
+
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)
         self.summary = f"{self.summary}, per {schedule}"

@@ -18,14 +18,17 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1200.0, help="messages a second")
     parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
     arguments = parser.parse_args()
-    logging.getLogger("statscache").setLevel(
-        logging.CRITICAL
-    )  # of the suite's own process, which only compares
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit("interrupted"))  # and leave no process behind
+    prepare_process()
     score = run(arguments.scenarios, arguments.messages, arguments.rate, arguments.seed)
     print(score)
     return 1 if score.differences else 0
+
+
+def prepare_process() -> None:
+    """Let this process, which only compares, log nothing, and leave none behind when it is interrupted."""
+    logging.getLogger("statscache").setLevel(logging.CRITICAL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("interrupted"))
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class Inspector:
         self.cells += sum(map(len, expected.values()))
         for table, number in differences(found, expected).items():
             self.differences.append(
-                f"{number} cells of {table} differ: {_some(found[table], expected[table])}"
+                f"{number} cells of {table} differ: {some(found[table], expected[table])}"
             )
 
     def _compare_gap(self, tables: Tables) -> None:
@@ -199,6 +199,7 @@ def legacy_tables(messages: Mapping[str, Body], counts: Callable[[Place, str], b
     return cells
 
 
-def _some(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> str:
+def some(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> str:
+    """Return what some of the cells that differ are, and should be."""
     wrong = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
     return ", ".join(f"{key!r} is {found.get(key)!r} not {expected.get(key)!r}" for key in wrong[:SHOWN])

@@ -34,13 +34,15 @@ class Slot:
     :param environment: the same of the environment's variables
     """
 
+    victim: type[Victim] = Victim
+
     def __init__(
         self, directory: Path, bus: Bus, settings: dict[str, Any], environment: dict[str, str]
     ) -> None:
         self.name = directory.name
         self._directory = directory
         self._bus = bus
-        self._settings = settings
+        self.settings = settings
         self._environment = environment
         self._count = 0
         self._doomed = False
@@ -58,7 +60,7 @@ class Slot:
             (directory / ORDER).write_text(json.dumps(order))
         path = os.pathsep.join(filter(None, [str(ROOT), self._environment.get("PYTHONPATH")]))
         environment = {**self._environment, "TORTURE_DIRECTORY": str(directory), "PYTHONPATH": path}
-        self.hub = Victim(directory, self._bus, self._settings, **environment)
+        self.hub = self.victim(directory, self._bus, self.settings, **environment)
 
     def run(self) -> Victim:
         """Return a hub that runs, started as often as that takes."""

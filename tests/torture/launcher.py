@@ -53,6 +53,9 @@ STEPS = {
     "forget loss": ("spool", "Spool", "forget_loss"),
 }
 
+#: What has a commit at which a daemon can be told to die, and that step's name.
+COMMITS = {"write": "commit", "write_slice": "slice's commit"}
+
 
 class Orders:
     """What the suite has told this process to do, and when."""
@@ -152,18 +155,23 @@ def tear(orders: Orders) -> None:
 
 
 def arm_commits(orders: Orders) -> None:
-    """Put steps around the commits of flushes, and around the lock that everything which counts takes."""
+    """Put steps around the commits of what writes, and around the lock that everything which counts takes."""
     from statscache import db, writer
 
-    flushing = threading.local()
-    write, make_engine, counting = writer.Writer.write, db.make_engine, writer.counting
+    present = threading.local()
+    make_engine, counting = db.make_engine, writer.counting
 
-    def armed_write(self: Any, batch: Any) -> None:
-        flushing.now = True
-        try:
-            write(self, batch)
-        finally:
-            flushing.now = False
+    def arm_writing(name: str, step: str) -> None:
+        inner = getattr(writer.Writer, name)
+
+        def armed(*args: Any) -> Any:
+            present.step = step
+            try:
+                return inner(*args)
+            finally:
+                present.step = ""
+
+        setattr(writer.Writer, name, armed)
 
     def armed_engine(url: str) -> Any:
         engine = make_engine(url)
@@ -172,11 +180,12 @@ def arm_commits(orders: Orders) -> None:
 
     def armed_commit(commit: Callable[[Any], None]) -> Callable[[Any], None]:
         def do_commit(connection: Any) -> None:
-            if not getattr(flushing, "now", False):
+            step = getattr(present, "step", "")
+            if not step:
                 return commit(connection)
-            orders.reach("before commit")
+            orders.reach(f"before {step}")
             commit(connection)
-            return orders.reach("after commit")
+            return orders.reach(f"after {step}")
 
         return do_commit
 
@@ -185,7 +194,8 @@ def arm_commits(orders: Orders) -> None:
         orders.reach("before lock")
         return counting(engine)
 
-    writer.Writer.write = armed_write
+    for name, step in COMMITS.items():
+        arm_writing(name, step)
     writer.counting = armed_counting
     db.make_engine = armed_engine
 

@@ -25,7 +25,7 @@ def make(seed: int, count: int, odd: bool = True) -> list[Body]:
     """
     chance = random.Random(f"messages {seed}")
     fresh = islice(traffic(seed, 1_700_000_000 + 86_400.0 * seed, 40.0), round(count / (1 + TWICE)))
-    bodies = [_vary(chance, body, odd) for body in fresh]
+    bodies = [vary(chance, body, odd) for body in fresh]
     again = [(_place(chance, at, 3_000), bodies[at]) for at in chance.choices(range(len(bodies)), k=count)]
     placed = [
         *((_place(chance, at, 30), body) for at, body in enumerate(bodies)),
@@ -39,7 +39,8 @@ def _place(chance: random.Random, at: int, disorder: int) -> float:
     return at + chance.random() * (20_000 if chance.random() < LATE else disorder)
 
 
-def _vary(chance: random.Random, body: Body, odd: bool) -> Body:
+def vary(chance: random.Random, body: Body, odd: bool) -> Body:
+    """Return the message, or one made of it that is odd, or has no id, or no fraction of a second."""
     draw = chance.random()
     if odd and draw < ODD:
         return chance.choice(ODDITIES)(body)

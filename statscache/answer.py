@@ -1,0 +1,64 @@
+"""What a daemon answers when it is asked how it is."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+#: How long in seconds a daemon may take to answer.
+PATIENCE = 3.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a daemon tells of itself.
+
+    :param status: as /ready has it
+    :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
+    """
+
+    status: str
+    causes: Sequence[str]
+    metrics: Mapping[tuple[str, str], float]
+
+    def get(self, name: str, label: str = "") -> float | None:
+        """Return a sample, None if there is none."""
+        return self.metrics.get((name, label))
+
+
+def ask(address: str) -> Answer:
+    """Ask a daemon how it is.
+
+    :raises OSError: if it does not answer as one does
+    """
+    try:
+        told = json.loads(_get(address, "/ready")[1])
+        scrape = _get(address, "/metrics")[1]
+        families = text_string_to_metric_families(scrape)
+        metrics = {
+            (sample.name, next(iter(sample.labels.values()), "")): sample.value
+            for family in families
+            for sample in family.samples
+            if len(sample.labels) < 2
+        }
+        return Answer(str(told["status"]), list(map(str, told["causes"])), metrics)
+    except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        raise OSError(f"what answers there is no daemon of statscache: {error}") from None
+
+
+def _get(address: str, path: str) -> tuple[int, str]:
+    # A daemon may listen on all addresses, at which nobody can ask.
+    host, _, port = address.rpartition(":")
+    reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{reached}:{port}{path}", timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()

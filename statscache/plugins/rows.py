@@ -1,0 +1,17 @@
+"""What the rows of a plugin's table come of."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Rows(Enum):
+    """What a row comes of. Whoever knows it can work the row out again from history, and compare or replace it.
+
+    A table of either kind has a column `timestamp`.
+    """
+
+    #: All messages of the window that starts at the row's `timestamp`, and no others. It is part of the primary key.
+    WINDOW = "window"
+    #: The latest of the messages about the row's primary key, which was sent at its `timestamp`.
+    LATEST = "latest"

@@ -1,0 +1,52 @@
+"""Whether something works, and if not, since when and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ailing:
+    """Something that does not work.
+
+    :param since: since when, on the clock of its pulse
+    :param why: what it last failed with, in one line
+    """
+
+    since: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a thread is doing, and since when on its clock."""
+
+    what: str
+    since: float
+
+
+class Pulse:
+    """Is told by one thread how something goes, and tells any other.
+
+    :param clock: gives seconds, and never goes back
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        #: What is wrong; None if nothing is.
+        self.ailing: Ailing | None = None
+        #: How often it has failed since the start.
+        self.failures = 0
+
+    def beat(self) -> bool:
+        """Note that it works, and return whether it did not before."""
+        before, self.ailing = self.ailing, None
+        return before is not None
+
+    def fail(self, why: str) -> None:
+        """Note that it has failed."""
+        self.failures += 1
+        since = self.ailing.since if self.ailing else self.clock()
+        self.ailing = Ailing(since, why)

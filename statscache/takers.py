@@ -1,0 +1,198 @@
+"""Handing messages to plugins whose whole state is their queue."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from statscache.batch import Taken
+from statscache.errors import Unstorable, is_interrupt, text_of
+from statscache.message import Message
+from statscache.plugins import BasePlugin, CountingPlugin
+from statscache.quarantine import TRACEBACKS, failure
+from statscache.tally import Tally
+from statscache.watchdog import Watch
+
+log = logging.getLogger(__name__)
+
+#: The time that plugins take for a message is measured for one in so many.
+SAMPLE = 64
+#: Of so many topics it is remembered which plugins want them.
+TOPICS = 4096
+
+
+def topics_of(plugin: BasePlugin) -> re.Pattern[str] | None:
+    """Return which topics a plugin wants, None for all."""
+    topics = plugin.topics
+    return topics if isinstance(topics, re.Pattern) else None  # a plugin of 0.0.4 may mean anything by it
+
+
+def wants(topics: re.Pattern[str] | None, topic: str) -> bool:
+    """Return whether a topic is among those wanted."""
+    return topics is None or topics.search(topic) is not None
+
+
+class Taker:
+    """A plugin whose whole state is its queue, as messages are handed to it."""
+
+    def __init__(self, ident: str, plugin: BasePlugin) -> None:
+        self.ident = ident
+        self.process = plugin.process
+        #: What plugins have in common of which one is called for all; None for one that is called for itself.
+        self.family = _family_of(plugin)
+        self.queue = plugin.queue
+        self.topics = topics_of(plugin)
+        self._taken = Taken()
+        self._refused = Tally()
+
+    def refuse(self, message: Message, error: BaseException, length: int) -> None:
+        """Keep what `process` has raised as a failure, and leave the queue as it was, of that length."""
+        self.queue.truncate(length)
+        keep(self._taken, message, error)
+        report(self._refused, self.ident, message, error)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Note that handing over took so long."""
+        self._taken.seconds += seconds
+
+    def cut(self) -> Taken:
+        """Return what was taken since the last cut."""
+        taken, self._taken = self._taken, Taken()
+        taken.items = self.queue.cut()
+        return taken
+
+
+class Family:
+    """Takers that take the same from each message, so that one of them is called for all."""
+
+    def __init__(self, takers: Sequence[Taker]) -> None:
+        self._first, *self._others = takers
+        self.ident = self._first.ident
+        self.process = self._first.process
+        self.items = self._first.queue.items
+        self.topics = self._first.topics
+
+    def refuse(self, message: Message, error: BaseException, length: int) -> None:
+        """Keep what `process` has raised as a failure of all, and leave the queue as it was, of that length."""
+        for taker in (self._first, *self._others):
+            taker.refuse(message, error, length)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Note that handing over took so long."""
+        self._first.add_seconds(seconds)
+
+    def cut(self) -> dict[str, Taken]:
+        """Return what was taken since the last cut, by the ident of each."""
+        taken = self._first.cut()
+        others = {taker.ident: replace(taker.cut(), items=taken.items) for taker in self._others}
+        return {self.ident: taken, **others}
+
+
+def _families(takers: Sequence[Taker]) -> list[Family]:
+    """Return the takers, those together of which one is called for all."""
+    groups: dict[Any, list[Taker]] = {}
+    for taker in takers:
+        groups.setdefault(taker.family or taker, []).append(taker)
+    return [Family(group) for group in groups.values()]
+
+
+def _family_of(plugin: BasePlugin) -> Any:
+    """Return what tells plugins that are alike: their `process`, as it stands in the class."""
+    if not isinstance(plugin, CountingPlugin) or not plugin.alike:
+        return None
+    return type(plugin).process, type(plugin).count
+
+
+class Takers:
+    """Hands each message to all plugins whose whole state is their queue. For one thread alone.
+
+    A plugin that is suspended gets none, from one cut to the next.
+
+    :param watch: kept up to date with the plugin that is being called
+    :param suspended: tells by its ident whether a plugin is to be left alone
+    """
+
+    def __init__(
+        self,
+        takers: Sequence[Taker],
+        watch: Watch,
+        suspended: Callable[[str], bool] = lambda ident: False,
+    ) -> None:
+        self._takers = takers
+        self._suspended = suspended
+        self._active = self._find_active()
+        self._families = _families(self._active)
+        self._calls: dict[str, list[Any]] = {}
+        self._watch = watch
+        self._count = 0
+
+    def take(self, message: Message) -> None:
+        """Hand over a message. What a `process` raises is kept as a failure, for that plugin alone."""
+        self._count += 1
+        timed = self._count % SAMPLE == 0
+        watch = self._watch
+        watch.begin()
+        calls = self._calls.get(message.topic)
+        if calls is None:
+            calls = self._calls_for(message.topic)
+        for ident, process, items, family in calls:
+            watch.busy = ident
+            length = len(items)
+            before = time.perf_counter() if timed else 0.0
+            try:
+                process(message)
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                family.refuse(message, error, length)
+            if timed:
+                family.add_seconds((time.perf_counter() - before) * SAMPLE)
+        watch.end()
+
+    def cut(self) -> dict[str, Taken]:
+        """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
+        taken = {ident: its for family in self._families for ident, its in family.cut().items()}
+        active = self._find_active()
+        if active != self._active:
+            self._active, self._families = active, _families(active)
+            self._calls.clear()
+        return taken
+
+    def _find_active(self) -> list[Taker]:
+        return [taker for taker in self._takers if not self._suspended(taker.ident)]
+
+    def _calls_for(self, topic: str) -> list[Any]:
+        """Return, and keep, what the loop over the messages of a topic needs, looked up once."""
+        if len(self._calls) >= TOPICS:
+            self._calls.clear()
+        calls = [
+            (family.ident, family.process, family.items, family)
+            for family in self._families
+            if wants(family.topics, topic)
+        ]
+        self._calls[topic] = calls
+        return calls
+
+
+def keep(taken: Taken, message: Message, error: BaseException) -> None:
+    taken.failures[message.id] = failure(error, brief=len(taken.failures) >= TRACEBACKS)
+
+
+def report(refused: Tally, ident: str, message: Message, error: BaseException) -> None:
+    """Log that a plugin's `process` raised for a message, unless it has done so often."""
+    kind = type(error).__name__
+    if refused.add(kind):
+        log.warning(
+            "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
+            ident,
+            message.msg_id,
+            message.topic,
+            kind,
+            text_of(error).encode("ascii", "backslashreplace").decode(),
+            refused.counts[kind],
+            exc_info=None if isinstance(error, Unstorable) else error,
+        )

@@ -1,0 +1,83 @@
+"""Plugins that count the same in windows of different lengths are handed each message once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from statscache.plugins import Message, counting_model
+from tests.bench import Bad, Bench, Good, Other, fail
+
+
+class Minutes(Good):
+    alike = True
+    seen = 0
+
+    def process(self, message: Message) -> None:
+        Minutes.seen += 1
+        self.count(message, "first")
+        self.count(message, message["msg"]["word"])
+
+
+class Alike(Minutes):
+    name = "other"
+    model = Other.model
+
+
+class Failing(Minutes):
+    name = "bad"
+    model = Bad.model
+
+    def update(self, session: object) -> None:
+        super().update(session)  # type: ignore[arg-type]
+        fail(session)
+
+
+class Apart(Minutes):
+    """Counts as the others do, but in its own way."""
+
+    name = "apart"
+    model = counting_model("test_apart", "messages by their word", word="the word")
+
+    def process(self, message: Message) -> None:
+        self.count(message, "x")
+
+
+def test_one_is_called_for_all(make_bench: Callable[..., Bench]) -> None:
+    """Each has what was counted; one that fails to write it costs the others nothing, as ever."""
+    bench = make_bench(Minutes, Alike, Failing, Apart)
+    Minutes.seen = 0
+    bench.accept("a", "b")
+    assert Minutes.seen == 2
+    bench.flush()
+    assert volumes_of(bench, "good", "other", "bad", "apart") == [4, 4, 0, 2]
+    assert len(bench.quarantined("bad")) == 2
+
+
+def test_what_one_refuses_all_refuse(make_bench: Callable[..., Bench]) -> None:
+    """Nothing of the message stays in the queue, and it is in the quarantine for each of them."""
+    bench = make_bench(Minutes, Alike, Apart)
+    bench.accept("a", ["no key"], "b")
+    bench.flush()
+    assert volumes_of(bench, "good", "other", "apart") == [4, 4, 3]
+    assert bench.quarantined("good") == bench.quarantined("other") == ["2"]
+    assert bench.quarantined("apart") == []
+
+
+def test_when_the_first_is_suspended_the_next_is_called(make_bench: Callable[..., Bench]) -> None:
+    """No plugin depends on another's health."""
+    bench = make_bench(Minutes, Alike)
+    bench.program.suspensions.suspend("good", "as the test says")
+    for word in "abc":
+        bench.accept(word)
+        bench.flush()
+    assert volumes_of(bench, "good", "other") == [0, 6]
+    assert bench.retry("good") == 3
+    bench.accept("d")
+    bench.flush()
+    bench.accept("e")
+    bench.flush()
+    assert volumes_of(bench, "good", "other") == [10, 10]
+
+
+def volumes_of(bench: Bench, *names: str) -> list[int]:
+    return [bench.volume(f"test_{name}") for name in names]
