@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from statscache.cli import _find
 from statscache.errors import Unusable
-from statscache.loader import Entry, load, running
+from statscache.loader import Entry, find_plugin, load, running
 from statscache.message import Message
 from statscache.plugins import BasePlugin, Umbrella
 from statscache.settings import Settings
@@ -249,7 +248,7 @@ def test_a_plugin_that_is_off_takes_no_ident() -> None:
 def test_of_two_plugins_with_one_ident_the_command_shows_the_one_that_is_on(names: str) -> None:
     """The order of the entry points makes no difference to it."""
     entries = load_all(point("OffWithTheNameOfPlain", names[0]), point("Plain", names[1]))
-    assert type(_find(entries, "plain")) is Plain
+    assert type(find_plugin(entries, "plain")) is Plain
 
 
 def test_an_umbrella_whose_parts_share_an_ident_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
