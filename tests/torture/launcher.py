@@ -173,8 +173,8 @@ def arm_commits(orders: Orders) -> None:
 
         setattr(writer.Writer, name, armed)
 
-    def armed_engine(url: str) -> Any:
-        engine = make_engine(url)
+    def armed_engine(url: str, *rest: Any) -> Any:
+        engine = make_engine(url, *rest)
         engine.dialect.do_commit = armed_commit(engine.dialect.do_commit)
         return engine
 
