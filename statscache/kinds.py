@@ -93,13 +93,13 @@ def _endpoint(value: Any) -> str:
 
 
 def _address_or_none(value: Any) -> str:
-    expected = "HOST:PORT, such as '127.0.0.1:9108' or '[::1]:9108', or '' for none"
-    if not isinstance(value, str):
-        raise ValueError(expected)
-    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):([0-9]{1,5})", value)
-    if value and (match is None or int(match[1]) > 65535):
-        raise ValueError(expected)
-    return value
+    """Check such an address as `_address` reads, which is kept as it is; an empty text is for none."""
+    try:
+        if value != "":
+            _address(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or '' for none") from None
+    return str(value)
 
 
 def _connections(value: Any) -> int:
