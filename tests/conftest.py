@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
@@ -25,6 +26,11 @@ from tests.recounting import body
 
 SHARED = Path(__file__).parents[2] / "shared"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
+
+
+# Processes that run beside these tests make any of them slow at times.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(wrapper=True)

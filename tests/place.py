@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,11 @@ def lines(*values: Any) -> str:
 def rows(table: str) -> list[list[str]]:
     """Return the cells of a printed table, its titles first."""
     return [re.split(r" {2,}", line.strip()) for line in table.splitlines()]
+
+
+def heed_interrupts() -> None:
+    """Let a process heed SIGINT, which those in the background of a script otherwise ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Place:
@@ -45,7 +51,12 @@ class Place:
     def start(self, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
         """Start the command."""
         return subprocess.Popen(
-            [*STATSCACHE, *arguments], cwd=self.directory, env=self.environment, text=True, **extra
+            [*STATSCACHE, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            text=True,
+            preexec_fn=heed_interrupts,
+            **extra,
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
