@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from statscache.history import HistoryError, Hole, Slice, Span, datanommer
 from statscache.history.datanommer import Datanommer
+from tests.hub import wait_for
 
 #: The columns for what a message says, over the years.
 SCHEMAS = {
@@ -199,9 +200,10 @@ def test_what_fails_on_the_way_is_a_hole(
     slices = Datanommer(database).slices(Span(DAY, DAY + 100))
     assert [next(slices).span for _ in range(2)] == [Span(DAY, DAY + 5), Span(DAY + 5, DAY + 10)]
     run(engine, fault)
-    (hole,) = slices
+    *ahead, hole = slices
     assert isinstance(hole, Hole)
-    assert hole.span == Span(DAY + 10, DAY + 100)
+    assert hole.span in (Span(DAY + 10, DAY + 100), Span(DAY + 15, DAY + 100)), "one may have been read ahead"
+    assert [part.span for part in ahead] == [Span(DAY + 10, DAY + 15)][: len(ahead)]
     assert reason in hole.reason
     assert "\n" not in hole.reason
 
@@ -219,12 +221,14 @@ def test_a_reader_that_stops_leaves_nothing_behind(
         "AND datname = current_database()"
     )
     next(slices)
-    with engine.connect() as connection:
-        assert connection.scalars(states).all() == ["idle"]
+
+    def found() -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.scalars(states))
+
+    wait_for("the next to be read", lambda: found() == ["idle"])
     slices.close()
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_sleep(0.1)"))
-        assert connection.scalars(states).all() == []
+    wait_for("the connection to be closed", lambda: found() == [])
 
 
 @pytest.fixture

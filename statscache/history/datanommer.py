@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError
 
 from statscache.db import COLUMNS, DRIVER_ARGUMENTS, first_line, shown_url
 from statscache.history import HistoryError, Hole, Slice, Span
+from statscache.history.ahead import ahead
 
 #: About so many rows make a slice, and so many are fetched at a time.
 ROWS = 20_000
@@ -60,8 +61,13 @@ class Datanommer:
         All messages of a second are in one slice. Each slice is read in a transaction of its own, between which the
         database has nothing to keep.
 
+        The next is read while one is in use.
+
         :raises HistoryError: if the database cannot be reached or has no such table
         """
+        return ahead(self._slices(span))
+
+    def _slices(self, span: Span) -> Generator[Slice | Hole]:
         with closing(self._connect()) as connection:
             reader = self._reader(connection)
             start = span.start
