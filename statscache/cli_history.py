@@ -196,7 +196,7 @@ def _summarise(work: Backfill, how: str) -> None:
 def _chosen(program: Program, plugins: Sequence[str]) -> frozenset[str]:
     """Return the plugins that are meant.
 
-    :raises StatscacheError: if one does not run here, or all are suspended
+    :raises StatscacheError: if one does not run here
     """
     for plugin in plugins:
         if plugin not in program.plugins:

@@ -16,15 +16,14 @@ from statscache import ledger, quarantine
 from statscache.attendance import Attendance
 from statscache.backlog import Backlog
 from statscache.census import Census, take_census
-from statscache.coverage import cover, gaps, wanted
+from statscache.coverage import cover
 from statscache.db import counting, first_line
 from statscache.errors import HUNG
 from statscache.flush import Flusher
-from statscache.history import Span
 from statscache.history.counting import Historian
 from statscache.history.datagrepper import Datagrepper
 from statscache.history.filler import Filler
-from statscache.history.plan import Piece, pieces, since
+from statscache.history.plan import Piece, to_fetch
 from statscache.intake import Intake
 from statscache.program import Program, open_program, unusable
 from statscache.progress import database_id, forget_spools, position_of
@@ -74,10 +73,9 @@ class Daemon:
         #: Called when a plugin hangs, to end the process; a new one does without the plugin.
         self.restart: Callable[[], None] = lambda: os._exit(HUNG)
 
-    def open(self, adopt: bool = True) -> None:
-        """Take over what the spools of dead daemons hold, if wanted."""
-        if adopt:
-            self._adopt()
+    def open(self) -> None:
+        """Take over what the spools of dead daemons hold."""
+        self._adopt()
         self.program.leave_out()
 
     def start(self) -> None:
@@ -183,10 +181,7 @@ class Daemon:
         stop = self._lacking_until()
         plugins = [plugin for plugin in self.writer.plugins if not self._suspensions.holds(plugin)]
         with self.engine.connect() as connection:
-            starts = wanted(connection, plugins)
-            first = min(starts.values(), default=stop)
-            found = gaps(connection, plugins, Span(first, stop)) if first < stop else {}
-        return pieces(since(found, starts))
+            return to_fetch(connection, plugins, None, stop)[1]
 
     def _leave(self) -> None:
         """Remove the spool, which is empty."""
@@ -225,17 +220,16 @@ class Daemon:
         self.flusher.hurry()
 
 
-def open_daemon(config: Mapping[str, Any], adopt: bool = True) -> Daemon:
+def open_daemon(config: Mapping[str, Any]) -> Daemon:
     """Make a daemon as the configuration has it.
 
     :param config: the fedmsg configuration
-    :param adopt: whether to count what dead daemons have left in their spools
     :raises Unusable: if it cannot start
     """
     program = open_program(config)
     try:
         daemon = Daemon(program)
-        daemon.open(adopt)
+        daemon.open()
     except DBAPIError as error:
         raise unusable(program.settings, error) from error
     return daemon

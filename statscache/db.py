@@ -74,13 +74,18 @@ def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engi
     event.listen(engine, "rollback", _check_guard)
     event.listen(engine, "before_cursor_execute", _check_statement)
 
+    set_up_sessions(engine, SESSION)
+    return engine
+
+
+def set_up_sessions(engine: Engine, statements: str) -> None:
+    """Let each new connection of an engine begin with these statements."""
+
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(SESSION)
+            cursor.execute(statements)
         connection.commit()
-
-    return engine
 
 
 def open_database(settings: Settings, patience: int = CONNECT) -> Engine:

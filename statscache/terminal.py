@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
-from statscache.db import first_line
+from statscache.db import first_line, state_of
 from statscache.errors import StatscacheError
 
 #: The SQLSTATE of a table that is not there.
@@ -47,7 +47,7 @@ class OneLineGroup(click.Group):
 
 
 def _hint(error: DBAPIError) -> str:
-    missing = getattr(error.orig, "pgcode", None) == NO_TABLE
+    missing = state_of(error) == NO_TABLE
     return " (no daemon has run on this database yet, or the plugin is off)" if missing else ""
 
 

@@ -97,7 +97,9 @@ class Writer:
         """
         with self._counting() as connection:
             plugins = lacking(connection, plugins, span)
-            if plugins and batch.refs:
+            if not plugins:
+                return 0
+            if batch.refs:
                 remember = span.stop > self._horizon() - DAY
                 missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
                 self._count_missing(connection, batch, plugins, missing)

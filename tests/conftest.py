@@ -20,6 +20,7 @@ from statscache.daemon import Daemon, open_daemon
 from statscache.embedded import start
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.datagrepper import Archive
+from tests.gate import Gate
 from tests.hub import Bus, Hub
 from tests.place import Place
 from tests.recounting import body
@@ -82,6 +83,16 @@ def engine(database: str) -> Iterator[Engine]:
     engine = create_engine(database)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def gate(engine: Engine, tmp_path: Path) -> Iterator[Gate]:
+    """A gate before the empty database."""
+    if "host" not in engine.url.query:
+        pytest.skip("needs a server on a local socket")
+    gate = Gate(engine.url, tmp_path)
+    yield gate
+    gate.shut()
 
 
 @pytest.fixture

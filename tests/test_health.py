@@ -8,8 +8,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -75,16 +74,6 @@ def assert_says(hub: Hub, since: float, code: int, word: str, words: str) -> Non
     assert samples(hub)["statscache_ready", ()] == (code == 200)
     assert time.monotonic() - since < BAR
     assert get(f"{url_of(hub)}/live")[0] == 200
-
-
-@pytest.fixture
-def gate(engine: Engine, tmp_path: Path) -> Iterator[Gate]:
-    """A gate before the empty database."""
-    if "host" not in engine.url.query:
-        pytest.skip("needs a server on a local socket")
-    gate = Gate(engine.url, tmp_path)
-    yield gate
-    gate.shut()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -238,13 +238,3 @@ def test_what_cannot_be_written_at_the_end_waits_for_the_next_start(
     again.wait_until_running()
     wait_for("what the first hub had accepted", lambda: volume(engine) == 100)
     assert again.end()[0] == 0
-
-
-@pytest.fixture
-def gate(engine: Engine, tmp_path: Path) -> Iterator[Gate]:
-    """A gate before the empty database."""
-    if "host" not in engine.url.query:
-        pytest.skip("needs a server on a local socket")
-    gate = Gate(engine.url, tmp_path)
-    yield gate
-    gate.shut()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from statscache.errors import StatscacheError
+from statscache.message import END_OF_TIME
 
 
 class HistoryError(StatscacheError):
@@ -33,9 +34,9 @@ class Span:
 
     def __str__(self) -> str:
         start, stop = (
-            datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S") for end in (self.start, self.stop)
+            datetime.fromtimestamp(min(end, END_OF_TIME - 1), UTC) for end in (self.start, self.stop)
         )
-        return f"{start} to {stop} UTC"
+        return f"{start:%Y-%m-%d %H:%M:%S} to {stop:%Y-%m-%d %H:%M:%S} UTC"
 
     @property
     def seconds(self) -> int:

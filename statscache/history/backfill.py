@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from statscache.coverage import gaps, wanted
-from statscache.history import Archive, Hole, Span
+from statscache.history import Archive, Hole
 from statscache.history.counting import Historian, patiently
-from statscache.history.plan import Piece, pieces, since
+from statscache.history.plan import to_fetch
 from statscache.program import Program
 
 
@@ -23,17 +22,11 @@ class Backfill:
     def __init__(self, program: Program, plugins: frozenset[str], start: int | None, stop: int) -> None:
         self._program = program
         self.plugins = frozenset(p for p in plugins if not program.suspensions.holds(p))
-        #: What is to be filled, newest first.
-        self.pieces: list[Piece] = []
         #: How many messages were counted, how many seconds filled, and how many the archive did not give.
         self.counted = self.filled = self.left = 0
         with program.engine.connect() as connection:
-            starts = wanted(connection, self.plugins)
-            first = start if start is not None else min([*starts.values(), stop - 1])
-            #: What the plugins may lack something of.
-            self.span = Span(first, stop)
-            found = gaps(connection, self.plugins, self.span)
-            self.pieces = pieces(found if start is not None else since(found, starts))
+            #: What the plugins may lack something of, and what of it is to be filled, newest first.
+            self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
 
     @property
     def seconds(self) -> int:

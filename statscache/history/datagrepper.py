@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import urllib3
 
@@ -12,7 +11,6 @@ from statscache.history import HistoryError, Hole, Slice, Span
 from statscache.history.attempt import Ask, Attempt, Dense, Failed, Page
 from statscache.history.client import RETRY, TIMEOUT, Client, Stopped
 from statscache.history.fetchers import Fetchers, Run
-from statscache.message import END_OF_TIME
 
 #: The most rows that datagrepper puts on a page.
 ROWS_PER_PAGE = 100
@@ -191,16 +189,9 @@ class _Reading:
         return not isinstance(self._run.outcome(self._ask(LIFE)), Failed)
 
     def _hole(self, span: Span, what: str) -> Hole:
-        return Hole(span, f"{self._archive.url} did not give {_text(span)} whole: {what}")
+        return Hole(span, f"{self._archive.url} did not give {span} whole: {what}")
 
 
 def _halves(span: Span) -> list[Span]:
     middle = span.start + span.seconds // 2
     return [Span(middle, span.stop), Span(span.start, middle)]
-
-
-def _text(span: Span) -> str:
-    start, stop = (
-        datetime.fromtimestamp(min(second, END_OF_TIME - 1), UTC) for second in (span.start, span.stop)
-    )
-    return f"{start:%Y-%m-%d %H:%M:%S} to {stop:%Y-%m-%d %H:%M:%S} UTC"

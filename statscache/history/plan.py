@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from sqlalchemy import Connection
+
+from statscache.coverage import gaps, wanted
 from statscache.history import Span
 
 
@@ -17,19 +20,33 @@ class Piece:
     plugins: frozenset[str]
 
 
-def pieces(gaps: Mapping[str, Collection[Span]]) -> list[Piece]:
+def pieces(lacking: Mapping[str, Collection[Span]]) -> list[Piece]:
     """Return spans in which no plugin's gap begins or ends, and which plugins lack them, newest first.
 
-    :param gaps: the gaps of each plugin, which do not overlap
+    :param lacking: the gaps of each plugin, which do not overlap
     """
-    ends = sorted({end for its in gaps.values() for span in its for end in (span.start, span.stop)})
+    ends = sorted({end for its in lacking.values() for span in its for end in (span.start, span.stop)})
     found: list[Piece] = []
     for start, stop in pairwise(ends):
         span = Span(start, stop)
-        plugins = frozenset(plugin for plugin, its in gaps.items() if any(start in gap for gap in its))
+        plugins = frozenset(plugin for plugin, its in lacking.items() if any(start in gap for gap in its))
         if plugins:
             found.append(Piece(span, plugins))
     return found[::-1]
+
+
+def to_fetch(
+    connection: Connection, plugins: Collection[str], start: int | None, stop: int
+) -> tuple[Span, list[Piece]]:
+    """Return the time in question, and what of it plugins have not covered, newest first.
+
+    :param start: its first second; None for that from which on each plugin wants history
+    :param stop: the second after its last
+    """
+    starts = wanted(connection, plugins)
+    span = Span(min([*starts.values(), stop - 1]) if start is None else start, stop)
+    found = gaps(connection, plugins, span)
+    return span, pieces(found if start is not None else since(found, starts))
 
 
 def without(span: Span, others: Iterable[Span]) -> list[Span]:
@@ -46,7 +63,7 @@ def without(span: Span, others: Iterable[Span]) -> list[Span]:
     return left
 
 
-def since(gaps: Mapping[str, Iterable[Span]], starts: Mapping[str, int]) -> dict[str, list[Span]]:
+def since(lacking: Mapping[str, Iterable[Span]], starts: Mapping[str, int]) -> dict[str, list[Span]]:
     """Return what each plugin lacks from a second of its own on.
 
     :param starts: that second, by plugin
@@ -55,5 +72,5 @@ def since(gaps: Mapping[str, Iterable[Span]], starts: Mapping[str, int]) -> dict
         plugin: [
             Span(max(span.start, starts[plugin]), span.stop) for span in its if span.stop > starts[plugin]
         ]
-        for plugin, its in gaps.items()
+        for plugin, its in lacking.items()
     }

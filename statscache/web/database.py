@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, Text, cast, create_engine, event, func, literal, select
+from sqlalchemy import Connection, Engine, Text, cast, create_engine, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from statscache.coverage import CoverageRow
-from statscache.db import DRIVER_ARGUMENTS, database_url, is_database_trouble
+from statscache.db import (
+    DENIED,
+    DRIVER_ARGUMENTS,
+    database_url,
+    is_database_trouble,
+    set_up_sessions,
+    state_of,
+)
 from statscache.errors import StatscacheError
 from statscache.registry import PluginRow
 from statscache.settings import Settings
@@ -44,7 +52,7 @@ SLOW = f"this takes longer than {STATEMENT} s: ask for less, as with start and s
 ABSENT = "the table is not there yet: the daemon has not run with this plugin"
 FAILED = "the rows cannot be read: the log of the server says why"
 #: SQLSTATEs, and what a client is told.
-CANCELED, LOCKED, DENIED = "57014", "55P03", "42501"
+CANCELED, LOCKED = "57014", "55P03"
 
 
 @dataclass(frozen=True)
@@ -74,14 +82,10 @@ class Database:
         :raises Refusal: if the database is away or fails, or the function does
         """
         try:
-            return self._ask(question)
-        except DBAPIError as error:
-            raise _refusal(error) from error
-        except PoolTimeout as error:
-            raise Refusal(503, BUSY, 1) from error
-        except StatscacheError as error:
-            log.error("the database cannot be had: %s", error)
-            raise Refusal(503, AWAY, 5) from error
+            with _refusals():
+                return self._ask(question)
+        except Refusal:
+            raise
         except Exception as error:  # a plugin's own types can raise anything
             log.exception("rows cannot be read")
             raise Refusal(503, FAILED, 60) from error
@@ -103,22 +107,32 @@ class Database:
 
     def versions(self) -> dict[str, Version]:
         """Return the version of each table by its name; none where no daemon has ever run."""
-        try:
-            return self._ask(_versions)
-        except DBAPIError as error:
-            if _state(error) in (NO_TABLE, DENIED):
-                return {}
-            raise _refusal(error) from error
-        except PoolTimeout as error:
-            raise Refusal(503, BUSY, 1) from error
-        except StatscacheError as error:
-            log.error("the database cannot be had: %s", error)
-            raise Refusal(503, AWAY, 5) from error
+        with _refusals():
+            try:
+                return self._ask(_versions)
+            except DBAPIError as error:
+                if state_of(error) in (NO_TABLE, DENIED):
+                    return {}
+                raise
 
     def close(self) -> None:
         """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what the database can meet into what to tell of it."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _refusal(error) from error
+    except PoolTimeout as error:
+        raise Refusal(503, BUSY, 1) from error
+    except StatscacheError as error:
+        log.error("the database cannot be had: %s", error)
+        raise Refusal(503, AWAY, 5) from error
 
 
 def make_reader(url: str) -> Engine:
@@ -134,12 +148,7 @@ def make_reader(url: str) -> Engine:
         pool_timeout=WAIT,
     )
 
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(SESSION)
-        connection.commit()
-
+    set_up_sessions(engine, SESSION)
     return engine
 
 
@@ -165,7 +174,7 @@ def _versions(connection: Connection) -> dict[str, Version]:
 
 def _refusal(error: DBAPIError) -> Refusal:
     """Return what to tell of an error of the database, which itself is only logged."""
-    state = _state(error)
+    state = state_of(error)
     if state is not None and state[:2] == "22":
         return bad("cursor must be one that a Link header of this plugin's rows has given")
     told = {CANCELED: (SLOW, None), LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
@@ -174,7 +183,3 @@ def _refusal(error: DBAPIError) -> Refusal:
     away = is_database_trouble(error)
     log.log(logging.WARNING if away else logging.ERROR, "the database fails", exc_info=error)
     return Refusal(503, AWAY if away else FAILED, 5)
-
-
-def _state(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "pgcode", None)
