@@ -7,6 +7,7 @@ import math
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ from statscache.watchdog import suspects
 
 log = logging.getLogger(__name__)
 
-#: How long in seconds the ledger is pruned at a stretch, or the quarantine retried, while flushes wait.
+#: How long in seconds the ledger is pruned at a stretch, while flushes wait.
 STRETCH = 2.0
 #: A connection that died is noticed after 90 seconds at the latest.
 SURE = 100.0
@@ -63,10 +64,10 @@ class Daemon:
             self.intake, self._spool, program.own, naming, self.attendance, math.ceil(settings.lateness)
         )
         self._filler = self._make_filler(settings)
-        spare = self._filler.count_one if self._filler else lambda: False
         self.flusher = Flusher(
-            *(self.writer, self._backlog, settings.frequency), self.keep_up, spare, self._probe
+            *(self.writer, self._backlog, settings.frequency), self.keep_up, self.use_spare_time, self._probe
         )
+        self._retry = deque[str]()
         #: What was in the database when it was last looked at.
         self.census = Census()
         self._watchdog = program.watchdog(lambda: self.restart(), self._spool.stacks)
@@ -97,7 +98,7 @@ class Daemon:
         self._watchdog.start()
 
     def keep_up(self) -> None:
-        """Do what is to be done now and then: adopt spools, prune the ledger, retry the quarantine."""
+        """Do what is to be done now and then: adopt spools, prune the ledger, see what is to be retried."""
         self._suspensions.refresh()
         self._take_census()
         self._adopt()
@@ -107,7 +108,7 @@ class Daemon:
             forget_spools(self.engine, finished)
             finished.clear()
         self.prune()
-        self.retry_due()
+        self._retry = deque(self._find_due())
 
     def prune(self) -> None:
         """Forget messages that were counted longer ago than the ledger is kept."""
@@ -115,16 +116,25 @@ class Daemon:
         while ledger.prune(self.engine, self._keep) == ledger.PRUNED and time.monotonic() < deadline:
             pass
 
-    def retry_due(self) -> None:
-        """Try the messages in the quarantine again whose time has come."""
+    def use_spare_time(self) -> bool:
+        """Count a little of what can wait, and return whether there was any."""
+        return self._retry_some() or (self._filler is not None and self._filler.count_one())
+
+    def _find_due(self) -> list[str]:
+        """Return the plugins with messages in the quarantine whose time has come."""
         with self.engine.connect() as connection:
             due = quarantine.due(connection, self.writer.plugins)
         random.shuffle(due)  # so that each gets its turn if the time is too short for all
-        deadline = time.monotonic() + STRETCH
-        for plugin in due:
-            while not self._suspensions.holds(plugin) and time.monotonic() < deadline:
-                if not self.writer.retry(plugin, quarantine.due_rows(plugin)):
-                    break
+        return due
+
+    def _retry_some(self) -> bool:
+        """Try some of the messages in the quarantine that are due, and return whether any plugin had some."""
+        if not self._retry:
+            return False
+        plugin = self._retry.popleft()
+        if not self._suspensions.holds(plugin) and self.writer.retry(plugin, quarantine.due_rows(plugin)):
+            self._retry.append(plugin)
+        return True
 
     def finish(self, patience: float) -> bool:
         """Write what is left, for so many seconds at most, and let go of the database and the spool.

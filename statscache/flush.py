@@ -180,12 +180,10 @@ class Flusher:
         if not self._spare_pause.over:
             return False
         try:
-            with self._one_at_a_time, self._working("the count of history"):
+            with self._one_at_a_time, self._working("the count of what can wait"):
                 more = self._spare()
         except BaseException as error:  # noqa: BLE001  see _failed
-            self._failed(
-                error, self._spare_pause, "messages of the past could not be counted, which is tried again"
-            )
+            self._failed(error, self._spare_pause, "what can wait could not be counted, which is tried again")
             return False
         self._spare_pause.end()
         return more

@@ -10,30 +10,38 @@ import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
+    DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
     Select,
     Text,
+    cast,
     delete,
     func,
+    literal,
     or_,
     select,
+    text,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.errors import Unstorable, text_of
 from statscache.message import Message, Naming
 from statscache.plugins import Base
-from statscache.plugins.arrays import column_of_texts
+from statscache.plugins.arrays import column_of_numbers, column_of_texts
 
-#: How long to wait before a message is tried again: so many times in all, then only by hand.
+#: How long to wait before a message is tried again: so many times in all, then only by hand. What was only put
+#: off is due at once.
 PAUSES = (
     timedelta(minutes=1),
     timedelta(minutes=10),
@@ -128,60 +136,73 @@ class Patient:
 
 def put(
     connection: Connection,
-    plugin: str,
+    plugins: Collection[str],
     messages: Iterable[Message],
     failures: Mapping[str, Failure],
     before: Mapping[str, Patient] | None = None,
 ) -> None:
-    """Put messages into the quarantine for a plugin.
+    """Put messages into the quarantine, for each of the plugins.
 
     :param failures: why, by the message's id, for each of the messages
     :param before: those that were in it already, by id
     """
-    now = datetime.now(UTC)
-    rows = [
-        _row(plugin, message, failures[message.id], (before or {}).get(message.id), now)
-        for message in messages
-    ]
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        bodies = [{"msg_id": row["msg_id"], "body": row.pop("body")} for row in some]
-        connection.execute(insert(Body).values(bodies).on_conflict_do_nothing())
-        connection.execute(_replace(some))
+    now, messages = datetime.now(UTC), iter(messages)
+    while some := list(islice(messages, AT_ONCE)):
+        ids = column_of_texts([message.id for message in some], Text)
+        bodies = select(ids, column_of_texts(map(json.dumps, some), Text))
+        connection.execute(insert(Body).from_select(["msg_id", "body"], bodies).on_conflict_do_nothing())
+        rows = [_row(message, failures[message.id], (before or {}).get(message.id), now) for message in some]
+        connection.execute(_replace(plugins, ids, rows, now))
 
 
-def _row(
-    plugin: str, message: Message, why: Failure, before: Patient | None, now: datetime
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Row:
+    """What is noted of a message, for any plugin.
+
+    :param pause: seconds until it is tried again, None if that is only by hand
+    """
+
+    topic: str
+    when: datetime
+    why: Failure
+    first_failure: datetime
+    attempts: int
+    pause: float | None
+
+
+def _row(message: Message, why: Failure, before: Patient | None, now: datetime) -> Row:
     attempts = (before.attempts if before else 0) + why.tried
-    return {
-        "plugin": plugin,
-        "msg_id": message.id,
-        "topic": printable(message.topic, TOPIC),
-        "timestamp": message.when,
-        "error": why.error,
-        "traceback": why.trace,
-        "first_failure": before.first_failure if before else now,
-        "last_failure": now,
-        "attempts": attempts,
-        "next_attempt": _next_attempt(attempts, now),
-        "body": json.dumps(message),
-    }
+    first_failure = before.first_failure if before else now
+    return Row(printable(message.topic, TOPIC), message.when, why, first_failure, attempts, _pause(attempts))
 
 
-def _next_attempt(attempts: int, now: datetime) -> datetime | None:
+def _pause(attempts: int) -> float | None:
+    """Return how many seconds after so many attempts the next one is, None if it is only by hand."""
     if attempts > len(PAUSES):
         return None
-    return now + PAUSES[max(attempts - 1, 0)]
+    return PAUSES[attempts - 1].total_seconds() if attempts else 0.0
 
 
-def _replace(rows: list[dict[str, Any]]) -> Any:
-    statement = insert(QuarantineRow).values(rows)
-    newer = {
-        name: statement.excluded[name]
-        for name in rows[0]
-        if name not in ("plugin", "msg_id", "first_failure")
+def _replace(plugins: Collection[str], ids: Any, rows: Sequence[Row], now: datetime) -> Insert:
+    """Return what writes a row for each plugin and message, instead of the one that may be there."""
+    each = func.unnest(cast(list(plugins), ARRAY(Text))).column_valued("each_plugin")
+    time = DateTime(timezone=True)
+    pauses = column_of_numbers(("NULL" if row.pause is None else row.pause for row in rows), Double)
+    columns = {
+        "plugin": each,
+        "msg_id": ids,
+        "topic": column_of_texts([row.topic for row in rows], Text),
+        "timestamp": column_of_texts([row.when.isoformat() for row in rows], time),
+        "error": column_of_texts([row.why.error for row in rows], Text),
+        "traceback": column_of_texts([row.why.trace for row in rows], Text),
+        "first_failure": column_of_texts([row.first_failure.isoformat() for row in rows], time),
+        "last_failure": literal(now, time),
+        "attempts": column_of_numbers((row.attempts for row in rows), Integer),
+        "next_attempt": literal(now, time) + pauses * text("interval '1 second'"),
     }
+    statement = insert(QuarantineRow).from_select(list(columns), select(*columns.values()))
+    kept = ("plugin", "msg_id", "first_failure")
+    newer = {name: statement.excluded[name] for name in columns if name not in kept}
     return statement.on_conflict_do_update(index_elements=["plugin", "msg_id"], set_=newer)
 
 

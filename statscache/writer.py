@@ -158,10 +158,22 @@ class Writer:
         if batch.old:
             missing = self._less_covered(connection, batch, everyone, missing)
         self._count_missing(connection, batch, self.plugins, missing)
-        for ident in absent:
-            put_off = dict.fromkeys(_missing(batch, missing, ident), ABSENT)
-            quarantine.put(connection, ident, batch.messages(put_off), put_off)
+        self._put_off(connection, batch, absent, missing)
         return len(missing)
+
+    def _put_off(
+        self,
+        connection: Connection,
+        batch: Batch,
+        absent: Iterable[str],
+        missing: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Put what plugins lack that are not here into the quarantine, for a daemon that has them."""
+        groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+        for ident in absent:
+            groups[tuple(_missing(batch, missing, ident))].append(ident)
+        for ids, idents in groups.items():
+            quarantine.put(connection, idents, batch.messages(ids), dict.fromkeys(ids, ABSENT))
 
     def _count_missing(
         self,
@@ -228,7 +240,7 @@ class Writer:
             judge(runner.ident, len(ids), failures)
         self.measures.counted(runner.ident, len(ids), failures)
         if failures:
-            quarantine.put(connection, runner.ident, read(failures), failures, before)
+            quarantine.put(connection, [runner.ident], read(failures), failures, before)
         return failures
 
     def _attempt(

@@ -108,6 +108,12 @@ class Bench:
         body = {"topic": "a.b.c.d", "msg": {"word": word}, "timestamp": 30, "msg_id": msg_id}
         self.intake.accept(body)
 
+    def keep_up(self) -> None:
+        """Let the daemon do what is to be done now and then, and what can wait."""
+        self.daemon.keep_up()
+        while self.daemon.use_spare_time():
+            pass
+
     def die(self) -> None:
         """Let go of all that a killed process lets go of, and of nothing else."""
         backlog = self.daemon._backlog

@@ -17,6 +17,7 @@ from statscache.intake import Intake
 from statscache.record import encode
 from statscache.spool import SpoolFull
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
+from tests.hub import wait_for
 
 MakeBench = Callable[..., Bench]
 ALL = (Good, Bad, Keeper, Other)
@@ -86,7 +87,7 @@ def test_an_empty_spool_of_a_dead_daemon_blocks_nothing(make_bench: MakeBench) -
     assert bench.volumes() == [1] * 4
     assert [path.name for path in spools(bench)] == [bench.daemon._spool.id]
     assert bench.execute("SELECT messages, reason FROM statscache_gap") == [(1, "the spool had no room")]
-    bench.daemon.keep_up()
+    bench.keep_up()
     assert bench.execute("SELECT id FROM statscache_spool") == [(bench.daemon._spool.id,)]
 
 
@@ -134,7 +135,7 @@ def test_a_spool_is_adopted_while_the_daemon_runs(make_bench: MakeBench) -> None
     dead.die()
     bench.flush()
     assert bench.volumes() == [0] * 4
-    bench.daemon.keep_up()
+    bench.keep_up()
     bench.flush()
     assert bench.volumes() == [1] * 4
 
@@ -167,14 +168,30 @@ def test_messages_for_plugins_that_are_not_here_wait_in_the_quarantine(make_benc
     rows = fewer.execute("SELECT plugin, attempts, error FROM statscache_quarantine")
     assert sorted(row[:2] for row in rows) == [("bad", 0)] * 3 + [("other", 0)] * 3
     assert "has no such plugin" in rows[0][2]
-    fewer.execute("UPDATE statscache_quarantine SET next_attempt = now() - interval '1 s'")
-    fewer.daemon.keep_up()
+    fewer.keep_up()
     assert len(fewer.quarantined("bad")) == 3
     assert fewer.daemon.finish(5)
     full = make_bench(*ALL)
-    full.daemon.keep_up()
+    full.keep_up()
     assert full.volumes() == [3] * 4
     assert full.execute("SELECT * FROM statscache_quarantine_body") == []
+
+
+def test_many_messages_for_plugins_that_are_not_here_count_soon_in_a_daemon_that_has_them(
+    make_bench: MakeBench,
+) -> None:
+    """They are due at once, and use all the time that flushes leave."""
+    dead = make_bench(*ALL)
+    dead.accept(*map(str, range(10_000)))
+    dead.die()
+    fewer = make_bench(Good, Keeper)
+    fewer.flush()
+    assert len(fewer.quarantined("other")) == 10_000
+    assert fewer.daemon.finish(5)
+    full = make_bench(*ALL)
+    full.daemon.flusher.start()
+    wait_for("all to be counted", lambda: full.volumes() == [10_000] * 4, 20)
+    assert full.daemon.finish(5)
 
 
 def test_after_a_failed_flush_all_is_read_back_in_bounded_batches(
@@ -341,7 +358,7 @@ def test_whatever_happens_each_message_counts_once(
             bench.daemon.flusher.tick()
             Bad.trouble = staticmethod(lambda session: None)
         elif step == "keep_up":
-            bench.daemon.keep_up()
+            bench.keep_up()
         elif step == "flush":
             bench.flush()
         else:

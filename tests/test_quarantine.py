@@ -234,7 +234,7 @@ def test_an_update_that_fails_is_narrowed_down(bad: set[int], kind: type[Any], m
     assert not suspended(bench, kind.name)
     kind.poison = set()
     make_due(bench)
-    bench.daemon.keep_up()
+    bench.keep_up()
     assert words(bench, f"test_{kind.name}") == {f"w{number}": 1 for number in range(100)}
     assert (rows(bench), bench.execute("SELECT * FROM statscache_quarantine_body")) == ([], [])
 
@@ -301,13 +301,13 @@ def test_too_many_that_fail_alone_suspend_the_plugin(kind: type[Any], make_bench
     assert len(words(bench, "test_other")) == 61
     kind.poison = set()
     make_due(bench)
-    bench.daemon.keep_up()
+    bench.keep_up()
     assert len(rows(bench)) == 61, "a plugin that is suspended is left alone"
     let_suspensions_end(bench)
     bench.accept("live again")
     bench.flush()
     make_due(bench)
-    bench.daemon.keep_up()
+    bench.keep_up()
     assert words(bench, f"test_{kind.name}") == words(bench, "test_other")
     assert rows(bench) == []
     [(until, since)] = bench.execute("SELECT until, since FROM statscache_suspension")
@@ -359,10 +359,10 @@ def test_retries_grow_apart_and_end(make_bench: MakeBench) -> None:
     [first] = rows(bench)
     pauses = [first.next_attempt - first.last_failure]
     for attempts in range(2, len(PAUSES) + 2):
-        bench.daemon.keep_up()
+        bench.keep_up()
         assert rows(bench)[0].attempts == attempts - 1, "not before its time"
         make_due(bench)
-        bench.daemon.keep_up()
+        bench.keep_up()
         [row] = rows(bench)
         assert (row.attempts, row.first_failure) == (attempts, first.first_failure)
         assert row.last_failure > first.last_failure
@@ -370,7 +370,7 @@ def test_retries_grow_apart_and_end(make_bench: MakeBench) -> None:
     assert pauses == [*PAUSES, None]
     assert list(PAUSES) == sorted(PAUSES)
     make_due(bench)
-    bench.daemon.keep_up()
+    bench.keep_up()
     assert rows(bench)[0].attempts == len(PAUSES) + 1
     assert bench.retry("picky") == 0
     Picky.trouble = {}
@@ -532,6 +532,8 @@ def test_a_retry_that_always_ends_the_transaction_is_suspended(name: str, make_b
         make_due(bench)
         bench.daemon.flusher._next_upkeep = 0
         bench.daemon.flusher._keep_up()
+        bench.daemon.flusher._spare_pause.end()
+        bench.daemon.flusher.use_spare_time()
     assert suspended(bench, "bad") or rows(bench)[0].attempts > 1
     trouble(lambda session: None)
     bench.accept("b")
@@ -653,7 +655,7 @@ def test_many_due_messages_are_retried_in_portions(make_bench: MakeBench) -> Non
     let_suspensions_end(bench)
     make_due(bench)
     for _ in range(5):
-        bench.daemon.keep_up()
+        bench.keep_up()
     assert words(bench, "test_picky") == {"bad": 3000, "good": 1}
     assert rows(bench) == []
 

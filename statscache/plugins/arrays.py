@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ARRAY, String, cast, func, literal
 
 
-def column_of_numbers(numbers: Iterable[float], kind: Any) -> Any:
-    """Return the numbers as a column of the SQL type `kind`."""
+def column_of_numbers(numbers: Iterable[float | str], kind: Any) -> Any:
+    """Return the numbers, or "NULL", as a column of the SQL type `kind`."""
     return _unnest("{" + ",".join(map(str, numbers)) + "}", kind)
 
 
