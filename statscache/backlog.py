@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from statscache.attendance import Attendance
@@ -131,21 +132,25 @@ class Backlog:
     def _read(self, source: Source) -> Batch:
         """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
         self._takers.cut()  # which gives up what a reading that failed has left
-        spool, end = source.spool, source.spool.end
-        batch = Batch(spool, self._naming, source.position, end, old=source.old)
-        for position, body in spool.scan(source.position, end):
-            if len(batch.refs) == MANY or position - source.position > BYTES:
+        batch = Batch(source.spool, self._naming, source.position, source.spool.end, old=source.old)
+        self._takers.take(self._fill(batch))
+        batch.taken = self._takers.cut()
+        return batch
+
+    def _fill(self, batch: Batch) -> Iterator[Message]:
+        """Add what lies in the spool to the batch, up to its bounds, and yield it."""
+        for position, body in batch.spool.scan(batch.start, batch.end):
+            if len(batch.refs) == MANY or position - batch.start > BYTES:
                 batch.end = position
                 break
             try:
                 message = Message(body, self._naming)
             except Rejected as reason:
                 log.error(
-                    "the spool %s holds a message that does not count, %s: %.500r", spool.id, reason, body
+                    "the spool %s holds a message that does not count, %s: %.500r",
+                    *(batch.spool.id, reason, body),
                 )
                 continue
             if message.id not in batch.refs:
                 batch.add(message, position)
-                self._takers.take(message)
-        batch.taken = self._takers.cut()
-        return batch
+                yield message

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from statscache.batch import Batch
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 #: So many messages accepted since the last cut are a reason to flush at once.
 MANY = 20_000
+
+#: A message and its record in the spool.
+Entry = tuple[Message, bytes]
 
 
 class Intake:
@@ -71,43 +74,54 @@ class Intake:
 
         :param body: the message as it came over the bus: a dict with `topic`, `msg`, `timestamp` and so on
         """
-        try:
-            self.take(body)
-        except Rejected as reason:
-            self._reject(body, str(reason))
-            return False
-        except SpoolFull as reason:
-            self._lose(body, str(reason))
-            return False
-        return True
+        return bool(self.accept_all([body]))
 
-    def take(self, body: dict[str, Any]) -> None:
-        """Spool a message and hand it to every plugin.
-
-        :raises Rejected: if it has no usable topic or timestamp, or is nested too deeply
-        :raises SpoolFull: if there is no room for it
-        """
-        message = Message(body, self._naming)
-        record, id = encode(body), message.id
-        with self._lock:
-            if self._batch is not None and id in self._batch.refs:
-                self.accepted += 1
-                self.duplicates += 1
-                return
-            position = self._spool.append(record)
-            self.accepted += 1
-            if self._batch is None or self._full:
-                return
-            self._batch.add(message, position)
-            self._batch.end = self._spool.end
+    def accept_all(self, bodies: Iterable[dict[str, Any]]) -> list[Message]:
+        """Take messages of the bus, as `accept` does each, and return those that count."""
+        entries: list[Entry] = []
+        for body in bodies:
             try:
-                self._takers.take(message)
-            except BaseException:
-                self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
-                raise
-            waiting = len(self._batch.refs)
-            self._full = self._spool.end - self._committed > self._memory
-        if waiting == MANY or self._full:
+                entries.append((Message(body, self._naming), encode(body)))
+            except Rejected as reason:
+                self._reject(body, str(reason))
+        with self._lock:
+            return self._keep(entries) if entries else []
+
+    def _keep(self, entries: Sequence[Entry]) -> list[Message]:
+        """Spool messages, by one write, and hand them to the plugins; return those that there was room for."""
+        known = self._batch.refs if self._batch is not None else {}
+        fresh: dict[str, Entry] = {}
+        for entry in entries:
+            if (id := entry[0].id) not in known:
+                fresh.setdefault(id, entry)
+        records = b"".join([record for _, record in fresh.values()])
+        try:
+            position = self._spool.append(records) if records else self._spool.end
+        except SpoolFull as reason:
+            if len(entries) > 1:
+                return [message for entry in entries for message in self._keep([entry])]
+            self._lose(entries[0][0], str(reason))
+            return []
+        self.accepted += len(entries)
+        self.duplicates += len(entries) - len(fresh)
+        if self._batch is not None and not self._full:
+            self._hand_over(self._batch, fresh, position)
+        return [message for message, _ in entries]
+
+    def _hand_over(self, batch: Batch, entries: Mapping[str, Entry], position: int) -> None:
+        """Hand messages to the plugins, the first of which lies at that position in the spool."""
+        before = len(batch.refs)
+        for message, record in entries.values():
+            batch.add(message, position)
+            position += len(record)
+        batch.end = position
+        try:
+            self._takers.take([message for message, _ in entries.values()])
+        except BaseException:
+            self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
+            raise
+        self._full = position - self._committed > self._memory
+        if before < MANY <= len(batch.refs) or self._full:
             self._hurry()
 
     @property

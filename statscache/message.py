@@ -64,7 +64,9 @@ class FrozenDict(dict[str, Any]):
         return dict.__iter__(self)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default  # noqa: SIM401  this is that method
+        value = dict.get(self, key, default)
+        kind = type(value)
+        return self[key] if (kind is dict or kind is list) and key in self else value
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]  # a view as good as dict's own
         return ValuesView(self)

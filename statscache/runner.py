@@ -94,7 +94,7 @@ class QueuedRunner(Runner):
     def take(self, messages: Messages) -> Taken:
         self.own.cut()  # which gives up what an attempt has left that failed half-way
         for message in messages():
-            self._takers.take(message)
+            self._takers.take([message])
         return self.own.cut()
 
     def update(self, session: Session, taken: Taken) -> None:

@@ -116,7 +116,8 @@ class Spool:
         return self._starts[0] if self._starts else self.end
 
     def append(self, record: bytes) -> int:
-        """Write a record and return its position. Once this returns, the death of this process cannot lose it.
+        """Write a record, or several, and return the position of the first. Once this returns, the death of this
+        process cannot lose them.
 
         :raises SpoolFull: if the spool's limit is reached or the disk has no room
         """
@@ -150,7 +151,7 @@ class Spool:
             raise
 
     def _undo(self) -> None:
-        """Cut off what was written of the last record, or else leave this segment as it is for a new one."""
+        """Cut off what was written of the last records, or else leave this segment as it is for a new one."""
         try:
             os.ftruncate(self._writing, self.end - self._starts[-1])
         except OSError:

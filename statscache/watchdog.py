@@ -36,7 +36,8 @@ class Watch:
         #: The plugin's ident; None while the thread is in none.
         self.busy: str | None = None
         self.thread = 0
-        self._since: tuple[float, Stopwatch | None] = (0.0, None)
+        #: When it was called, in seconds of `time.monotonic`, and what tells of its waiting for the database.
+        self.since: tuple[float, Stopwatch | None] = (0.0, None)
 
     def begin(self, ident: str | None = None, stopwatch: Stopwatch | None = None) -> None:
         """Note that plugins are called from now on.
@@ -44,7 +45,7 @@ class Watch:
         :param stopwatch: one started with it, if the database can be waited for meanwhile, which is not to count
         """
         self.thread = threading.get_ident()
-        self._since = (time.monotonic(), stopwatch)
+        self.since = (time.monotonic(), stopwatch)
         self.busy = ident
 
     def end(self) -> None:
@@ -54,7 +55,7 @@ class Watch:
     @property
     def seconds(self) -> float:
         """How long plugins have been called."""
-        since, stopwatch = self._since
+        since, stopwatch = self.since
         return time.monotonic() - since - (stopwatch.waited if stopwatch else 0.0)
 
     def stack(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ class Recorder:
     def __init__(self) -> None:
         self.taken: list[Message] = []
 
-    def take(self, message: Message) -> None:
-        self.taken.append(message)
+    def take(self, messages: Iterable[Message]) -> None:
+        self.taken += messages
 
     def cut(self) -> dict[str, Taken]:
         return {"recorder": Taken([message.second for message in self.taken])}
@@ -71,9 +72,11 @@ class Broken:
     packages = usernames
 
 
-def make(recorder: Any = None, naming: Any = rules, memory: int = 1 << 26, **more: Any) -> Intake:
+def make(
+    recorder: Any = None, naming: Any = rules, memory: int = 1 << 26, limit: int = 1 << 30, **more: Any
+) -> Intake:
     """Return an intake on a new spool, in a directory that goes with the process."""
-    spool = make_spool(Path(SPOOLS.name), ["recorder"], 1 << 30)
+    spool = make_spool(Path(SPOOLS.name), ["recorder"], limit)
     return Intake(spool, recorder or Recorder(), naming, memory, **more)
 
 
@@ -226,6 +229,45 @@ def test_a_message_that_comes_twice_within_a_batch_is_taken_once() -> None:
     for _ in range(3):
         assert intake.accept({"topic": TOPIC, "timestamp": 1, "msg_id": "same"})
     assert (len(recorder.taken), intake.accepted, intake.duplicates) == (1, 3, 2)
+
+
+few_messages = st.lists(
+    st.fixed_dictionaries(
+        {
+            "topic": st.sampled_from([TOPIC, ""]),
+            "timestamp": st.integers(0, 3),
+            "msg_id": st.sampled_from("abcdef"),
+        },
+        optional={"msg": st.sampled_from(["x" * 10, "x" * 300])},
+    ),
+    max_size=20,
+)
+
+
+@given(few_messages, st.lists(st.integers(1, 8), min_size=1), st.sampled_from([1 << 30, 400, 1000]))
+def test_messages_taken_together_are_taken_as_one_by_one(
+    contents: list[dict[str, Any]], lengths: list[int], limit: int
+) -> None:
+    """However they come together: what is accepted, rejected, lost, known and handed on is the same, in order."""
+    alone, together = Recorder(), Recorder()
+    one, other = make(alone, limit=limit), make(together, limit=limit)
+    counted = [body["msg_id"] for body in contents if one.accept(body)]
+    counted_together: list[str] = []
+    rest, sizes = list(contents), cycle(lengths)
+    while rest:
+        size = next(sizes)
+        some, rest = rest[:size], rest[size:]
+        counted_together += [message["msg_id"] for message in other.accept_all(some)]
+    assert counted_together == counted
+    assert together.taken == alone.taken
+    figures = [
+        (it.accepted, it.duplicates, it.rejected.counts, it.lost.counts, it.position) for it in (one, other)
+    ]
+    assert figures[0] == figures[1]
+    first, second = one.cut(), other.cut()
+    assert (first and (first.refs, first.seconds, first.end)) == (
+        second and (second.refs, second.seconds, second.end)
+    )
 
 
 def test_a_full_intake_hurries_the_flush_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from statscache.batch import OldBatch
@@ -69,12 +69,17 @@ class Historian:
         """Hand messages over, and return how many came twice."""
         takers.cut()  # which gives up what an attempt that failed has left
         double = 0
-        for message in messages:
-            if message.id in batch.refs:
-                double += 1
-                continue
-            batch.add(message)
-            takers.take(message)
+
+        def add_to_batch() -> Iterator[Message]:
+            nonlocal double
+            for message in messages:
+                if message.id in batch.refs:
+                    double += 1
+                else:
+                    batch.add(message)
+                    yield message
+
+        takers.take(add_to_batch())
         batch.taken = takers.cut()
         return double
 

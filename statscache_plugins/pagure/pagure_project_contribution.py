@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +46,7 @@ def _usual_path(topic: str) -> tuple[str, ...]:
 
 def _text_at(value: Any, path: tuple[str, ...]) -> str | None:
     for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
+        value = value.get(step) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -209,12 +209,11 @@ def log_intake(directory: Path) -> None:
     logs = [
         os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in (ACCEPTED, LOST)
     ]
-    accept, lose = Intake.accept, Spool.lose
+    accept, lose = Intake.accept_all, Spool.lose
 
-    def logged_accept(self: Any, body: dict[str, Any]) -> bool:
-        accepted: bool = accept(self, body)
-        if accepted:
-            os.write(logs[0], f"{Message(body).id}\n".encode())
+    def logged_accept(self: Any, bodies: Iterable[dict[str, Any]]) -> list[Message]:
+        accepted = accept(self, bodies)
+        os.write(logs[0], "".join(f"{message.id}\n" for message in accepted).encode())
         return accepted
 
     def logged_lose(self: Any, timestamp: float) -> Any:
@@ -222,7 +221,7 @@ def log_intake(directory: Path) -> None:
         os.write(logs[1], f"{timestamp}\n".encode())
         return loss
 
-    Intake.accept = logged_accept
+    Intake.accept_all = logged_accept
     Spool.lose = logged_lose
 
 
