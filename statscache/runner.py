@@ -48,6 +48,8 @@ class Runner(ABC):
 
     def __init__(self, part: Part) -> None:
         self.ident = part.ident
+        #: The name of its table, None if it has none.
+        self.table: str | None = getattr(getattr(part.plugin.model, "__table__", None), "fullname", None)
         self._topics = topics_of(part.plugin)
 
     def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:

@@ -8,6 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
+#: How the server says that a statement has written.
+WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE")
+
 
 class Stopwatch:
     """Tells how long something took without the statements that it ran on a connection."""
@@ -41,8 +44,25 @@ class RowCount:
         return int(self._info.get("rows", 0) - self._before)
 
 
+class Written:
+    """Tells which tables have been written on a connection since the start.
+
+    :param unnamed: the table that is meant where a statement is plain text
+    """
+
+    def __init__(self, connection: Connection, unnamed: str | None) -> None:
+        self._found: set[str | None] = set()
+        self._unnamed = unnamed
+        connection.info["written"] = self._found
+
+    @property
+    def tables(self) -> set[str]:
+        """Their names, as `Table.fullname`; those in which no row has changed left out."""
+        return {name for name in {table or self._unnamed for table in self._found} if name}
+
+
 def time_statements(engine: Engine) -> None:
-    """Keep what a `Stopwatch` and a `RowCount` on any connection of the engine need."""
+    """Keep what a `Stopwatch`, a `RowCount` and a `Written` on any connection of the engine need."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Connection, *args: Any) -> None:
@@ -56,11 +76,20 @@ def time_statements(engine: Engine) -> None:
         _end(info)
         if context is not None and (context.isinsert or context.isupdate or context.isdelete):
             info["rows"] = info.get("rows", 0) + max(cursor.rowcount, 0)
+        if "written" in info and cursor.rowcount and (cursor.statusmessage or "").startswith(WRITING):
+            info["written"].add(_table_of(context))
 
     @event.listens_for(engine, "handle_error")
     def fail(context: ExceptionContext) -> None:
         if context.connection is not None and not context.connection.invalidated:
             _end(context.connection.info)
+
+
+def _table_of(context: Any) -> str | None:
+    """Return the table that a statement writes, None if that is not known."""
+    statement = getattr(getattr(context, "compiled", None), "statement", None)
+    name: str | None = getattr(getattr(statement, "table", None), "fullname", None)
+    return name
 
 
 def _end(info: dict[Any, Any]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from statscache import ledger, quarantine
 from statscache.batch import Batch, OldBatch, Taken
+from statscache.changes import Changes
 from statscache.coverage import cover, covered, lacking, record_loss
 from statscache.db import counting, first_line, guarded, is_database_trouble, is_elsewhere, settle
 from statscache.errors import is_interrupt
@@ -21,10 +22,11 @@ from statscache.history import Span
 from statscache.judge import MOST, Judge
 from statscache.measures import Measures
 from statscache.message import Message, Naming
+from statscache.plugins.changes import noted_changes
 from statscache.progress import store_position
 from statscache.quarantine import Failure, Patient, failure
 from statscache.runner import Runner
-from statscache.stopwatch import RowCount, Stopwatch
+from statscache.stopwatch import RowCount, Stopwatch, Written
 from statscache.watchdog import Watch
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Writer:
         self._judge = judge
         self._naming = naming
         self._watch = watch
+        self._changes = Changes()
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
         #: What has been done since the start.
@@ -139,11 +142,16 @@ class Writer:
 
     @contextmanager
     def _counting(self) -> Iterator[Connection]:
-        """Give a connection in a transaction; if that fails no plugin keeps anything of it."""
+        """Give a connection in a transaction; if that fails no plugin keeps anything of it.
+
+        Once it is committed, those who listen are told what has changed.
+        """
         self.measures.begin()
+        self._changes = Changes()
         try:
             with counting(self._engine) as connection:
                 yield connection
+                self._changes.tell(connection)
         except BaseException:
             for runner in self._runners.values():
                 runner.discard()
@@ -331,6 +339,7 @@ class Writer:
         The order of the calls is what contains every way in which a plugin can leave its session.
         """
         transaction, savepoint = connection.get_transaction(), connection.begin_nested()
+        written = Written(connection, runner.table)
         session = Session(connection, join_transaction_mode="create_savepoint")
         try:
             with guarded(connection):
@@ -339,6 +348,7 @@ class Writer:
                 session.close()
                 settle(connection)
                 savepoint.commit()
+            self._changes.add(written.tables, noted_changes(session))
         except BaseException as error:
             trouble = is_database_trouble(error) and not is_elsewhere(error, connection)
             if is_interrupt(error) or trouble or connection.invalidated:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from statscache import ledger, quarantine
+from statscache.changes import Changes
 from statscache.coverage import cover
 from statscache.errors import StatscacheError
 from statscache.history import Archive, Span
@@ -110,15 +111,19 @@ def _taken_over(program: Program, recount: Recount, pauses: Sequence[float]) -> 
 
 def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Finding]:
     """Let what was counted replace what there is."""
-    findings = []
+    findings, changes = [], Changes()
     for target, (span,) in spans.items():
         found = Comparison(target, span).exchange(connection, MOST)
+        if found.total:
+            table = target.table.fullname
+            changes.add([table], {table: (span.start, span.stop)})
         _exchange_quarantine(connection, target, span)
         cover(connection, target.plugins, span)
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
     _remember(connection, time.time() - program.settings.ledger_keep.total_seconds() - DAY)
+    changes.tell(connection)
     return findings
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
+from statscache.plugins.changes import note_change
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
@@ -81,7 +82,9 @@ class CountingPlugin(BasePlugin):
         """Add what was counted to the table's volumes, in one statement."""
         counts = self._windowed(Counter(self.queue.drain()))
         if counts:
-            session.execute(_upsert(self.model, counts))
+            windows, *keys = zip(*counts, strict=True)
+            session.execute(_upsert(self.model, windows, keys, counts.values()))
+            note_change(session, self.model, windows, self._seconds)
 
     def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
         """Return counts by (second, *keys) as those by (window's start, *keys)."""
@@ -104,13 +107,14 @@ def key_columns(model: type[CountModel]) -> list[str]:
     return [column.name for column in model.__table__.primary_key if column.name != "timestamp"]
 
 
-def _upsert(model: type[CountModel], counts: Mapping[tuple[Any, ...], int]) -> Insert:
-    """Return what adds to the volumes; `counts` is by (window's start in epoch seconds, *keys)."""
-    windows, *keys = zip(*counts, strict=True)
+def _upsert(
+    model: type[CountModel], windows: Sequence[int], keys: Sequence[Sequence[str]], counts: Iterable[int]
+) -> Insert:
+    """Return what adds to the volumes, given row by row: the window's start in epoch seconds, keys, count."""
     rows: Select[Any] = select(
         func.to_timestamp(column_of_numbers(windows, Double)),
         *(column_of_texts(texts, Text) for texts in keys),
-        column_of_numbers(counts.values(), BigInteger),
+        column_of_numbers(counts, BigInteger),
     )
     unique = ["timestamp", *key_columns(model)]
     statement = insert(model).from_select([*unique, "volume"], rows, include_defaults=False)

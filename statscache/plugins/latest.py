@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
+from statscache.plugins.changes import note_change
 from statscache.plugins.keys import check_key, check_text
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
@@ -73,6 +75,12 @@ class LatestPlugin(BasePlugin):
         states = self.queue.drain()
         if states:
             session.execute(_upsert(self.model, states))
+            note_change(session, self.model, [_second(state) for state in states])
+
+
+def _second(state: State) -> int:
+    """Return the second since 1970 in which a state was announced."""
+    return math.floor(datetime.fromisoformat(state[2]).timestamp())
 
 
 def check_json(value: Any) -> None:

@@ -1,0 +1,71 @@
+"""Which tables a transaction has changed, and telling those who listen by NOTIFY."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Text, func, select
+
+from statscache.db import APART
+from statscache.plugins.arrays import column_of_texts
+from statscache.plugins.changes import Bounds
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "statscache"
+#: Commits fail once the queue of notifications is full, as when somebody listens in a transaction that never ends.
+#: Past this share of it nobody is told anything: figures come first.
+FULL = 0.5
+#: The first and the last second that ISO 8601 has a name for.
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+
+
+class Changes:
+    """What of which tables a transaction changes.
+
+    By table, from which second since 1970 on to before which one; None where that is not known.
+    """
+
+    def __init__(self) -> None:
+        self._bounds: dict[str, tuple[int, int] | None] = {}
+
+    def add(self, tables: Iterable[str], noted: Bounds) -> None:
+        """Add tables that have been written, with what is known of the windows changed."""
+        for table in tables:
+            new, old = noted.get(table), self._bounds.get(table)
+            if table not in self._bounds:
+                self._bounds[table] = new
+            elif old is None or new is None:
+                self._bounds[table] = None
+            else:
+                self._bounds[table] = (min(old[0], new[0]), max(old[1], new[1]))
+
+    def tell(self, connection: Connection) -> None:
+        """Let PostgreSQL tell those who listen, a payload for each table, once the transaction is committed."""
+        if not self._bounds or connection.get_execution_options().get(APART):
+            return
+        payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
+        room = select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
+        told = select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(room)
+        if not connection.scalar(told):
+            log.warning(
+                "nobody is told what has changed, as the queue of notifications is half full: end the session "
+                "whose transaction keeps it so, pg_stat_activity has it"
+            )
+
+    def _payloads(self) -> list[str]:
+        return [_payload(table, bounds) for table, bounds in sorted(self._bounds.items())]
+
+
+def _payload(table: str, bounds: tuple[int, int] | None) -> str:
+    start, stop = (None, None) if bounds is None else map(_instant, bounds)
+    return json.dumps({"table": table, "from": start, "to": stop})
+
+
+def _instant(second: int) -> str:
+    """Return a second since 1970 in ISO 8601, in UTC."""
+    nearest = max(FIRST, min(second, LAST))
+    return datetime.fromtimestamp(nearest, UTC).isoformat().replace("+00:00", "Z")
