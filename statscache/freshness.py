@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select
 
 from statscache.db import counting
+from statscache.definitions import Definition, Variant, see_to
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
 #: quarantine for it.
@@ -60,15 +59,7 @@ NAME = "statscache_freshness"
 
 def create_views(engine: Engine) -> None:
     """Create the view unless it is there as it should be."""
-    mark = hashlib.sha256((QUERY + repr(COMMENTS)).encode()).hexdigest()[:12]
-    about = f"How complete each table is, a row for each (definition {mark})"
+    variant = Variant(f" AS {QUERY}", "How complete each table is, a row for each", columns=COMMENTS)
     with counting(engine, patient=True) as connection:
-        present = text("SELECT obj_description(to_regclass(:name), 'pg_class')")
-        if connection.scalar(present, {"name": NAME}) == about:
-            return
-        connection.execute(text(f"DROP VIEW IF EXISTS {NAME}"))
-        connection.execute(text(f"CREATE VIEW {NAME} AS {QUERY}"))
-        comments = [("VIEW", NAME, about)]
-        comments += [("COLUMN", f"{NAME}.{column}", comment) for column, comment in COMMENTS.items()]
-        for kind, name, comment in comments:
-            connection.execute(text(f"COMMENT ON {kind} {name} IS '{comment}'"))
+        schema = connection.scalar(select(func.current_schema())) or "public"
+        see_to(connection, [Definition("VIEW", schema, NAME, [variant])])

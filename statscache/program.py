@@ -16,6 +16,7 @@ from statscache.coverage import CoverageRow, GapRow
 from statscache.db import create_tables, first_line, open_database
 from statscache.errors import HUNG, Unusable
 from statscache.freshness import create_views
+from statscache.functions import create_functions
 from statscache.judge import Judge
 from statscache.ledger import LedgerRow, PluginSet
 from statscache.loader import Entry, Part, load, running
@@ -144,6 +145,7 @@ def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
     try:
         if prepare:
             create_views(engine)
+            create_functions(engine, parts)
             register(engine, parts, settings.epoch)
         program = Program(settings, engine, parts, naming)
         program.unable = unable
