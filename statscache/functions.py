@@ -224,11 +224,14 @@ def _schedules(parts: Iterable[Part]) -> dict[Table, Schedule]:
 
 def _schemas(connection: Connection, tables: Collection[Table]) -> dict[Table, tuple[str, str]]:
     """Return the schema that each table is in, and that of our views, without tables that are not there."""
-    format_table = connection.dialect.identifier_preparer.format_table
-    names = {format_table(table): table for table in tables}
+    names = {_name_of(table): table for table in tables}
     return {
         names[name]: (own, home) for name, own, home in connection.execute(SCHEMAS, {"names": list(names)})
     }
+
+
+def _name_of(table: Table) -> str:
+    return ".".join(quoted(name) for name in (table.schema, table.name) if name)
 
 
 def _keys(table: Table) -> dict[str, str]:
