@@ -11,6 +11,7 @@ import click
 from sqlalchemy.engine import make_url
 
 from statscache import embedded
+from statscache.cli_grant import grant
 from statscache.cli_history import backfill, replay
 from statscache.cli_quarantine import quarantine
 from statscache.cli_recount import verify
@@ -154,6 +155,7 @@ def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
 
 
 main.add_command(backfill)
+main.add_command(grant)
 main.add_command(quarantine)
 main.add_command(replay)
 main.add_command(status)
