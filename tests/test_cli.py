@@ -44,6 +44,7 @@ COMMANDS = [
         "serve",
         "quarantine",
         "demo",
+        "grant",
     ),
 ]
 QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
