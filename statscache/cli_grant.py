@@ -17,7 +17,7 @@ from statscache.terminal import one_line
 @click.argument("role")
 @click.option("--sql", is_flag=True, help="Only print the statements, for an administrator to run.")
 def grant(role: str, sql: bool) -> None:
-    """Let the database role ROLE read what was counted, and what future plugins count.
+    """Let a database role read what is counted, now and later.
 
     ROLE is made if it is not there, without a login of its own: others become members of it, as with
     CREATE USER grafana PASSWORD '…' IN ROLE analysts. It can read the tables of all plugins, also those that are

@@ -42,9 +42,9 @@ COMMANDS = [
         "top",
         "uri",
         "serve",
+        "grant",
         "quarantine",
         "demo",
-        "grant",
     ),
 ]
 QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
