@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Text, func, select
+from sqlalchemy import Connection, Select, Text, func, select
+from sqlalchemy.exc import DBAPIError
 
-from statscache.db import APART
+from statscache.db import APART, first_line, is_database_trouble
 from statscache.plugins.arrays import column_of_texts
 from statscache.plugins.changes import Bounds
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "statscache"
 #: Commits fail once the queue of notifications is full, as when somebody listens in a transaction that never ends.
-#: Past this share of it nobody is told anything: figures come first.
+#: Past this share of it nobody is told anything.
 FULL = 0.5
 #: The first and the last second that ISO 8601 has a name for.
 FIRST, LAST = -62_135_596_800, 253_402_300_799
@@ -44,17 +45,30 @@ class Changes:
                 self._bounds[table] = (min(old[0], new[0]), max(old[1], new[1]))
 
     def tell(self, connection: Connection) -> None:
-        """Let PostgreSQL tell those who listen, a payload for each table, once the transaction is committed."""
+        """Let PostgreSQL tell those who listen, a payload for each table, once the transaction is committed.
+
+        What stands against that is only logged: figures come first.
+        """
         if not self._bounds or connection.get_execution_options().get(APART):
             return
-        payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
-        room = select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
-        told = select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(room)
-        if not connection.scalar(told):
+        try:
+            with connection.begin_nested():
+                told = connection.scalar(self._notify())
+        except DBAPIError as error:
+            if is_database_trouble(error):
+                raise
+            log.warning("nobody is told what has changed: %s", first_line(error))
+            return
+        if not told:
             log.warning(
                 "nobody is told what has changed, as the queue of notifications is half full: end the session "
                 "whose transaction keeps it so, pg_stat_activity has it"
             )
+
+    def _notify(self) -> Select[int]:
+        payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
+        room = select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
+        return select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(room)
 
     def _payloads(self) -> list[str]:
         return [_payload(table, bounds) for table, bounds in sorted(self._bounds.items())]

@@ -108,11 +108,10 @@ def _replace(connection: Connection, definition: Definition, there: There) -> No
         return
     comments = {variant.comment for variant in definition.variants}
     making = definition.statements
-    with connection.begin_nested():
-        error = _tried(connection, making)
-        if error is None:
-            now = _found(connection, [definition])[_key(definition)]
-            error = _tried(connection, [f"DROP {target}" for target, c in now.items() if c not in comments])
+    error = _tried(connection, making)
+    if error is None:
+        now = _found(connection, [definition])[_key(definition)]
+        error = _tried(connection, [f"DROP {target}" for target, c in now.items() if c not in comments])
     if error is not None:
         error = _tried(connection, [*(f"DROP {target}" for target in there), *making])
     if error is not None:

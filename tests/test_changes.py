@@ -116,6 +116,35 @@ def test_what_does_not_commit_is_not_told(make_bench: Make, listener: Listener) 
     assert [told["table"] for told in listener.heard()] == ["test_good"]
 
 
+def test_figures_come_first(make_bench: Make, listener: Listener, caplog: Any) -> None:
+    """Where NOTIFY is not to be had all counts, and the log says why nobody is told."""
+    bench = make_bench(Good)
+    bench.execute(
+        "CREATE SCHEMA mine; CREATE FUNCTION mine.pg_notify(text, text) RETURNS void LANGUAGE plpgsql "
+        "AS $$BEGIN RAISE 'no such luck'; END$$"
+    )
+    bench.execute(f'ALTER DATABASE "{bench.engine.url.database}" SET search_path = mine, pg_catalog, public')
+    bench.engine.dispose()
+    bench.accept("x")
+    bench.flush()
+    assert bench.volume("test_good") == 1
+    assert listener.heard() == []
+    assert "nobody is told what has changed: no such luck" in caplog.text
+
+
+def test_a_queue_that_fills_up_is_spared(
+    make_bench: Make, listener: Listener, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the share of the queue that is left to others nobody is told, and the log says what to do."""
+    monkeypatch.setattr("statscache.changes.FULL", 0.0)
+    bench = make_bench(Good)
+    bench.accept("x")
+    bench.flush()
+    assert bench.volume("test_good") == 1
+    assert listener.heard() == []
+    assert "the queue of notifications is half full: end the session" in caplog.text
+
+
 def test_a_retry_tells(make_bench: Make, listener: Listener) -> None:
     """A message that leaves the quarantine changes its plugin's table."""
     bench = make_bench(Good, Bad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -287,18 +288,13 @@ def test_a_function_that_is_not_ours_is_not_touched(make_bench: Make, caplog: An
 def test_who_may_make_no_functions_still_counts(make_bench: Make, caplog: Any) -> None:
     """Rights that lack for a function are logged; a start goes on."""
     bench = make_bench(Good)
-    bench.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    bench.execute("CREATE SCHEMA mine; DROP ROLE IF EXISTS statscache_poor; CREATE ROLE statscache_poor")
-    try:
-        with bench.engine.connect() as connection:
-            connection.exec_driver_sql("SET ROLE statscache_poor")
-            connection.commit()
-            with caplog.at_level(logging.ERROR):
-                see_to(connection, definitions(Counts(Good.model.__table__, "mine", "mine", MINUTE, {})))
-            connection.exec_driver_sql("RESET ROLE")
-            connection.commit()
-    finally:
-        bench.execute("DROP ROLE statscache_poor")
+    role = f"poor_{uuid.uuid4().hex[:12]}"
+    bench.execute(f"CREATE SCHEMA mine; CREATE ROLE {role}")
+    counts = Counts(Good.model.__table__, "mine", "mine", MINUTE, {})
+    with bench.engine.begin() as connection, caplog.at_level(logging.ERROR):
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
+        see_to(connection, definitions(counts))
+    bench.execute(f"DROP ROLE {role}")
     assert "permission denied for schema mine" in caplog.text
 
 
