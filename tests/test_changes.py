@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text, update
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.changes import Changes
 from statscache.db import APART
@@ -34,7 +34,8 @@ class Odd(BasePlugin):
         """Words."""
 
         __tablename__ = "test_odd"
-        word: Mapped[str]
+        __table_args__ = ({"comment": "words"},)
+        word: Mapped[str] = mapped_column(comment="a word")
 
     model = Model
     write: Callable[[Any, list[Message]], object] = staticmethod(lambda session, messages: None)

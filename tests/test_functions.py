@@ -21,7 +21,7 @@ from statscache.history import Span
 from statscache.history.datagrepper import Datagrepper
 from statscache.history.rebuild import rebuild
 from statscache.loader import Part
-from statscache.plugins import CountingPlugin, CountModel, Schedule, counting_model
+from statscache.plugins import Base, CountingPlugin, CountModel, Schedule, counting_model
 from tests.bench import MINUTE, Bench, Good, Other
 from tests.datagrepper import Archive
 from tests.recounting import HOURS, START, body, count_all
@@ -57,6 +57,10 @@ class Apart(CountModel):
 
     __tablename__ = "test_apart"
     __table_args__ = ({"schema": "apart"},)
+
+
+for odd in (Odd.model, Apart):
+    Base.metadata.remove(odd.__table__)  # else other tests' daemons would make it, too
 
 
 class Long(CountingPlugin):
