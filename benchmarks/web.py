@@ -36,7 +36,9 @@ ROWS = {
     "data_volume_1s": f"SELECT to_timestamp({EPOCH} + n), n % 50 + 1",
     "data_volume_by_category_1s": f"SELECT to_timestamp({EPOCH} + n / {CATEGORIES}), 'category' || n % {CATEGORIES}, "
     "n % 50 + 1",
-    "data_releng_dashboard": f"SELECT 'category' || n % {CATEGORIES}, 'thing ' || n, to_timestamp({EPOCH} + n), 0, '', "
+    # One category is so quiet that all of its rows are the oldest.
+    "data_releng_dashboard": f"SELECT CASE WHEN n < {CATEGORIES} THEN 'quiet' ELSE 'category' || n % {CATEGORIES} END, "
+    f"'thing ' || n, to_timestamp({EPOCH} + n), 0, '', "
     """'{"status": "complete"}'::jsonb""",
 }
 IDENTS = {

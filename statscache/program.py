@@ -17,6 +17,7 @@ from statscache.db import create_tables, first_line, open_database
 from statscache.errors import HUNG, Unusable
 from statscache.freshness import create_views
 from statscache.functions import create_functions
+from statscache.indexes import add_indexes
 from statscache.judge import Judge
 from statscache.ledger import LedgerRow, PluginSet
 from statscache.loader import Entry, Part, load, running
@@ -137,13 +138,15 @@ def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
     engine = open_database(settings)
     unable: Mapping[str, str] = {}
     if prepare:
-        differing = create_tables(engine, _tables(entries, parts))
+        tables = _tables(entries, parts)
+        differing = create_tables(engine, tables)
         unable = _unable(entries, parts, differing)
         parts = _fitting(parts, differing)
     log.info("users and packages: %s", naming)
     log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
     try:
         if prepare:
+            add_indexes(engine, [table for table in tables if table.fullname not in differing])
             create_views(engine)
             create_functions(engine, parts)
             register(engine, parts, settings.epoch)

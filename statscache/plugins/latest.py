@@ -43,8 +43,12 @@ class LatestModel(Base):
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:
-        index = Index(f"{cls.__tablename__}_category_timestamp", "category", "timestamp")
-        return (index, {"comment": (cls.__doc__ or "").strip()})
+        name = cls.__tablename__
+        # Both end in the whole key, so that each gives an order by itself: else PostgreSQL may look for the newest of
+        # a quiet category among all rows.
+        of_category = Index(f"{name}_by_category", "category", "timestamp", "category_constraint")
+        of_all = Index(f"{name}_by_timestamp", "timestamp", *KEY)
+        return (of_category, of_all, {"comment": (cls.__doc__ or "").strip()})
 
 
 class LatestPlugin(BasePlugin):

@@ -76,18 +76,17 @@ def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
     keys = tuple(replace(key, descending=descending) for key in served.order)
     size = values.get("rows_per_page", ROWS)
     rows = _wanted(served, values, keys)
-    bare = replace(rows, columns=())
-    if not served.latest:
-        return (Section(keys, size, rows.part, bare.part, rows.all),)
-    if rows.by is None:
+    whole = served.latest and not any(name in values for name in served.filters)
+    if served.latest and rows.by is None and not (whole and not descending):
         rows = replace(rows, by=served.table.c.category)
-        bare = replace(rows, columns=())
-    if not descending:
+    bare = replace(rows, columns=())
+    if not (served.latest and descending):
         return (Section(keys, size, rows.part, bare.part, rows.all),)
     newest = values.get("rows_per_page", MOST_NEWEST)
+    others, places = (rows.all_others, bare.all_others) if whole else (rows.others, bare.others)
     return (
         Section(keys, newest, rows.newest, bare.newest, bare.all_newest),
-        Section(keys, size, rows.others, bare.others, rows.all),
+        Section(keys, size, others, places, rows.all),
     )
 
 

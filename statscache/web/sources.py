@@ -97,6 +97,14 @@ class Rows:
         both = driver.join(last, true())
         return self._merged(both, inner, backward).limit(count).offset(skip)
 
+    def all_others(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
+        """Return the same where all values are wanted: read in order, leaving the newest out by what they are."""
+        newest = replace(self, columns=()).all_newest().subquery("newest")
+        mine = tuple_(*(key.expression for key in self.keys))
+        older = mine.not_in(select(*newest.c))
+        at_once = replace(self, by=None, conditions=(*self.conditions, older))
+        return at_once.part(place, backward, count, skip)
+
     def _keys(self, conditions: Sequence[ColumnElement[bool]], backward: bool) -> Select[Any]:
         """Return what selects the keys of rows, and no limit."""
         expressions = [key.expression for key in self.keys]
