@@ -213,6 +213,13 @@ def test_whatever_is_asked_for_comes_and_nothing_else(
             "2023-11-14T22:15:00.000000Z",
         ),
         "2023-11-15T22:14:00+23:59",
+        *(
+            "2023-11-14T23:15:00+0100",
+            "2023-11-14T23:15+01",
+            "20231114T221500Z",
+            "20231114T2215",
+            "20231114T231500,0+01",
+        ),
     ],
 )
 def test_an_instant_may_be_written_in_many_ways(written: str, made: Made) -> None:

@@ -10,20 +10,26 @@ from typing import Any
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+#: In the extended form, or the basic one, which has no - and no :.
 ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d)?)?", re.ASCII
+    r"(\d{4})(-?)(\d\d)\2(\d\d)"
+    r"(?:[Tt ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
 )
 _DAY = (
     r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 )
-_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
+_HOUR = r"([01][0-9]|2[0-3])"
+_TIME = rf"{_HOUR}(:?[0-5][0-9](:?[0-5][0-9]([.,][0-9]{{1,9}})?)?)?"
+_ZONE = rf"(Z|[+-]{_HOUR}(:?[0-5][0-9])?)?"
+_BASIC = _DAY.replace("-(", "(")
 #: What `read_instant` takes, for the API's description; UTC where no zone is named.
 SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "number", "minimum": FIRST, "maximum": LAST},
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
-        {"type": "string", "pattern": rf"^[0-9]{{4}}-{_DAY}[T ]{_TIME}$"},
+        {"type": "string", "pattern": rf"^[0-9]{{4}}(-{_DAY}|{_BASIC})[T ]{_TIME}{_ZONE}$"},
     ]
 }
 
@@ -39,7 +45,8 @@ def read_instant(text: str) -> datetime:
             return datetime.fromtimestamp(seconds, UTC)
     elif match := ISO.fullmatch(text):
         try:
-            return _from_parts(*match.groups())
+            year, _, *others = match.groups()
+            return _from_parts(year, *others)
         except ValueError:
             pass
     raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z (a + is written %2B)")
@@ -74,7 +81,7 @@ def _zone(text: str | None) -> timezone:
     if text in (None, "Z", "z"):
         return UTC
     assert text is not None
-    hours, minutes = int(text[1:3]), int(text[4:6])
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
     if hours > 23 or minutes > 59:
         raise ValueError("no such zone")
     offset = timedelta(hours=hours, minutes=minutes)

@@ -90,7 +90,8 @@ def listen(address: tuple[str, int]) -> socket.socket:
         listening = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
         raise Unusable(
-            f"statscache.web.address is {host}:{port}, which cannot be listened to ({error.strerror}): set another"
+            f"nothing can listen at {host}:{port} ({error.strerror}): stop what else listens there, or name another "
+            "address by statscache.web.address or --listen"
         ) from None
     # A head and a body are two packets, and the second must not wait for the client's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
