@@ -112,7 +112,8 @@ def show(ident: str, since: str | None, by: str | None, top: int | None, as_json
 
 @main.command()
 @click.option("--stop", is_flag=True, help="Let an embedded database stop once nothing else uses it.")
-def uri(stop: bool) -> None:
+@json_option
+def uri(stop: bool, as_json: bool) -> None:
     """Print what to give to psql, as in: psql "$(statscache uri)"
 
     An embedded database is started if need be, and then runs on until `statscache uri --stop`.
@@ -125,7 +126,11 @@ def uri(stop: bool) -> None:
         url = make_url(database_url(settings))
         if settings.embedded is not None:
             embedded.keep(settings.embedded)
-    click.echo(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    found = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    if as_json:
+        print_json({"uri": found})
+    else:
+        click.echo(found)
 
 
 def _stop(settings: Settings) -> None:

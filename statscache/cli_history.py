@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from statscache.errors import StatscacheError
+from statscache.findings import as_json as in_json
+from statscache.findings import ends, show
 from statscache.history import Archive, Span
 from statscache.history.archives import archive_of
 from statscache.history.backfill import Backfill
 from statscache.program import Program, open_program
 from statscache.settings import fedmsg_config
 from statscache.show import parse_since
-from statscache.terminal import OneLine, cell, console, one_line, print_json, table_of
+from statscache.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
 
 Advance = Callable[[int, int], None]
 
@@ -52,7 +54,8 @@ from_option = click.option(
     metavar="FROM TO",
     help="The files together have every message of this time, which then is complete.",
 )
-def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
+@json_option
+def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
     """Count the messages of FILES as if they came over the bus.
 
     A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
@@ -69,12 +72,15 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
         program.watchdog().start()
         with progress("replay", _size(files)) as advance:
             outcome = replay_files(program, files, _report, advance, span)
-    click.echo(
-        f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
-        f"{outcome.bad} bad lines"
-    )
-    if span and not outcome.bad:
-        click.echo(f"{span} is covered")
+    covered = None if outcome.bad else span
+    if as_json:
+        found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}
+        print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
+    else:
+        click.echo(
+            f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
+            f"{outcome.bad} bad lines" + (f"\n{covered} is covered" if covered else "")
+        )
     if outcome.bad:
         sys.exit(2)
 
@@ -90,7 +96,7 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None) -> None:
 @click.option(
     "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
 )
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run, print the list as JSON.")
+@json_option
 def backfill(
     plugins: tuple[str, ...],
     since: str | None,
@@ -111,8 +117,6 @@ def backfill(
     """
     if rebuild and (since is None or dry_run):
         raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
-    if as_json and not dry_run:
-        raise OneLine("--json is for the list of --dry-run")
     with one_line():
         program = open_program(fedmsg_config())
         chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
@@ -123,9 +127,9 @@ def backfill(
         program.watchdog().start()
         try:
             if rebuild and start is not None:
-                _rebuild(program, archive, chosen, Span(start, stop))
+                _rebuild(program, archive, chosen, Span(start, stop), as_json)
             else:
-                _fill(_lacking(program, chosen, start, stop), archive)
+                _fill(_lacking(program, chosen, start, stop), archive, as_json)
         finally:
             archive.close()
 
@@ -141,21 +145,20 @@ def _lacking(program: Program, plugins: frozenset[str], start: int | None, stop:
     return work
 
 
-def _fill(work: Backfill, archive: Archive) -> None:
+def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
     try:
         with progress("backfill", work.seconds) as advance:
             work.run(archive, _report, advance)
     except KeyboardInterrupt:
-        _summarise(work, "interrupted")
+        _summarise(work, "interrupted", as_json)
         click.echo("statscache: run it again to go on", err=True)
         sys.exit(130)
-    _summarise(work, "done")
+    _summarise(work, "done", as_json)
     if work.left:
         sys.exit(1)
 
 
-def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span) -> None:
-    from statscache.findings import show
+def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span, as_json: bool) -> None:
     from statscache.history.rebuild import rebuild
 
     try:
@@ -164,7 +167,10 @@ def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: 
     except KeyboardInterrupt:
         click.echo("statscache: interrupted, nothing was changed", err=True)
         sys.exit(130)
-    show(report)
+    if as_json:
+        print_json(in_json(report, None))
+    else:
+        show(report)
 
 
 def _list(work: Backfill, as_json: bool) -> None:
@@ -186,7 +192,11 @@ def _list(work: Backfill, as_json: bool) -> None:
     console().print(table)
 
 
-def _summarise(work: Backfill, how: str) -> None:
+def _summarise(work: Backfill, how: str, as_json: bool) -> None:
+    if as_json:
+        found = {"messages": work.counted, "seconds": work.seconds, "filled": work.filled, "left": work.left}
+        print_json({"outcome": how, **found})
+        return
     click.echo(
         f"{how}: {work.counted} messages, {work.filled} s of {work.seconds} s filled, "
         f"{work.left} s are left as gaps"

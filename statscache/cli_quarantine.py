@@ -85,7 +85,8 @@ def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
 @quarantine.command()
 @chosen
 @everything
-def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) -> None:
+@json_option
+def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Try messages again now.
 
     It does not matter when they are due, or whether their plugins are suspended.
@@ -102,13 +103,17 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) 
                 counted += program.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
             else:
                 click.echo(f"statscache: the plugin {plugin} does not run here, its messages stay", err=True)
-    click.echo(f"{counted} of {len(found)} messages count now")
+    if as_json:
+        print_json({"tried": len(found), "counted": counted})
+    else:
+        click.echo(f"{counted} of {len(found)} messages count now")
 
 
 @quarantine.command()
 @chosen
 @everything
-def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) -> None:
+@json_option
+def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Delete messages, so that they never count.
 
     They count for the other plugins already.
@@ -121,7 +126,10 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool) -
             for plugin in dict.fromkeys(plugin for plugin, _ in rows):
                 ids = [msg_id for other, msg_id in rows if other == plugin]
                 store.drop(counted, store.rows_of(plugin, ids))
-    click.echo(f"{len(rows)} messages dropped")
+    if as_json:
+        print_json({"dropped": len(rows)})
+    else:
+        click.echo(f"{len(rows)} messages dropped")
 
 
 def _as_json(row: store.QuarantineRow) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def as_json(report: Report, seed: int | None) -> dict[str, Any]:
         "checked": report.checked,
         "seed": seed,
         "unfit": report.unfit,
-        "holes": [{**_ends(hole.span), "reason": hole.reason} for hole in report.holes],
+        "holes": [{**ends(hole.span), "reason": hole.reason} for hole in report.holes],
         "tables": [_finding_as_json(finding) for finding in report.findings],
     }
 
@@ -115,7 +115,7 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         "table": finding.target.table.fullname,
         "plugins": sorted(finding.target.plugins),
         "windows": finding.windows,
-        "incomplete": [_ends(span) for span in finding.incomplete],
+        "incomplete": [ends(span) for span in finding.incomplete],
         "differing": finding.differences.total,
         "differences": [
             {"key": _plain(row.key), "actual": _plain(row.actual), "recounted": _plain(row.recounted)}
@@ -129,7 +129,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _ends(span: Span) -> dict[str, str]:
+def ends(span: Span) -> dict[str, str]:
+    """Return a span as JSON can hold it."""
     start, stop = (datetime.fromtimestamp(end, UTC).isoformat() for end in (span.start, span.stop))
     return {"start": start, "stop": stop}
 

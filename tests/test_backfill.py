@@ -88,7 +88,9 @@ def test_a_dry_run_lists_and_changes_nothing(history: Place, engine: Engine, arc
 
 def test_one_plugin_alone_is_filled(history: Place, engine: Engine) -> None:
     """The others keep their gap."""
-    history.answer("backfill", "--since", SINCE, "--until", UNTIL, "--plugin", "volume-1m")
+    answer = history.answer("backfill", "--since", SINCE, "--until", UNTIL, "--plugin", "volume-1m", "--json")
+    told = {"outcome": "done", "messages": 7200, "seconds": 3600, "filled": 3600, "left": 0}
+    assert json.loads(answer) == told
     assert (volume(engine), volume(engine, "data_volume_1s")) == (7200, 0)
     listed = history.answer("backfill", "--since", SINCE, "--until", UNTIL, "--dry-run")
     assert "volume-1s" in listed
@@ -154,6 +156,8 @@ def test_a_rebuild_mends_what_is_wrong_and_tells(history: Place, engine: Engine)
     assert re.search(r"2023-11-14 22:30:00 +7 +120", output)
     assert "1 rows of 1 tables differ" in output
     assert "counted again for" in errors
+    code, output, errors = history.run("backfill", "--rebuild", "--since", SINCE, "--until", UNTIL, "--json")
+    assert (code, json.loads(output)["differing"]) == (0, 0)
     assert "nothing differs" in history.answer("verify", "--since", SINCE, "--until", UNTIL)
 
 

@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from sqlalchemy import Engine, text
 
+from statscache.cli import main
 from statscache.daemon import Daemon
 from tests.conftest import new_database
 from tests.hub import wait_for
@@ -75,6 +77,42 @@ def test_commands_that_print_tables_print_them_as_json_too(counted: Place) -> No
     assert told(counted, "quarantine", "show", "2023-99")["message"]["msg_id"] == "2023-99"
     gaps = told(counted, "backfill", "--dry-run", "--since", "1h")
     assert [set(gap) for gap in gaps] == [{"from", "until", "plugins"}] * len(gaps) != []
+
+
+def test_what_commands_do_comes_as_json_too(there: Place) -> None:
+    """Where there is no table, what became of it."""
+    broken = {**body(1), "topic": f"org.fedoraproject.prod.bodhi.{'x' * 3000}"}
+    there.configure({"statscache.plugins.enabled": ["volume_by_topic"]})
+    there.write("lines.jsonl", f"{lines(body(0), broken)}rubbish\n")
+    code, output, _ = there.run("replay", "lines.jsonl", "--json")
+    counts = {"counted": 2, "known": 0, "rejected": 0, "bad_lines": 1}
+    assert (code, json.loads(output)) == (2, {**counts, "covered": None})
+    there.write("lines.jsonl", lines(body(0), broken))
+    covers = {"start": "2023-11-01T00:00:00+00:00", "stop": "2023-12-01T00:00:00+00:00"}
+    found = told(there, "replay", "lines.jsonl", "--covers", "2023-11-01", "2023-12-01")
+    assert found == {"counted": 0, "known": 2, "rejected": 0, "bad_lines": 0, "covered": covers}
+    one = ("--plugin", "volume-by-topic-1s")
+    assert told(there, "quarantine", "retry", *one) == {"tried": 1, "counted": 0}
+    assert told(there, "quarantine", "drop", *one) == {"dropped": 1}
+    assert told(there, "uri")["uri"] == there.answer("uri").strip()
+
+
+def _commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, *names, name)
+        else:
+            yield (*names, name), command
+
+
+def test_every_command_that_ends_by_itself_has_json() -> None:
+    """A command that serves or plays until it is interrupted has nothing to print."""
+    without = {
+        " ".join(name)
+        for name, command in _commands(main)
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == {"serve", "demo"}
 
 
 def test_show_knows_the_parts_of_a_plugin(counted: Place) -> None:

@@ -517,7 +517,9 @@ def test_an_address_that_is_taken_is_told() -> None:
     """So is one that this machine has not got."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Unusable, match=f"^nothing can listen at 127.0.0.1:{port} "):
+        with pytest.raises(
+            Unusable, match=rf"^nothing can listen at 127\.0\.0\.1:{port} \(Address already in use\): "
+        ):
             listen(("127.0.0.1", port))
     with pytest.raises(Unusable, match=r"^nothing can listen at 192\.0\.2\.1:0 "):
         listen(("192.0.2.1", 0))

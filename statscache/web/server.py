@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -89,8 +90,9 @@ def listen(address: tuple[str, int]) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listening = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise Unusable(
-            f"nothing can listen at {host}:{port} ({error.strerror}): stop what else listens there, or name another "
+            f"nothing can listen at {host}:{port} ({why}): stop what else listens there, or name another "
             "address by statscache.web.address or --listen"
         ) from None
     # A head and a body are two packets, and the second must not wait for the client's word on the first.
