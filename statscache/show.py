@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, func, select
 from statscache.errors import StatscacheError
 from statscache.plugins import BasePlugin, CountModel, LatestModel
 from statscache.plugins.counting import key_columns
-from statscache.terminal import cell, table_of
+from statscache.terminal import bar_of, cell, table_of
 
 ROWS = 20
 BAR = 30
@@ -64,10 +64,10 @@ class Shown:
     def _with_bars(self) -> Table:
         table = table_of(*self.titles[:-1])
         table.add_column(self.titles[-1], justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
+        table.add_column("")
         greatest = max((int(row[-1]) for row in self.rows), default=1)
         for row in self.rows:
-            bar = "█" * max(1, round(BAR * int(row[-1]) / greatest))
+            bar = bar_of("█" * max(1, round(BAR * int(row[-1]) / greatest)))
             table.add_row(*map(cell, row), bar)
         return table
 

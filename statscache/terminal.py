@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.db import first_line, state_of
@@ -44,6 +46,12 @@ class OneLineGroup(click.Group):
             sys.exit(2)
         except click.Abort:
             sys.exit(130)
+        except OSError as error:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), 1
+            )  # what could not be written is not tried again at the exit
+            click.echo(f"statscache: the output cannot be written: {error.strerror}", err=True)
+            sys.exit(2)
 
 
 def _hint(error: DBAPIError) -> str:
@@ -95,6 +103,11 @@ def table_of(*titles: str) -> Table:
     for title in titles:
         table.add_column(title, overflow="fold")
     return table
+
+
+def bar_of(signs: str) -> Text:
+    """Return a bar for a column that gives way, in a narrow terminal, before those that can be read."""
+    return Text(signs, no_wrap=True, overflow="crop")
 
 
 def cell(value: Any) -> str:

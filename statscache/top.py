@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from statscache.errors import StatscacheError
 from statscache.plugins import BasePlugin, CountModel, Schedule
 from statscache.plugins.counting import key_columns
-from statscache.terminal import cell, table_of
+from statscache.terminal import bar_of, cell, table_of
 
 LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -66,10 +66,10 @@ class Top:
         table = table_of(*self.titles)
         for title in ("now", "before", f"{len(self.windows)} x {self.length}"):
             table.add_column(title, justify="right", no_wrap=True)
-        table.add_column(f"{self.windows[0]:%H:%M:%S} … {self.windows[-1]:%H:%M:%S} UTC", no_wrap=True)
+        table.add_column(bar_of(f"{self.windows[0]:%H:%M:%S} … {self.windows[-1]:%H:%M:%S} UTC"))
         for row in self.rows:
             numbers = map(str, (row.volumes[-1], row.volumes[-2], row.total))
-            table.add_row(*map(cell, row.keys), *numbers, row.line)
+            table.add_row(*map(cell, row.keys), *numbers, bar_of(row.line))
         table.title = f"{self.plugin}, {self.now:%Y-%m-%d %H:%M:%S} UTC" + ("" if self.rows else ": nothing")
         table.title_justify = "left"
         return table

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +19,13 @@ from typing import Any
 
 import click
 import pytest
+from rich.console import Console
 from sqlalchemy import Engine, text
 
 from statscache.cli import main
 from statscache.daemon import Daemon
+from statscache.show import BAR, Shown
+from statscache.top import Busy, Top
 from tests.conftest import new_database
 from tests.hub import wait_for
 from tests.place import Place, lines
@@ -161,6 +166,33 @@ def test_top_goes_on_until_it_is_interrupted(busy: Place) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert "Traceback" not in seen
+
+
+def test_in_a_narrow_terminal_bars_give_way_and_keys_do_not() -> None:
+    """What can be read is there at 40 columns, and at 10,000 all bars are whole."""
+    now = datetime(2024, 5, 31, 12, tzinfo=UTC)
+    windows = [now - timedelta(minutes=back) for back in reversed(range(15))]
+    busy = Top("x", ["category"], "1m", now, windows, [Busy(("buildsys",), list(range(15)))])
+    for table, whole in (
+        (Shown(["category", "volume"], [("buildsys", 530)], bars=True).as_table(), "█" * BAR),
+        (busy.as_table(), busy.rows[0].line.strip()),
+    ):
+        for width in (40, 10_000):
+            terminal = Console(width=width, file=io.StringIO())
+            terminal.print(table)
+            output = terminal.file.getvalue()  # type: ignore[attr-defined]
+            assert re.search("^buildsys +[0-9]", output, re.MULTILINE)
+            assert (whole in output) == (width > 40)
+
+
+def test_an_output_that_is_full_is_told_in_one_line(counted: Place) -> None:
+    """Where nothing more can be written, no traceback is."""
+    for arguments in (["plugins", "--json"], ["status"]):
+        with open("/dev/full", "wb") as full:
+            process = counted.start(*arguments, stdout=full, stderr=subprocess.PIPE)
+            errors = process.communicate(timeout=30)[1]
+        assert process.returncode == 2
+        assert errors == "statscache: the output cannot be written: No space left on device\n"
 
 
 def status(place: Place) -> tuple[int, str]:
