@@ -136,9 +136,8 @@ def _ask_daemon(settings: Settings, status: Status) -> Answer | None:
         answer = ask(settings.monitoring_address)
     except OSError as error:
         reason = getattr(error, "reason", error)
-        status.blame(
-            2, f"no daemon answers at {settings.monitoring_address} ({reason}): is fedmsg-hub running?"
-        )
+        why = getattr(reason, "strerror", None) or reason
+        status.blame(2, f"no daemon answers at {settings.monitoring_address} ({why}): is fedmsg-hub running?")
         return None
     status.answers = True
     for cause in answer.causes:
