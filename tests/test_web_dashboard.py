@@ -175,6 +175,23 @@ def test_a_busy_category_pushes_no_quiet_one_off_the_first_page(
         assert back[-1] == pages[0]
 
 
+def test_states_of_one_instant_come_once_each(server: Engine, tmp_path: Path) -> None:
+    """Where many things of several categories have the same timestamp, following the links still gives the table."""
+    with filled(server, tmp_path) as (engine, web):
+        for number in range(3):
+            put(engine, 25, f"all at once {number}", 1_700_000_000)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE data_releng_dashboard SET timestamp = '2024-01-01Z'"))
+        for query in ({}, {"rows_per_page": 7}, {"rows_per_page": 1}, {"rows_per_page": 7, "order": "asc"}):
+            found = keys(web.pages(LOGS, query))
+            assert sorted(found) == sorted(in_table(engine))
+            if "order" in query:
+                assert found == sorted(found)
+            else:
+                assert found[:24] == sorted(found[:24], reverse=True)
+                assert found[24:] == sorted(found[24:], reverse=True)
+
+
 @pytest.mark.parametrize("size", [None, 40])
 def test_pages_by_number_are_those_of_the_links(size: int | None, busy: Server) -> None:
     """A log's numbered pages are the same pages, and their count is told."""
