@@ -57,8 +57,10 @@ class Notifier:
 
     def tell(self) -> None:
         """Tell the state, once."""
-        status = [] if self._stopping else [f"STATUS={self._status()}"]
-        self.send(*(["WATCHDOG=1"] if self._is_live() else []), *status)
+        if self._stopping:
+            self.send("WATCHDOG=1")
+        else:
+            self.send(*(["WATCHDOG=1"] if self._is_live() else []), f"STATUS={self._status()}")
 
     def send(self, *lines: str) -> None:
         """Send lines to the socket, of which one that cannot be reached is no reason to end."""

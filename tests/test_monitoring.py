@@ -169,6 +169,15 @@ def test_a_process_that_is_not_live_is_silent_to_the_watchdog(systemd: Systemd) 
     assert systemd.heard == ["STATUS=not ready: so", "WATCHDOG=1", "STATUS=not ready: so"]
 
 
+def test_a_process_that_stops_is_live_until_its_end(systemd: Systemd) -> None:
+    """What it has brought to an end is no sign of death then, and its status stays."""
+    notifier = Notifier(lambda: False, lambda: "not ready", systemd.environment)
+    notifier.stop()
+    notifier.tell()
+    wait_for("both", lambda: len(systemd.heard) == 3)
+    assert systemd.heard == ["STOPPING=1", "STATUS=stopping", "WATCHDOG=1"]
+
+
 def test_without_systemd_nothing_is_told() -> None:
     """No socket, no error; also where the socket is gone."""
     Notifier(lambda: True, lambda: "ready", {}).ready()
