@@ -141,5 +141,5 @@ class _Reading:
         if index >= len(self._sections):
             return None
         section = self._sections[index]
-        there = self._connection.execute(section.part(None, False, 1, 0)).first()
+        there = self._connection.execute(section.places(None, False, 1, 0)).first()
         return None if there is None else Cursor("s", index, seen)
