@@ -68,6 +68,10 @@ class Runner(ABC):
         :param messages: gives an iterator over them, each time anew
         """
 
+    def has_taken(self, taken: Taken) -> bool:
+        """Return whether there is anything to be written."""
+        return True
+
     @abstractmethod
     def update(self, session: Session, taken: Taken) -> None:
         """Let the plugin write what it has taken."""
@@ -99,9 +103,10 @@ class QueuedRunner(Runner):
             self._takers.take([message])
         return self.own.cut()
 
+    def has_taken(self, taken: Taken) -> bool:
+        return bool(taken.items)
+
     def update(self, session: Session, taken: Taken) -> None:
-        if not taken.items:
-            return
         queue = self._plugin.queue
         queue.offer(taken.items)
         try:

@@ -304,8 +304,9 @@ class Writer:
             if taken is None:
                 self._watch.begin(runner.ident)
                 taken = self._take(runner, ids, read)
-            self._watch.begin(runner.ident, stopwatch)
-            self._update(connection, runner, taken)
+            if runner.has_taken(taken):
+                self._watch.begin(runner.ident, stopwatch)
+                self._update(connection, runner, taken)
             self._judge.updated(runner.ident)
         except PluginError:
             runner.discard()
