@@ -24,7 +24,7 @@ from benchmarks.hubs import ROOT
 BAR = Bar(most=25)
 DECODING = "json.loads of the same messages, which every hub has to do"
 #: What is measured of all plugins together; the rest is of each alone.
-ACCEPT, ACCEPT_CPU, DECODE = "accept", "accept, processor time", "decode"
+ACCEPT, ACCEPT_CPU, SINGLY, DECODE = "accept", "accept, processor time", "accept singly", "decode"
 
 
 def intake(bench: Bench) -> list[Figure]:
@@ -36,6 +36,7 @@ def intake(bench: Bench) -> list[Figure]:
     return [
         Figure("intake, in all, spool included", "µs/message", found.pop(ACCEPT), decoding, DECODING, BAR),
         Figure("intake, processor time", "µs/message", found.pop(ACCEPT_CPU), decoding, DECODING),
+        Figure("intake of messages that come singly", "µs/message", found.pop(SINGLY), decoding, DECODING),
         *(Figure(f"intake, {plugin} alone", "µs/message", rounds) for plugin, rounds in found.items()),
     ]
 
@@ -79,11 +80,19 @@ def main() -> None:
 
 
 def _measure_accept(daemon: Any, lines: list[bytes], found: dict[str, list[float]]) -> None:
+    """Take messages as a hub does that has always some to read, then as one that never has two."""
+    from statscache.inbox import Inbox
+
     bodies: list[Any] = []
     found[DECODE].append(_microseconds(lambda line: bodies.append(json.loads(line)), lines))
+    inbox = Inbox(daemon.intake.accept_all, lambda call: None)
     before = time.thread_time()
-    found[ACCEPT].append(_microseconds(daemon.intake.accept, bodies))
+    found[ACCEPT].append(_microseconds(inbox.put, bodies))
     found[ACCEPT_CPU].append((time.thread_time() - before) / len(bodies) * 1e6)
+    inbox.empty()
+    daemon.flusher.flush()
+    bodies = [{**body, "msg_id": f"again-{body['msg_id']}"} for body in bodies]
+    found[SINGLY].append(_microseconds(daemon.intake.accept, bodies))
     daemon.flusher.flush()
 
 

@@ -77,11 +77,15 @@ class Family:
         self._topics = self._first.topics
         self._wants = lru_cache(TOPICS)(partial(wants, self._topics))
 
+    def wanted(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return those of the messages whose topic is wanted."""
+        if self._topics is None:
+            return messages
+        return [message for message in messages if self._wants(message.topic)]
+
     def take(self, messages: Sequence[Message], watch: Watch) -> None:
-        """Hand over those of the messages whose topic is wanted, and note in the watch when each begins."""
+        """Hand messages over, and note in the watch when each begins."""
         process, items, clock = self._first.process, self._first.queue.items, time.monotonic
-        if self._topics is not None:
-            messages = [message for message in messages if self._wants(message.topic)]
         for message in messages:
             watch.since = (clock(), None)
             length = len(items)
@@ -149,10 +153,11 @@ class Takers:
         messages = iter(messages)
         while some := list(islice(messages, AT_ONCE)):
             for family in self._families:
-                self._watch.begin(family.ident)
-                start = time.perf_counter()
-                family.take(some, self._watch)
-                family.add_seconds(time.perf_counter() - start)
+                if wanted := family.wanted(some):
+                    self._watch.begin(family.ident)
+                    start = time.perf_counter()
+                    family.take(wanted, self._watch)
+                    family.add_seconds(time.perf_counter() - start)
             self._watch.end()
 
     def cut(self) -> dict[str, Taken]:
