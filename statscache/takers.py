@@ -121,10 +121,10 @@ def _families(takers: Sequence[Taker]) -> list[Family]:
 
 
 def _family_of(plugin: BasePlugin) -> Any:
-    """Return what tells plugins that are alike: their `process`, as it stands in the class."""
+    """Return what tells plugins that are alike: their `process`, as it stands in the class, and their topics."""
     if not isinstance(plugin, CountingPlugin) or not plugin.alike:
         return None
-    return type(plugin).process, type(plugin).count
+    return type(plugin).process, type(plugin).count, topics_of(plugin)
 
 
 class Takers:

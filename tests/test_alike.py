@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from statscache.plugins import Message, counting_model
@@ -40,6 +41,23 @@ class Apart(Minutes):
 
     def process(self, message: Message) -> None:
         self.count(message, "x")
+
+
+class Choosy(Minutes):
+    """Counts as the others do, but only some topics."""
+
+    name = "choosy"
+    model = counting_model("test_choosy", "messages of some topics by their word", word="the word")
+    topics = re.compile("nothing has this topic")
+
+
+def test_who_wants_other_topics_counts_those(make_bench: Callable[..., Bench]) -> None:
+    """Whichever comes first: what one does not want is not kept from the other, nor forced on it."""
+    for number, plugins in enumerate([(Minutes, Choosy), (Choosy, Minutes)], start=1):
+        bench = make_bench(*plugins)
+        bench.send(str(number))
+        bench.flush()
+        assert volumes_of(bench, "good", "choosy") == [2 * number, 0]
 
 
 def test_one_is_called_for_all(make_bench: Callable[..., Bench]) -> None:

@@ -55,7 +55,7 @@ class CountingPlugin(BasePlugin):
     queued: ClassVar[bool] = True
     rows: ClassVar[Rows | None] = Rows.WINDOW
     #: Whether `process` counts the same under the same keys whatever the interval. Then it is called once for all
-    #: plugins that have this very `process`, and each gets what was counted.
+    #: plugins that have this very `process` and want the same topics, and each gets what was counted.
     alike: ClassVar[bool] = False
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
