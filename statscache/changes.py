@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.db import APART, first_line, is_database_trouble
 from statscache.plugins.arrays import column_of_texts
-from statscache.plugins.changes import Bounds
+from statscache.stopwatch import Bounds
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,12 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self._bounds: dict[str, tuple[int, int] | None] = {}
+        self._bounds: dict[str, Bounds | None] = {}
 
-    def add(self, tables: Iterable[str], noted: Bounds) -> None:
-        """Add tables that have been written, with what is known of the windows changed."""
-        for table in tables:
-            new, old = noted.get(table), self._bounds.get(table)
+    def add(self, changes: Iterable[tuple[str, Bounds | None]]) -> None:
+        """Add tables that have been written, each with what is known of the windows changed."""
+        for table, new in changes:
+            old = self._bounds.get(table)
             if table not in self._bounds:
                 self._bounds[table] = new
             elif old is None or new is None:
@@ -74,7 +74,7 @@ class Changes:
         return [_payload(table, bounds) for table, bounds in sorted(self._bounds.items())]
 
 
-def _payload(table: str, bounds: tuple[int, int] | None) -> str:
+def _payload(table: str, bounds: Bounds | None) -> str:
     start, stop = (None, None) if bounds is None else map(_instant, bounds)
     return json.dumps({"table": table, "from": start, "to": stop})
 

@@ -8,8 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
+from statscache.plugins.changes import CHANGED
+
 #: How the server says that a statement has written.
 WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE")
+
+#: From which second since 1970 on to before which one.
+Bounds = tuple[int, int]
 
 
 class Stopwatch:
@@ -51,14 +56,18 @@ class Written:
     """
 
     def __init__(self, connection: Connection, unnamed: str | None) -> None:
-        self._found: set[str | None] = set()
+        self._found: set[tuple[str | None, Bounds | None]] = set()
         self._unnamed = unnamed
         connection.info["written"] = self._found
 
     @property
-    def tables(self) -> set[str]:
-        """Their names, as `Table.fullname`; those in which no row has changed left out."""
-        return {name for name in {table or self._unnamed for table in self._found} if name}
+    def changes(self) -> set[tuple[str, Bounds | None]]:
+        """Each as its name, by `Table.fullname`, and what a statement has changed of it, None if that is not known.
+
+        Statements that have changed no row are left out.
+        """
+        named = {(table or self._unnamed, bounds) for table, bounds in self._found}
+        return {(name, bounds) for name, bounds in named if name}
 
 
 def time_statements(engine: Engine) -> None:
@@ -77,7 +86,7 @@ def time_statements(engine: Engine) -> None:
         if context is not None and (context.isinsert or context.isupdate or context.isdelete):
             info["rows"] = info.get("rows", 0) + max(cursor.rowcount, 0)
         if "written" in info and cursor.rowcount and (cursor.statusmessage or "").startswith(WRITING):
-            info["written"].add(_table_of(context))
+            info["written"].add((_table_of(context), _bounds_of(context)))
 
     @event.listens_for(engine, "handle_error")
     def fail(context: ExceptionContext) -> None:
@@ -90,6 +99,12 @@ def _table_of(context: Any) -> str | None:
     statement = getattr(getattr(context, "compiled", None), "statement", None)
     name: str | None = getattr(getattr(statement, "table", None), "fullname", None)
     return name
+
+
+def _bounds_of(context: Any) -> Bounds | None:
+    """Return what a statement says that it changes, None if it does not."""
+    bounds: Bounds | None = getattr(context, "execution_options", {}).get(CHANGED)
+    return bounds
 
 
 def _end(info: dict[Any, Any]) -> None:

@@ -22,7 +22,6 @@ from statscache.history import Span
 from statscache.judge import MOST, Judge
 from statscache.measures import Measures
 from statscache.message import Message, Naming
-from statscache.plugins.changes import noted_changes
 from statscache.progress import store_position
 from statscache.quarantine import Failure, Patient, failure
 from statscache.runner import Runner
@@ -349,7 +348,7 @@ class Writer:
                 session.close()
                 settle(connection)
                 savepoint.commit()
-            self._changes.add(written.tables, noted_changes(session))
+            self._changes.add(written.changes)
         except BaseException as error:
             trouble = is_database_trouble(error) and not is_elsewhere(error, connection)
             if is_interrupt(error) or trouble or connection.invalidated:

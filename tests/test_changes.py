@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.changes import Changes
@@ -229,6 +229,45 @@ def test_a_plugin_that_changes_no_row_is_not_told(write: Any, make_bench: Make, 
     assert listener.heard() == []
 
 
+class Twice(Good):
+    """Adds what it has counted in two statements."""
+
+    def update(self, session: Any) -> None:
+        for item in self.queue.drain():
+            self.queue.offer([item])
+            super().update(session)
+
+
+class Forgetful(Good):
+    """Counts, and deletes what is old."""
+
+    def update(self, session: Any) -> None:
+        super().update(session)
+        session.execute(delete(self.model).where(self.model.timestamp < text("'2023-11-14'")))
+
+
+def test_all_statements_of_an_update_are_told(make_bench: Make, listener: Listener) -> None:
+    """From and to span the windows of them all."""
+    bench = make_bench(Twice)
+    for number in (0, 700, 7):
+        bench.intake.accept(body(number))
+    bench.flush()
+    assert listener.heard() == [
+        {"table": "test_good", "from": "2023-11-14T22:00:00Z", "to": "2023-11-14T23:57:00Z"}
+    ]
+
+
+def test_what_is_known_of_one_statement_is_not_said_of_another(make_bench: Make, listener: Listener) -> None:
+    """A plugin that counts and beside that writes in a way of its own is told without windows, once it does."""
+    bench = make_bench(Forgetful)
+    bench.send("old")
+    bench.flush()
+    assert [told["from"] for told in listener.heard()] == [None]
+    bench.intake.accept(body(0))
+    bench.flush()
+    assert [told["from"] for told in listener.heard()] == ["2023-11-14T22:00:00Z"]
+
+
 def test_state_of_a_plugins_own_is_told(make_bench: Make, listener: Listener) -> None:
     """A plugin with a dict of its own, as those for statscache 0.0.4, is told like any other."""
     bench = make_bench(Keeper)
@@ -250,8 +289,8 @@ def test_the_ends_of_time(make_bench: Make, listener: Listener) -> None:
 def test_what_several_plugins_do_to_one_table_is_put_together() -> None:
     """Of several plugins that write one table the windows are joined; what is not known of one, is of none."""
     changes = Changes()
-    changes.add(["a", "b"], {"a": (60, 120), "b": (0, 60)})
-    changes.add(["a", "b"], {"a": (0, 60)})
+    changes.add([("a", (60, 120)), ("b", (0, 60))])
+    changes.add([("a", (0, 60)), ("b", None)])
     assert changes._payloads() == [
         '{"table": "a", "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:02:00Z"}',
         '{"table": "b", "from": null, "to": null}',
@@ -262,7 +301,7 @@ def test_a_payload_is_short_enough_whatever_the_table_is_called(make_bench: Make
     """The longest names there are stay far below the 8,000 bytes at which NOTIFY would fail the flush."""
     changes = Changes()
     names = [f"{'é' * 31}.{'ü' * 30}{end}" for end in "ab"]
-    changes.add(names, dict.fromkeys(names, (0, 60)))
+    changes.add((name, (0, 60)) for name in names)
     with make_bench(Good).engine.begin() as connection:
         changes.tell(connection)
         changes.tell(connection.execution_options(**{APART: True}))

@@ -115,8 +115,7 @@ def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Fi
     for target, (span,) in spans.items():
         found = Comparison(target, span).exchange(connection, MOST)
         if found.total:
-            table = target.table.fullname
-            changes.add([table], {table: (span.start, span.stop)})
+            changes.add([(target.table.fullname, (span.start, span.stop))])
         _exchange_quarantine(connection, target, span)
         cover(connection, target.plugins, span)
         set_aside = refused(connection, target)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
-from statscache.plugins.changes import note_change
+from statscache.plugins.changes import changing
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
@@ -83,8 +83,8 @@ class CountingPlugin(BasePlugin):
         counts = self._windowed(Counter(self.queue.drain()))
         if counts:
             windows, *keys = zip(*counts, strict=True)
-            session.execute(_upsert(self.model, windows, keys, counts.values()))
-            note_change(session, self.model, windows, self._seconds)
+            statement = _upsert(self.model, windows, keys, counts.values())
+            session.execute(statement, execution_options=changing(windows, self._seconds))
 
     def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
         """Return counts by (second, *keys) as those by (window's start, *keys)."""

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
-from statscache.plugins.changes import note_change
+from statscache.plugins.changes import changing
 from statscache.plugins.keys import check_key, check_text
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
@@ -78,8 +78,8 @@ class LatestPlugin(BasePlugin):
         """Write the states that are later than those in the table."""
         states = self.queue.drain()
         if states:
-            session.execute(_upsert(self.model, states))
-            note_change(session, self.model, [_second(state) for state in states])
+            seconds = [_second(state) for state in states]
+            session.execute(_upsert(self.model, states), execution_options=changing(seconds))
 
 
 def _second(state: State) -> int:
