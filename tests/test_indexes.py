@@ -89,6 +89,29 @@ def test_an_index_that_cannot_be_created_stops_nobody(made: Engine, caplog: pyte
     assert names(made) == {by_timestamp}
 
 
+def test_a_start_waits_for_nobody_who_writes(made: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """A transaction that somebody left open costs an index, not the start, and not the time of who counts."""
+    run(made, *(f"DROP INDEX {name}" for name in INDEXES))
+    with made.begin() as connection:
+        connection.execute(text(f"LOCK TABLE {LOG} IN ROW EXCLUSIVE MODE"))
+        add_indexes(made, [Base.metadata.tables[LOG]], patience=0.1)
+    assert names(made) == set()
+    assert [f"{LOG} is being written to" in message for message in caplog.messages] == [True, True]
+    add_indexes(made, [Base.metadata.tables[LOG]])
+    assert names(made) == INDEXES
+
+
+def test_an_index_that_was_broken_off_is_told(made: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """CREATE INDEX CONCURRENTLY can leave one behind that serves nothing: the log has what makes it whole."""
+    index = f"{LOG}_by_timestamp"
+    run(made, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass")
+    add_indexes(made, [Base.metadata.tables[LOG]])
+    [message] = caplog.messages
+    run(made, message.partition("do this: ")[2])
+    add_indexes(made, [Base.metadata.tables[LOG]])
+    assert caplog.messages == [message]
+
+
 def rows_looked_at(plan: dict[str, Any]) -> int:
     """Return how many rows of the log a plan has read, those that it left out afterwards included."""
     read = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) if plan.get("Relation Name") else 0
