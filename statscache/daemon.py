@@ -68,6 +68,7 @@ class Daemon:
             *(self.writer, self._backlog, settings.frequency), self.keep_up, self.use_spare_time, self._probe
         )
         self._retry = deque[str]()
+        self._chores = deque([self._retry_some, *([self._filler.count_one] if self._filler else [])])
         #: What was in the database when it was last looked at.
         self.census = Census()
         self._watchdog = program.watchdog(lambda: self.restart(), self._spool.stacks)
@@ -118,7 +119,8 @@ class Daemon:
 
     def use_spare_time(self) -> bool:
         """Count a little of what can wait, and return whether there was any."""
-        return self._retry_some() or (self._filler is not None and self._filler.count_one())
+        self._chores.rotate()  # so that much to be retried, or what fails each time, keeps no gap waiting
+        return any(chore() for chore in self._chores)
 
     def _find_due(self) -> list[str]:
         """Return the plugins with messages in the quarantine whose time has come."""

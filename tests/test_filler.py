@@ -109,6 +109,29 @@ def test_a_plugin_that_is_suspended_keeps_its_gap(make: Callable[..., Bench]) ->
     assert [piece.plugins for piece in bench.daemon.lacking()] == [{"good"}]
 
 
+def test_gaps_do_not_wait_until_all_is_retried(make: Callable[..., Bench]) -> None:
+    """Nor until a retry that fails each time does not: the two take turns."""
+    bench = make(Good)
+    bounded(bench, "good")
+    bench.program.suspensions.suspend("good", "as the test says")
+    bench.accept("x")
+    bench.flush()
+    bench.program.suspensions.lift("good")
+    bench.daemon.keep_up()
+    bench.execute("ALTER TABLE statscache_quarantine_body RENAME TO away")
+    filler = bench.daemon._filler
+    assert filler is not None
+    filler.start()
+    wait_for("a slice to be fetched", lambda: filler._fetched.qsize() > 0)
+    for _ in range(4):
+        bench.daemon.keep_up()
+        bench.daemon.flusher._spare_pause.end()
+        bench.daemon.flusher.use_spare_time()
+    filler.stop()
+    assert filler.counted > 0
+    assert bench.quarantined("good") == ["1"]
+
+
 def test_a_page_that_keeps_failing_leaves_a_gap_that_is_tried_again(
     make: Callable[..., Bench], archive: Archive
 ) -> None:
