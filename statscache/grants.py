@@ -47,6 +47,10 @@ WRITES = text(
     "SELECT name FROM unnest(CAST(:names AS text[])) AS name "
     "WHERE has_table_privilege(:role, name, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1"
 )
+READS = text(
+    "SELECT name FROM unnest(CAST(:names AS text[])) AS name "
+    "WHERE has_table_privilege(:role, name, 'SELECT') ORDER BY 1"
+)
 CREATES = text("SELECT has_schema_privilege(:role, :schema, 'CREATE')")
 #: What stands for everybody where a role's name is asked for.
 EVERYBODY = "public"
@@ -119,7 +123,7 @@ def grants_for(connection: Connection, role: str, declared: Collection[str]) -> 
 
 
 def grant(engine: Engine, grants: Grants) -> list[str]:
-    """Give a role its rights, all or none, and return what it may do beyond reading, a sentence for each.
+    """Give a role its rights, all or none, and return what it may do beyond these, a sentence for each.
 
     :raises StatscacheError: if that is not allowed, or the name is not one for a role
     """
@@ -143,9 +147,11 @@ def _run(connection: Connection, role: str, statement: str) -> None:
 
 
 def _excess(connection: Connection, grants: Grants) -> Iterator[str]:
-    """Yield what the role may do beyond reading, whoever has let it."""
+    """Yield what the role may do beyond reading figures, whoever has let it."""
     for table in connection.scalars(WRITES, {"role": grants.role, "names": list(grants.tables)}):
         yield f"{grants.role} may also write {table}: see \\dp {table} in psql for who has let it"
+    for table in connection.scalars(READS, {"role": grants.role, "names": list(grants.private)}):
+        yield f"{grants.role} may also read {table}: see \\dp {table} in psql, and its memberships, for who has let it"
     for schema in grants.schemas:
         if connection.scalar(CREATES, {"role": grants.role, "schema": schema}):
             yield (

@@ -221,6 +221,16 @@ def test_before_the_first_start_there_is_nothing_to_read(there: Place) -> None:
     assert "start the daemon once, then run this again" in errors
 
 
+def test_who_reads_whole_messages_all_the_same_is_named(place: Place, roles: Roles) -> None:
+    """What everybody may read is not to be taken from one, and is said."""
+    name = roles.make("other")
+    roles.execute("GRANT SELECT ON statscache_quarantine_body TO PUBLIC")
+    code, _, errors = place.run("grant", name)
+    assert code == 0
+    assert errors.count("may also read") == 1
+    assert f"{name} may also read public.statscache_quarantine_body" in errors
+
+
 def test_what_a_role_may_beyond_reading_is_said(place: Place, roles: Roles) -> None:
     """Rights that others gave it stay and are named."""
     name = roles.make("other")
