@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.db import first_line, is_database_trouble
+from statscache.db import first_line, is_database_trouble, is_locked_out
 
 log = logging.getLogger(__name__)
 
+#: How long who uses a view is waited for, while nobody can count; then it stays as it is until the next start.
+PATIENCE = "SET LOCAL lock_timeout = '1s'"
 MARK = re.compile(r"\(definition [0-9a-f]{12}\)$")
 FOUND = text(
     "SELECT 'VIEW', nspname, relname, format('VIEW %I.%I', nspname, relname), obj_description(c.oid, 'pg_class') "
@@ -92,6 +94,7 @@ def see_to(connection: Connection, definitions: Collection[Definition]) -> None:
     :param connection: holds the lock of `statscache.db.counting`
     :raises DBAPIError: if the database fails
     """
+    connection.exec_driver_sql(PATIENCE)
     found = _found(connection, definitions)
     lacking = [d for d in definitions if not _is_right(d, found[_key(d)])]
     if not any(found[_key(d)] for d in lacking) and _tried(connection, _all(lacking)) is None:
@@ -131,7 +134,7 @@ def _tried(connection: Connection, statements: Sequence[str]) -> DBAPIError | No
         with connection.begin_nested():
             connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
     except DBAPIError as error:
-        if is_database_trouble(error):
+        if is_database_trouble(error) and not is_locked_out(error):
             raise
         return error
     return None

@@ -332,6 +332,23 @@ def test_an_older_view_of_freshness(built_on: bool, make_bench: Make, caplog: An
     assert ("cannot be made as this version" in caplog.text) == built_on
 
 
+def test_a_view_that_somebody_reads_does_not_stop_a_start(make_bench: Make, caplog: Any) -> None:
+    """A long transaction, as that of a dump, keeps the older one in place; the log says so."""
+    bench = make_bench(Good)
+    older = "How complete (definition 0123456789ab)"
+    bench.execute(f"COMMENT ON VIEW {NAME} IS '{older}'")
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql(f"LOCK TABLE {NAME} IN ACCESS SHARE MODE")
+        create_views(bench.engine)
+    assert (
+        "cannot be made as this version of statscache has it (canceling statement due to lock" in caplog.text
+    )
+    comment = f"SELECT obj_description('{NAME}'::regclass)"
+    assert bench.execute(comment) == [(older,)]
+    create_views(bench.engine)
+    assert bench.execute(comment) != [(older,)]
+
+
 def test_a_million_rows_are_not_read_for_a_few(make_bench: Make) -> None:
     """Indexes answer for a range, for one key, and for what the question itself filters by."""
     bench = with_functions(make_bench(Good))
