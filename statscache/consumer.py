@@ -129,8 +129,10 @@ class StatsConsumer(FedmsgConsumer):
 
     def _finish(self) -> None:
         """Write what is queued. The last thing that the reactor does."""
-        self._inbox.empty()
-        written = self._daemon.finish(LAST_FLUSH)
+        try:
+            self._inbox.empty()
+        finally:
+            written = self._daemon.finish(LAST_FLUSH)
         self._monitoring.stop()
         log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
         if not written:

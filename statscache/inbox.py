@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-#: So many messages are accepted together at most.
-AT_ONCE = 128
+from statscache.takers import AT_ONCE
 
 
 class Inbox:

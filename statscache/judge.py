@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from statscache.db import first_line, is_database_trouble, is_locked_out, may_be_the_statements
 from statscache.quarantine import Failure
@@ -24,11 +24,14 @@ ENDED, ENDED_ANYHOW = 5, 20
 
 @dataclass
 class Record:
-    """How often in a row a plugin has failed in each way."""
+    """How often in a row a plugin has failed in each way.
+
+    :param ended: of flushes, and of retries, which may have nothing in common
+    """
 
     barren: int = 0
     slow: int = 0
-    ended: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
 
 
 class Judge:
@@ -79,11 +82,14 @@ class Judge:
             record.slow = 0
             self._suspensions.suspend(plugin, reason)
 
-    def updated(self, plugin: str) -> None:
-        """Note that no transaction ended in the plugin."""
-        self._records[plugin].ended = 0
+    def updated(self, plugin: str, work: str) -> None:
+        """Note that no transaction ended in the plugin.
 
-    def ended(self, plugin: str, error: Exception) -> None:
+        :param work: what it was for: "flushes" or "retries"
+        """
+        self._records[plugin].ended[work] = 0
+
+    def ended(self, plugin: str, work: str, error: Exception) -> None:
         """Suspend a plugin in which one transaction after the other ends that should not have.
 
         That is the database's trouble, but not when it is always the same plugin's. A lock that others hold is
@@ -91,10 +97,10 @@ class Judge:
         """
         if is_locked_out(error):
             return
-        record = self._records[plugin]
-        record.ended += 1
+        ended = self._records[plugin].ended
+        ended[work] += 1
         soon = not is_database_trouble(error) or may_be_the_statements(error)
-        if record.ended >= (ENDED if soon else ENDED_ANYHOW):
-            reason = f"{record.ended} flushes in a row ended in it: {first_line(error)}"
-            record.ended = 0
+        if ended[work] >= (ENDED if soon else ENDED_ANYHOW):
+            reason = f"{ended[work]} {work} in a row ended in it: {first_line(error)}"
+            ended[work] = 0
             self._suspensions.suspend(plugin, reason)

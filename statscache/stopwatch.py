@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from statscache.plugins.changes import CHANGED
+from statscache.plugins.windows import CHANGED
 
 #: How the server says that a statement has written.
 WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE")

@@ -62,6 +62,7 @@ class Writer:
         self._naming = naming
         self._watch = watch
         self._changes = Changes()
+        self._work = "flushes"
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
         #: What has been done since the start.
@@ -126,7 +127,7 @@ class Writer:
         :param chosen: selects `plugin` and `msg_id`, all of that plugin
         :raises Exception: if the transaction failed; then all are still in the quarantine
         """
-        with self._counting() as connection:
+        with self._counting("retries") as connection:
             patients = quarantine.take(connection, chosen, self._naming)
             failures: Mapping[str, Failure] = {}
             if patients:
@@ -140,13 +141,13 @@ class Writer:
         return len(patients) - len(failures)
 
     @contextmanager
-    def _counting(self) -> Iterator[Connection]:
+    def _counting(self, work: str = "flushes") -> Iterator[Connection]:
         """Give a connection in a transaction; if that fails no plugin keeps anything of it.
 
         Once it is committed, those who listen are told what has changed.
         """
         self.measures.begin()
-        self._changes = Changes()
+        self._changes, self._work = Changes(), work
         try:
             with counting(self._engine) as connection:
                 yield connection
@@ -306,12 +307,12 @@ class Writer:
             if runner.has_taken(taken):
                 self._watch.begin(runner.ident, stopwatch)
                 self._update(connection, runner, taken)
-            self._judge.updated(runner.ident)
+            self._judge.updated(runner.ident, self._work)
         except PluginError:
             runner.discard()
             raise
         except Exception as error:
-            self._judge.ended(runner.ident, error)
+            self._judge.ended(runner.ident, self._work, error)
             raise
         finally:
             self._watch.end()

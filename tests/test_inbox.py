@@ -58,8 +58,8 @@ def test_what_is_there_can_be_accepted_at_any_time() -> None:
     assert reactor.accepted == [[{"n": 0}]]
 
 
-def test_what_fails_fails_alone() -> None:
-    """Messages that come after some that could not be accepted are accepted all the same."""
+def test_after_a_failure_messages_are_accepted_as_before() -> None:
+    """What could not be accepted is not tried again, and does not stand in the way of what comes after."""
     accepted: list[Any] = []
 
     def accept(bodies: Any) -> None:

@@ -644,6 +644,29 @@ def test_waiting_for_the_database_is_not_on_the_budget(make_bench: MakeBench) ->
     assert "budget" not in str(bench.execute("SELECT reason FROM statscache_suspension"))
 
 
+def test_a_retry_that_always_ends_the_transaction_is_suspended_though_flushes_work(
+    make_bench: MakeBench,
+) -> None:
+    """Messages that make a statement run into its time-out cannot keep flushes waiting for ever."""
+    trouble(lambda session: 1 // 0)
+    bench = make_bench(*ALL)
+    bench.accept("poison")
+    bench.flush()
+    for number in range(5):
+        trouble(lambda session: None)
+        bench.accept(f"good {number}")
+        bench.flush()
+        trouble(ENDINGS["runs into its time-out"])
+        make_due(bench)
+        bench.daemon.keep_up()
+        bench.daemon.flusher._spare_pause.end()
+        bench.daemon.flusher.use_spare_time()
+    assert suspended(bench, "bad")
+    trouble(lambda session: None)
+    assert bench.retry("bad") == 1
+    assert bench.volumes() == [6, 6, 6, 6]
+
+
 def test_many_due_messages_are_retried_in_portions(make_bench: MakeBench) -> None:
     """A quarantine of thousands empties by itself, a bounded number at a time."""
     Picky.trouble = {"bad": RuntimeError("no")}

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
-from statscache.plugins.changes import changing
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
+from statscache.plugins.windows import changing
 
 
 class CountModel(Base):

@@ -15,10 +15,10 @@ from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 from statscache.message import Message
 from statscache.plugins.arrays import column_of_numbers, column_of_texts
 from statscache.plugins.base import BasePlugin
-from statscache.plugins.changes import changing
 from statscache.plugins.keys import check_key, check_text
 from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
+from statscache.plugins.windows import changing
 
 KEY = ("category", "category_constraint")
 #: category, thing, timestamp in ISO 8601, rank, msg_id, state as JSON
