@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -43,13 +43,10 @@ PLACE = text(
 )
 CONNECTS = text("SELECT has_database_privilege(:role, current_database(), 'CONNECT')")
 USES = text("SELECT has_schema_privilege(:role, :schema, 'USAGE')")
-WRITES = text(
+#: The tables on which the role has any of some rights.
+ALLOWED = text(
     "SELECT name FROM unnest(CAST(:names AS text[])) AS name "
-    "WHERE has_table_privilege(:role, name, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1"
-)
-READS = text(
-    "SELECT name FROM unnest(CAST(:names AS text[])) AS name "
-    "WHERE has_table_privilege(:role, name, 'SELECT') ORDER BY 1"
+    "WHERE has_table_privilege(:role, name, :rights) ORDER BY 1"
 )
 CREATES = text("SELECT has_schema_privilege(:role, :schema, 'CREATE')")
 #: What stands for everybody where a role's name is asked for.
@@ -148,9 +145,9 @@ def _run(connection: Connection, role: str, statement: str) -> None:
 
 def _excess(connection: Connection, grants: Grants) -> Iterator[str]:
     """Yield what the role may do beyond reading figures, whoever has let it."""
-    for table in connection.scalars(WRITES, {"role": grants.role, "names": list(grants.tables)}):
+    for table in _allowed(connection, grants.role, grants.tables, "INSERT, UPDATE, DELETE, TRUNCATE"):
         yield f"{grants.role} may also write {table}: see \\dp {table} in psql for who has let it"
-    for table in connection.scalars(READS, {"role": grants.role, "names": list(grants.private)}):
+    for table in _allowed(connection, grants.role, grants.private, "SELECT"):
         yield f"{grants.role} may also read {table}: see \\dp {table} in psql, and its memberships, for who has let it"
     for schema in grants.schemas:
         if connection.scalar(CREATES, {"role": grants.role, "schema": schema}):
@@ -158,6 +155,11 @@ def _excess(connection: Connection, grants: Grants) -> Iterator[str]:
                 f"{grants.role} may also create tables in the schema {schema}: if everybody may, "
                 f"REVOKE CREATE ON SCHEMA {quoted(schema)} FROM PUBLIC ends it"
             )
+
+
+def _allowed(connection: Connection, role: str, tables: Sequence[str], rights: str) -> Iterable[str]:
+    """Return those of the tables on which the role has any of the rights."""
+    return connection.scalars(ALLOWED, {"role": role, "names": list(tables), "rights": rights})
 
 
 def _present(connection: Connection, names: Collection[str]) -> dict[str, tuple[str, str]]:
