@@ -78,13 +78,14 @@ class LatestPlugin(BasePlugin):
         """Write the states that are later than those in the table."""
         states = self.queue.drain()
         if states:
-            seconds = [_second(state) for state in states]
+            whens = [state[2] for state in states]  # all in UTC, so the order of the texts is that of time
+            seconds = [_second(when) for when in (min(whens), max(whens))]
             session.execute(_upsert(self.model, states), execution_options=changing(seconds))
 
 
-def _second(state: State) -> int:
-    """Return the second since 1970 in which a state was announced."""
-    return math.floor(datetime.fromisoformat(state[2]).timestamp())
+def _second(when: str) -> int:
+    """Return the second since 1970 that an instant in ISO 8601 lies in."""
+    return math.floor(datetime.fromisoformat(when).timestamp())
 
 
 def check_json(value: Any) -> None:
