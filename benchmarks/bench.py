@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from benchmarks import messages
 from benchmarks.cells import expected
 from benchmarks.variables import URI
-from statscache.embedded import start
+from statscache.database.embedded import start
 from tests.reference import Cells
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from benchmarks.bench import Bench
 from benchmarks.figures import Bar, Figure
 from benchmarks.tables import Kind, counting, latest, ledger
-from statscache.db import make_engine
-from statscache.message import Message
+from statscache.database.engine import make_engine
+from statscache.messages.message import Message
 
 #: From so many keys on a flush must reach a share of the control.
 MANY, BAR = 10_000, Bar(ratio=0.8)

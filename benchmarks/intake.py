@@ -81,7 +81,7 @@ def main() -> None:
 
 def _measure_accept(daemon: Any, lines: list[bytes], found: dict[str, list[float]]) -> None:
     """Take messages as a hub does that has always some to read, then as one that never has two."""
-    from statscache.inbox import Inbox
+    from statscache.bus.micro_batch import Inbox
 
     bodies: list[Any] = []
     found[DECODE].append(_microseconds(lambda line: bodies.append(json.loads(line)), lines))
@@ -98,7 +98,7 @@ def _measure_accept(daemon: Any, lines: list[bytes], found: dict[str, list[float
 
 def _measure_plugins(daemon: Any, lines: list[bytes], found: dict[str, list[float]]) -> None:
     """Let each plugin process fresh messages, so that it pays for what it is the first to ask for."""
-    from statscache.message import Message
+    from statscache.messages.message import Message
 
     for ident, plugin in daemon.program.plugins.items():
         messages = [Message(json.loads(line), daemon.program.naming) for line in lines]

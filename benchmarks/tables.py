@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
-from statscache.ledger import LedgerRow, PluginSet, enter
 from statscache.plugins import BasePlugin, CountingPlugin, LatestModel, Message, Schedule, counting_model
+from statscache.store.ledger import LedgerRow, PluginSet, enter
 from statscache_plugins.releng.plugins.amis import Plugin as Amis
 from statscache_plugins.volume.by_topic import Plugin as ByTopic
 from statscache_plugins.volume.simple import Plugin as Volume

@@ -21,13 +21,13 @@ import click
 from sqlalchemy import Engine, text
 
 from benchmarks.variables import URI
-from statscache.db import make_engine
-from statscache.embedded import start
-from statscache.loader import load
-from statscache.program import open_program
+from statscache.app import open_program
+from statscache.database.embedded import start
+from statscache.database.engine import make_engine
+from statscache.hosting.loader import load
+from statscache.query.cursors import Cursor
+from statscache.query.tables import served
 from statscache.settings import read_settings
-from statscache.web.cursors import Cursor
-from statscache.web.tables import served
 
 EPOCH = 1_600_000_000
 CATEGORIES = 20

@@ -15,10 +15,10 @@ from typing import Any
 from fedmsg.consumers import FedmsgConsumer
 from moksha.hub.reactor import reactor
 
+from statscache.bus.micro_batch import Inbox
+from statscache.bus.signatures import check_signatures
 from statscache.errors import HUNG, Unusable
-from statscache.inbox import Inbox
 from statscache.settings import read_setting
-from statscache.signatures import check_signatures
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,11 @@ class StatsConsumer(FedmsgConsumer):
             raise SystemExit(f"statscache: could not start, {type(error).__name__}: {error}") from None
 
     def _open(self, hub: Any) -> None:
-        from statscache.bus import attach  # here, where an error in importing it ends the hub
+        from statscache.bus.fedmsg import attach  # here, where an error in importing it ends the hub
         from statscache.daemon import open_daemon
-        from statscache.health import Health
-        from statscache.monitoring import Monitoring
-        from statscache.notify import Notifier
+        from statscache.health.checks import Health
+        from statscache.health.server import Monitoring
+        from statscache.health.systemd import Notifier
 
         if read_setting(hub.config, self.config_key):
             check_signatures(hub.config)

@@ -13,24 +13,24 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from statscache import ledger, quarantine
-from statscache.attendance import Attendance
-from statscache.backlog import Backlog
-from statscache.census import Census, take_census
-from statscache.coverage import cover
-from statscache.db import counting, first_line
+from statscache.app import Program, open_program, unusable
+from statscache.bus.watermark import Attendance
+from statscache.counting.flusher import Flusher
+from statscache.database.engine import counting, first_line
 from statscache.errors import HUNG
-from statscache.flush import Flusher
-from statscache.history.counting import Historian
-from statscache.history.datagrepper import Datagrepper
+from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.filler import Filler
 from statscache.history.plan import Piece, to_fetch
-from statscache.intake import Intake
-from statscache.program import Program, open_program, unusable
-from statscache.progress import database_id, forget_spools, position_of
+from statscache.history.slice_counter import Historian
+from statscache.hosting.watchdog import suspects
+from statscache.intake.accept import Intake
+from statscache.intake.backlog import Backlog
 from statscache.settings import Settings
-from statscache.spool import Spool, adopt_spools, make_spool
-from statscache.watchdog import suspects
+from statscache.spool.spool import Spool, adopt_spools, make_spool
+from statscache.store import ledger, quarantine
+from statscache.store.coverage import cover
+from statscache.store.inventory import Census, take_census
+from statscache.store.positions import database_id, forget_spools, position_of
 
 log = logging.getLogger(__name__)
 

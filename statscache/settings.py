@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
-from statscache.kinds import (
+from statscache.setting_types import (
     ADDRESS,
     ADDRESS_OR_NONE,
     BUDGET,

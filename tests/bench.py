@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 from sqlalchemy import text
 
-from statscache import rules
+from statscache.app import CORE_TABLES, Program
 from statscache.daemon import Daemon
-from statscache.db import create_tables, make_engine
-from statscache.freshness import create_views
-from statscache.loader import Part
+from statscache.database.engine import create_tables, make_engine
+from statscache.hosting.loader import Part
+from statscache.messages import rules
 from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
-from statscache.program import CORE_TABLES, Program
-from statscache.registry import register
+from statscache.schema.freshness import create_views
+from statscache.schema.registry import register
 from statscache.settings import Settings
 
 MINUTE = Schedule(timedelta(minutes=1))

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 from statscache.daemon import Daemon, open_daemon
-from statscache.embedded import start
+from statscache.database.embedded import start
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.datagrepper import Archive
 from tests.gate import Gate

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Engine, inspect, text
 
-from statscache.coverage import cover
-from statscache.db import counting
+from statscache.database.engine import counting
 from statscache.history import Span
 from statscache.plugins import LatestModel, LatestPlugin, Message
+from statscache.store.coverage import cover
 from tests.bench import Bench
 
 #: The start of an hour, long ago.

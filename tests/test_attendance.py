@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from statscache.attendance import AHEAD, APART, FROZEN, KEPT, PAUSE, SETTLE, Attendance
+from statscache.bus.watermark import AHEAD, APART, FROZEN, KEPT, PAUSE, SETTLE, Attendance
 from statscache.history import Span
 
 NOON = 1_700_000_000.0

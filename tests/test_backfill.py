@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import Engine, text
 from urllib3 import Retry
 
+from statscache.app import open_program
+from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.backfill import Backfill
-from statscache.history.datagrepper import Datagrepper
-from statscache.program import open_program
 from tests.conftest import ALL_ON, read_lines
 from tests.datagrepper import Archive, Fault
 from tests.hub import wait_for

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from statscache import backlog as backlog_module
-from statscache.intake import Intake
-from statscache.record import encode
-from statscache.spool import SpoolFull
+from statscache.intake import backlog as backlog_module
+from statscache.intake.accept import Intake
+from statscache.spool.record import encode
+from statscache.spool.spool import SpoolFull
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 from tests.hub import wait_for
 

@@ -16,8 +16,8 @@ import txzmq
 from moksha.hub.hub import MokshaHub
 from sqlalchemy import Engine
 
-from statscache.attendance import APART, Attendance
-from statscache.bus import attach
+from statscache.bus.fedmsg import attach
+from statscache.bus.watermark import APART, Attendance
 from tests.hub import Bus, Hub, wait_for
 from tests.test_attendance import Clock
 from tests.test_hub import ordinary, volume
@@ -27,7 +27,7 @@ LATENESS = 1
 #: `claim ACCEPTED START STOP`.
 WATCHED = f"""
 import moksha.hub, threading, time
-from statscache import attendance, bus
+from statscache.bus import watermark as attendance; from statscache.bus import fedmsg as bus
 from tests.hub import wait_for
 
 def observe():

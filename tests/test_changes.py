@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.changes import Changes
-from statscache.db import APART
+from statscache.counting.notifications import Changes
+from statscache.database.engine import APART
 from statscache.history import Slice, Span
-from statscache.history.counting import Historian
-from statscache.history.datagrepper import Datagrepper
-from statscache.history.rebuild import rebuild
+from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.rebuild import rebuild
+from statscache.history.slice_counter import Historian
 from statscache.plugins import BaseModel, BasePlugin, Message
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 from tests.datagrepper import Archive
@@ -137,7 +137,7 @@ def test_a_queue_that_fills_up_is_spared(
     make_bench: Make, listener: Listener, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past the share of the queue that is left to others nobody is told, and the log says what to do."""
-    monkeypatch.setattr("statscache.changes.FULL", 0.0)
+    monkeypatch.setattr("statscache.counting.notifications.FULL", 0.0)
     bench = make_bench(Good)
     bench.accept("x")
     bench.flush()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from statscache.daemon import Daemon, open_daemon
-from statscache.spool import SpoolFull
+from statscache.spool.spool import SpoolFull
 from tests.bench import Bad, Bench
 from tests.test_recovery import accept, counted, die, spools
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from statscache.coverage import CoverageRow, cover, covered, gaps, lacking, uncover, want, wanted
-from statscache.db import counting, create_tables, make_engine
+from statscache.database.engine import counting, create_tables, make_engine
 from statscache.history import Span
+from statscache.store.coverage import CoverageRow, cover, covered, gaps, lacking, uncover, want, wanted
 from tests.bench import Bad, Bench, fail
 
 AB = ["a", "b"]

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statscache.history import Archive, HistoryError, Hole, Slice, Span
-from statscache.history.attempt import Ask, Attempt, Page
-from statscache.history.client import Client, Unavailable, pause_of
-from statscache.history.datagrepper import Datagrepper
+from statscache.history.archives.datagrepper.client import Client, Unavailable, pause_of
+from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Page
+from statscache.history.archives.datagrepper.slices import Datagrepper
 from tests.pages import Pages, Query, Reply, Row
 
 START = 1_700_000_000
@@ -524,7 +524,8 @@ def test_the_interpreter_ends_while_a_request_hangs(pages: Pages) -> None:
     """No thread keeps a program alive that is done."""
     pages.trouble = lambda query, times: time.sleep(0.2 if query["page"] == "1" else 3)
     program = (
-        "from statscache.history import Span; from statscache.history.datagrepper import Datagrepper; import time;"
+        "from statscache.history import Span; import time;"
+        "from statscache.history.archives.datagrepper.slices import Datagrepper;"
         f"next(iter(Datagrepper({pages.url!r}, rows_per_page=100).slices(Span({START + 80}, {START + 100}))));"
         f"reading = Datagrepper({pages.url!r}, rows_per_page=10).slices(Span({START}, {START + 100}));"
         "import threading; threading.Thread(target=next, args=(reading,), daemon=True).start(); time.sleep(0.6)"

@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from statscache.traffic import traffic
+from statscache.demo.traffic import traffic
 from tests.conftest import read_lines
 from tests.datagrepper import Archive, Fault, Faults, Process, fetch
 from tests.hub import wait_for

@@ -13,8 +13,9 @@ from sqlalchemy import types as kinds
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from statscache.app import CORE_TABLES
 from statscache.daemon import Daemon, open_daemon
-from statscache.db import (
+from statscache.database.engine import (
     check_server,
     create_tables,
     differences,
@@ -24,7 +25,6 @@ from statscache.db import (
     open_database,
 )
 from statscache.errors import Unusable
-from statscache.program import CORE_TABLES
 from statscache.settings import Settings
 from tests.hub import Hub
 

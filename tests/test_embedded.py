@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from statscache import embedded
+from statscache.database import embedded
 from statscache.errors import Unusable
 from tests.hub import wait_for
 
 #: A process that does with a directory's server what it is told, and uses it until its standard input ends.
 SCRIPT = """
 import sys
-from statscache import embedded
+from statscache.database import embedded
 for verb in sys.argv[2:]:
     print(getattr(embedded, verb)(sys.argv[1]), flush=True)
 sys.stdin.read()

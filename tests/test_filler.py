@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Engine, text
 from urllib3 import Retry
 
-from statscache.coverage import cover, want
-from statscache.db import counting
+from statscache.database.engine import counting
 from statscache.history import Span
-from statscache.history.datagrepper import Datagrepper
+from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.store.coverage import cover, want
 from tests.bench import Bench, Good, Other
 from tests.datagrepper import Archive, Fault
 from tests.hub import Bus, Hub, wait_for

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from statscache import backlog
-from statscache.flush import Pause
-from statscache.runner import QueuedRunner, StatefulRunner, make_runner
+from statscache.counting.flusher import Pause
+from statscache.hosting.runner import QueuedRunner, StatefulRunner, make_runner
+from statscache.intake import backlog
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 from tests.hub import wait_for
 

@@ -11,8 +11,8 @@ from pathlib import Path
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from statscache import watchdog
-from statscache.watchdog import Watch, Watchdog
+from statscache.hosting import watchdog
+from statscache.hosting.watchdog import Watch, Watchdog
 
 watchdog.FROZEN = 1.0
 watch = Watch()

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from statscache.coverage import cover
 from statscache.daemon import Daemon
-from statscache.db import counting, create_tables
-from statscache.definitions import see_to
-from statscache.freshness import COMMENTS, NAME, create_views
-from statscache.functions import Counts, create_functions, definitions
+from statscache.database.engine import counting, create_tables
 from statscache.history import Span
-from statscache.history.datagrepper import Datagrepper
-from statscache.history.rebuild import rebuild
-from statscache.loader import Part
+from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.rebuild import rebuild
+from statscache.hosting.loader import Part
 from statscache.plugins import Base, CountingPlugin, CountModel, Schedule, counting_model
+from statscache.schema.freshness import COMMENTS, NAME, create_views
+from statscache.schema.functions import Counts, create_functions, definitions
+from statscache.schema.objects import see_to
+from statscache.store.coverage import cover
 from tests.bench import MINUTE, Bench, Good, Other
 from tests.datagrepper import Archive
 from tests.recounting import HOURS, START, body, count_all

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from statscache.coverage import cover, record_loss
 from statscache.daemon import open_daemon
-from statscache.db import counting
-from statscache.grants import grant, grants_for
+from statscache.database.engine import counting
+from statscache.demo.traffic import traffic
 from statscache.history import Span
-from statscache.spool import Loss
-from statscache.traffic import traffic
+from statscache.schema.grants import grant, grants_for
+from statscache.spool.spool import Loss
+from statscache.store.coverage import cover, record_loss
 from tests.conftest import ALL_ON, SHARED, new_database, read_lines
 from tests.grafana import dashboard, expanded, panels, queries
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from statscache.hosting.watchdog import suspects
 from statscache.plugins import BasePlugin, Message
-from statscache.watchdog import suspects
 from tests.hub import Bus, Hub, wait_for
 from tests.test_hub import ordinary, volume
 

@@ -17,9 +17,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statscache.history import documents
-from statscache.history.documents import BadLine
-from statscache.history.files import messages
+from statscache.history.files import json_stream as documents
+from statscache.history.files.json_stream import BadLine
+from statscache.history.files.messages import messages
 
 Pack = Callable[[bytes], bytes]
 SKIPPABLE = b"\x53\x2a\x4d\x18\x03\0\0\0abc"
@@ -310,7 +310,7 @@ def test_a_large_message_is_read(tmp_path: Path) -> None:
 
 
 READ_STDIN = """
-from statscache.history.files import *
+from statscache.history.files.messages import *
 for place, body, _ in messages(STDIN):
     print(place, body["msg_id"])
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statscache.inbox import AT_ONCE, Inbox
+from statscache.bus.micro_batch import AT_ONCE, Inbox
 
 
 class Reactor:

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import Connection, Engine, Select, inspect, text
 
 from statscache.daemon import open_daemon
-from statscache.indexes import add_indexes
-from statscache.loader import load
+from statscache.hosting.loader import load
 from statscache.plugins import Base
+from statscache.query.cursors import Cursor
+from statscache.query.question import question
+from statscache.query.tables import Served, served
+from statscache.schema.indexes import add_indexes
 from statscache.settings import read_settings
-from statscache.web.cursors import Cursor
-from statscache.web.questions import question
-from statscache.web.tables import Served, served
 
 LOG = "data_releng_dashboard"
 INDEXES = {f"{LOG}_by_category", f"{LOG}_by_timestamp"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache.kinds import BYTE_UNITS, _bytes, _directory
+from statscache.setting_types import BYTE_UNITS, _bytes, _directory
 
 
 @pytest.mark.parametrize(

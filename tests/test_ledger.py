@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from statscache import ledger
-from statscache.coverage import CoverageRow, cover, want
-from statscache.db import counting, create_tables, make_engine
+from statscache.database.engine import counting, create_tables, make_engine
 from statscache.history import Span
-from statscache.ledger import LedgerRow, PluginSet
-from statscache.message import Message
+from statscache.messages.message import Message
+from statscache.store import ledger
+from statscache.store.coverage import CoverageRow, cover, want
+from statscache.store.ledger import LedgerRow, PluginSet
 
 FIXTURE = [HealthCheck.function_scoped_fixture]
 AB, ABC, C = frozenset("ab"), frozenset("abc"), frozenset("c")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from statscache.errors import Unusable
-from statscache.loader import Entry, find_plugin, load, running
-from statscache.message import Message
+from statscache.hosting.loader import Entry, find_plugin, load, running
+from statscache.messages.message import Message
 from statscache.plugins import BasePlugin, Umbrella
 from statscache.settings import Settings
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statscache.errors import Rejected
-from statscache.message import END_OF_TIME, Message
+from statscache.messages.message import END_OF_TIME, Message
 
 TOPIC = "org.fedoraproject.prod.bodhi.update.comment"
 

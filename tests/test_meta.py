@@ -15,9 +15,8 @@ import pytest
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
-import statscache.meta
-from statscache import rules
-from statscache.meta import NETWORK, NETWORK_LOOKUPS, NETWORK_SETTINGS, Meta
+from statscache.messages import processors, rules
+from statscache.messages.processors import NETWORK, NETWORK_LOOKUPS, NETWORK_SETTINGS, Meta
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "messages.jsonl"
 BUILT_IN = {
@@ -113,7 +112,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def install(*fakes: type, **values: str) -> None:
         named = {_category(fake): f"{__name__}:{fake.__qualname__}" for fake in fakes}
         entries = [EntryPoint(name, value, "fedmsg.meta") for name, value in {**named, **values}.items()]
-        monkeypatch.setattr(statscache.meta, "entry_points", lambda group: entries)
+        monkeypatch.setattr(processors, "entry_points", lambda group: entries)
 
     return install
 

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from sqlalchemy import Engine
 
-from statscache.kinds import _address_or_none
-from statscache.measures import Distribution
-from statscache.notify import Notifier
+from statscache.counting.measures import Distribution
+from statscache.health.systemd import Notifier
+from statscache.setting_types import _address_or_none
 from tests.hub import Bus, Hub, wait_for
 from tests.test_health import get, ready, samples, url_of, wait_for_ready
 from tests.test_hub import assert_ends_with_one_line, ordinary, volume

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from statscache.message import Message
-from statscache.meta import Meta
-from statscache.traffic import traffic
+from statscache.demo.traffic import traffic
+from statscache.messages.message import Message
+from statscache.messages.processors import Meta
 from tests.conftest import ALL_ON
 from tests.datagrepper import Archive
 from tests.hub import Bus, Hub, wait_for

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.orm import Session
 
 from statscache.daemon import Daemon
-from statscache.loader import Entry, Part, load, running
-from statscache.message import Message
+from statscache.hosting.loader import Entry, Part, load, running
+from statscache.hosting.runner import Runner, make_runner
+from statscache.messages.message import Message
 from statscache.plugins import CountModel, Umbrella
-from statscache.runner import Runner, make_runner
 from statscache.settings import Settings
 from tests.conftest import ALL_ON
 

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from statscache.daemon import Daemon
-from statscache.judge import MOST
+from statscache.hosting.suspension_policy import MOST
 from statscache.plugins import BasePlugin, Message, counting_model
-from statscache.quarantine import PAUSES
+from statscache.store.quarantine import PAUSES
 from tests.bench import MINUTE, Bad, Bench, Good, Keeper, Other
 
 MakeBench = Callable[..., Bench]

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from statscache.daemon import Daemon
+from statscache.demo.traffic import traffic
 from statscache.settings import SETTINGS
-from statscache.traffic import traffic
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

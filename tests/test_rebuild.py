@@ -17,13 +17,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from urllib3 import Retry
 
-from statscache.coverage import covered
 from statscache.daemon import Daemon
 from statscache.errors import StatscacheError
 from statscache.history import Span
-from statscache.history.datagrepper import Datagrepper
-from statscache.history.rebuild import rebuild
-from statscache.history.verify import Report
+from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.rebuild import rebuild
+from statscache.history.recount.verify import Report
+from statscache.store.coverage import covered
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.conftest import read_lines
 from tests.datagrepper import Archive, Fault

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
-from statscache.spool import Spool
+from statscache.spool.spool import Spool
 
 
 def message(number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache import rules
+from statscache.messages import rules
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "messages.jsonl"
 AB = {"a", "b"}

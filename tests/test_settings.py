@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache.db import open_database
+from statscache.database.engine import open_database
 from statscache.errors import Unusable
 from statscache.settings import SETTINGS, URI, URI_VARIABLE, Settings, fedmsg_config, read_settings
 

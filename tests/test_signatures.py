@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Engine, text
 
+from statscache.bus.signatures import check_signatures
 from statscache.errors import Unusable
-from statscache.signatures import check_signatures
 from tests.hub import Bus, Hub, wait_for
 
 StartHub = Callable[..., Hub]

@@ -21,11 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from statscache import spool as spool_module
 from statscache.daemon import open_daemon
 from statscache.errors import Unusable
-from statscache.record import encode
-from statscache.spool import Loss, Spool, SpoolFull, adopt_spools, make_spool
+from statscache.spool import spool as spool_module
+from statscache.spool.record import encode
+from statscache.spool.spool import Loss, Spool, SpoolFull, adopt_spools, make_spool
 
 LIMIT = 1 << 30
 HUGE = 10**4000
@@ -318,8 +318,8 @@ def test_a_half_record_that_cannot_be_undone_harms_no_other(
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from statscache.record import encode
-from statscache.spool import SpoolFull, make_spool
+from statscache.spool.record import encode
+from statscache.spool.spool import SpoolFull, make_spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -417,7 +417,7 @@ def test_a_living_process_keeps_its_spool(spool: Spool, directory: Path) -> None
     """Neither the process itself nor another adopts a spool whose daemon lives."""
     fill(spool, 3)
     assert list(adopt_spools(directory)) == []
-    code = f"from statscache.spool import *; print(list(adopt_spools(Path({str(directory)!r}))))"
+    code = f"from statscache.spool.spool import *; print(list(adopt_spools(Path({str(directory)!r}))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -425,8 +425,8 @@ def test_a_living_process_keeps_its_spool(spool: Spool, directory: Path) -> None
 DAEMON = """
 import sys, time
 from pathlib import Path
-from statscache.record import encode
-from statscache.spool import make_spool
+from statscache.spool.record import encode
+from statscache.spool.spool import make_spool
 spool = make_spool(Path(sys.argv[1]), ["x"], 1 << 30)
 for n in range(1000):
     spool.append(encode({"n": n}))
@@ -436,7 +436,7 @@ time.sleep(60)
 ADOPTER = """
 import sys
 from pathlib import Path
-from statscache.spool import adopt_spools
+from statscache.spool.spool import adopt_spools
 print("ready", flush=True)
 sys.stdin.readline()
 found = [(spool.id, sum(1 for _ in spool.scan(0, spool.end))) for spool in adopt_spools(Path(sys.argv[1]))]

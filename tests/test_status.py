@@ -23,9 +23,9 @@ from rich.console import Console
 from sqlalchemy import Engine, text
 
 from statscache.cli import main
+from statscache.cli.show import BAR, Shown
+from statscache.cli.top import Busy, Top
 from statscache.daemon import Daemon
-from statscache.show import BAR, Shown
-from statscache.top import Busy, Top
 from tests.conftest import new_database
 from tests.hub import wait_for
 from tests.place import Place, lines

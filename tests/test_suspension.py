@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
 
-from statscache.db import create_tables, make_engine
-from statscache.suspension import (
+from statscache.database.engine import create_tables, make_engine
+from statscache.hosting.suspensions import (
     HANGS,
     LONGEST,
     LONGEST_HUNG,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from statscache import takers
+from statscache.hosting import dispatch as takers
 from tests.bench import Bad, Bench, Good, Keeper, Other
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from statscache.message import Message
-from statscache.traffic import BURST_LENGTH, BURST_RATE, BURSTS, DAY, WEIGHTS, traffic
+from statscache.demo.traffic import BURST_LENGTH, BURST_RATE, BURSTS, DAY, WEIGHTS, traffic
+from statscache.messages.message import Message
 
 START = 1_717_200_000.0
 RULED = ("pagure", "git", "bodhi", "buildsys", "copr")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from statscache import health as health_module
-from statscache.health import Health, Trouble
-from statscache.metrics import make_registry
-from statscache.program import open_program
+from statscache.app import open_program
+from statscache.health import checks as health_module
+from statscache.health.checks import Health, Trouble
+from statscache.health.metrics import make_registry
 from tests.bench import Bad, Bench, Good, fail
 from tests.gate import Gate
 from tests.hub import wait_for
@@ -81,7 +81,7 @@ def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: B
 
 def test_what_a_failed_flush_has_done_does_not_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measures are of what is committed, so that a message is measured once, however often it is tried."""
-    monkeypatch.setattr("statscache.writer.store_position", lambda *args: 1 / 0)
+    monkeypatch.setattr("statscache.counting.writer.store_position", lambda *args: 1 / 0)
     bench.accept("x", "y")
     with pytest.raises(ZeroDivisionError):
         bench.flush()
@@ -132,7 +132,7 @@ def test_a_database_that_hangs_is_waited_for_and_named(
     if "host" not in engine.url.query:
         pytest.skip("needs a server on a local socket")
     monkeypatch.setattr(health_module, "STUCK", 0.3)
-    monkeypatch.setattr("statscache.flush.PROBE", 0.2)
+    monkeypatch.setattr("statscache.counting.flusher.PROBE", 0.2)
     gate = Gate(engine.url, tmp_path)
     bench = Bench(gate.url, tmp_path / "spool", Good)
     with running(bench):
@@ -150,7 +150,7 @@ def test_a_flush_that_goes_on_failing_is_named_though_the_database_is_there(
     """Whatever it is, it is told since when and why."""
     bench = make_bench(Good)
     monkeypatch.setattr(health_module, "AWAY", 0.1)
-    monkeypatch.setattr("statscache.writer.store_position", lambda *args: 1 / 0)
+    monkeypatch.setattr("statscache.counting.writer.store_position", lambda *args: 1 / 0)
     bench.accept("x")
     bench.daemon.flusher.tick()
     time.sleep(0.15)

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import Engine, text
 
+from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.plugins import Message
-from statscache.watchdog import Watch, Watchdog
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.hub import Bus, Hub, wait_for
 

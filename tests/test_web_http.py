@@ -24,12 +24,12 @@ from sqlalchemy.exc import InternalError
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.errors import Unusable
-from statscache.kinds import ADDRESS
+from statscache.instants import read_instant
+from statscache.query.errors import Refusal
+from statscache.setting_types import ADDRESS
 from statscache.settings import SETTINGS
 from statscache.web.database import make_reader
-from statscache.web.errors import Refusal
 from statscache.web.formats import negotiate
-from statscache.web.instants import read_instant
 from statscache.web.limits import CLIENTS, Allowance
 from statscache.web.server import listen
 from tests.hub import wait_for

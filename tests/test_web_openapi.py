@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from statscache.loader import load
+from statscache.demo.traffic import traffic
+from statscache.hosting.loader import load
+from statscache.query.tables import served
 from statscache.settings import read_settings
-from statscache.traffic import traffic
 from statscache.web.openapi import describe
-from statscache.web.tables import served
 from tests.conftest import read_lines
 from tests.web import Server, filled
 

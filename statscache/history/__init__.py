@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from statscache.errors import StatscacheError
-from statscache.message import END_OF_TIME
+from statscache.messages.message import END_OF_TIME
 
 
 class HistoryError(StatscacheError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from statscache.app import Program
 from statscache.history import Archive, Hole
-from statscache.history.counting import Historian, patiently
 from statscache.history.plan import to_fetch
-from statscache.program import Program
+from statscache.history.slice_counter import Historian, patiently
 
 
 class Backfill:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from statscache.db import first_line
+from statscache.component import Pulse
+from statscache.database.engine import first_line
 from statscache.history import Archive, HistoryError, Hole, Slice, Span
 from statscache.history.plan import Piece, without
-from statscache.pulse import Pulse
 
 log = logging.getLogger(__name__)
 

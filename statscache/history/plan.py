@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from sqlalchemy import Connection
 
-from statscache.coverage import gaps, wanted
 from statscache.history import Span
+from statscache.store.coverage import gaps, wanted
 
 
 @dataclass(frozen=True)

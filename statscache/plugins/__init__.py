@@ -7,7 +7,7 @@ by an entry point of the group ``statscache.plugin``; an entry point may also na
 from typing import NoReturn
 
 from statscache.errors import Unstorable
-from statscache.message import Message
+from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin, Umbrella
 from statscache.plugins.counting import CountingPlugin, CountModel, counting_model
 from statscache.plugins.keys import LONGEST_KEY

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from statscache.message import Message
+from statscache.messages.message import Message
 from statscache.plugins.queue import Queue
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule

@@ -11,8 +11,8 @@ from sqlalchemy import BigInteger, Double, Index, Insert, Select, Text, delete, 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.message import Message
-from statscache.plugins.arrays import column_of_numbers, column_of_texts
+from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key
 from statscache.plugins.models import Base

@@ -16,16 +16,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.plugins.keys import shortened
-from statscache.web import answers, formats
-from statscache.web.answers import Answer, Memory
+from statscache.query.errors import Refusal
+from statscache.query.paging import Page, read_page
+from statscache.query.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter, fields_of, read_fields
+from statscache.query.question import Question, question
+from statscache.query.tables import Served
+from statscache.web import caching as answers
+from statscache.web import formats
+from statscache.web.caching import Answer, Memory
 from statscache.web.database import BUSY, CONNECTIONS, Database, Version
-from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.openapi import describe
-from statscache.web.pages import Page, read_page
-from statscache.web.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter, fields_of, read_fields
-from statscache.web.questions import Question, question
-from statscache.web.tables import Served
 
 T = TypeVar("T")
 

@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from statscache.loader import load
+from statscache.hosting.loader import load
+from statscache.query.errors import Refusal
+from statscache.query.tables import served
 from statscache.settings import Settings, fedmsg_config, read_settings
-from statscache.web.answers import COMMON
 from statscache.web.api import Api
+from statscache.web.caching import COMMON
 from statscache.web.database import Database
-from statscache.web.errors import Refusal
 from statscache.web.limits import Gate
-from statscache.web.tables import served
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from statscache.coverage import CoverageRow
-from statscache.db import (
+from statscache.cli.terminal import NO_TABLE
+from statscache.database.engine import (
     DENIED,
     DRIVER_ARGUMENTS,
     database_url,
@@ -26,10 +26,10 @@ from statscache.db import (
     state_of,
 )
 from statscache.errors import StatscacheError
-from statscache.registry import PluginRow
+from statscache.query.errors import Refusal, bad
+from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
-from statscache.terminal import NO_TABLE
-from statscache.web.errors import Refusal, bad
+from statscache.store.coverage import CoverageRow
 
 log = logging.getLogger(__name__)
 

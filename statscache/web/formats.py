@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from statscache.web.columns import Column
-from statscache.web.errors import Refusal
+from statscache.query.columns import Column
+from statscache.query.errors import Refusal
 
 JSON = "application/json"
 CSV = "text/csv"

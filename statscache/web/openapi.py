@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from statscache.query.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter
+from statscache.query.tables import Served
 from statscache.web.formats import CSV, JSON, SCRIPTS
-from statscache.web.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter
-from statscache.web.tables import Served
 
 ABOUT = (
     "The statistics that statscache keeps, read-only. Each plugin has a path of its own under /api/; any other "

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from statscache.history import Span
-from statscache.message import Message
-from statscache.meta import Meta
+from statscache.messages.message import Message
+from statscache.messages.processors import Meta
 from tests.reference import RELENG, Body, Cells, Place, Reference, differences
 from tests.torture.check import SHOWN, Tables, poisoned, some
 

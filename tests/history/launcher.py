@@ -13,8 +13,8 @@ SOONER = 4.0
 
 def main() -> None:
     """Run the hub."""
-    from statscache import attendance
-    from statscache.history.datagrepper import Datagrepper
+    from statscache.bus import watermark as attendance
+    from statscache.history.archives.datagrepper.slices import Datagrepper
 
     attendance.SETTLE -= SOONER
     assert Datagrepper.__init__.__kwdefaults__ is not None
@@ -25,9 +25,9 @@ def main() -> None:
         most=MOST,
     )
     launcher.HASTE["history.filler"] = {"LOOK": 0.2, "SHORTEST": 0.5, "LONGEST": 1.0}
-    launcher.STEPS["slice"] = ("writer", "Writer", "write_slice")
-    launcher.STEPS["lacking"] = ("writer", None, "lacking")
-    launcher.STEPS["cover"] = ("writer", None, "cover")
+    launcher.STEPS["slice"] = ("counting.writer", "Writer", "write_slice")
+    launcher.STEPS["lacking"] = ("counting.writer", None, "lacking")
+    launcher.STEPS["cover"] = ("counting.writer", None, "cover")
     launcher.main()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from statscache.demo.traffic import traffic
 from statscache.history import Span
-from statscache.traffic import traffic
 from tests.reference import Body
 from tests.torture.messages import vary
 

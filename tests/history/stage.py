@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 
-from statscache.coverage import want
-from statscache.db import counting
+from statscache.database.engine import counting
 from statscache.history import Span
+from statscache.store.coverage import want
 from tests.datagrepper import Archive, Fault, Faults
 from tests.history.check import Inspector
 from tests.history.kills import Kill

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, text
 
 from statscache.errors import Rejected
-from statscache.message import Message
-from statscache.meta import Meta
+from statscache.messages.message import Message
+from statscache.messages.processors import Meta
 from tests.reference import Body, Cells, Place, Reference, differences, usable
 from tests.tables import tables_in
 from tests.torture.messages import POISON, POISONED

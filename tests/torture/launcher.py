@@ -26,31 +26,31 @@ SESSION = (
     "SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
 )
 HASTE: dict[str, dict[str, Any]] = {
-    "flush": {"LONGEST_PAUSE": 1.0, "UPKEEP": 0.5},
-    "spool": {"SEGMENT": 1 << 18},
-    "backlog": {"MANY": 3_000},
-    "quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
-    "suspension": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
-    "db": {"SESSION": SESSION},
+    "counting.flusher": {"LONGEST_PAUSE": 1.0, "UPKEEP": 0.5},
+    "spool.spool": {"SEGMENT": 1 << 18},
+    "intake.backlog": {"MANY": 3_000},
+    "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
+    "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
+    "database.engine": {"SESSION": SESSION},
 }
 #: The steps at which a daemon can be told to die: at each of these functions, before and after.
 STEPS = {
-    "cut": ("intake", "Intake", "cut"),
-    "write": ("writer", "Writer", "write"),
-    "enter": ("ledger", None, "enter"),
-    "count": ("writer", "Writer", "_count"),
-    "update": ("writer", "Writer", "_update"),
-    "quarantine": ("quarantine", None, "put"),
-    "take": ("quarantine", None, "take"),
-    "position": ("writer", None, "store_position"),
-    "written": ("backlog", "Backlog", "written"),
-    "release": ("spool", "Spool", "release"),
-    "segment": ("spool", "Spool", "_begin_segment"),
-    "append": ("spool", "Spool", "append"),
-    "adopt": ("backlog", "Backlog", "adopt"),
-    "remove": ("spool", "Spool", "remove"),
-    "loss": ("spool", "Spool", "lose"),
-    "forget loss": ("spool", "Spool", "forget_loss"),
+    "cut": ("intake.accept", "Intake", "cut"),
+    "write": ("counting.writer", "Writer", "write"),
+    "enter": ("store.ledger", None, "enter"),
+    "count": ("counting.writer", "Writer", "_count"),
+    "update": ("counting.writer", "Writer", "_update"),
+    "quarantine": ("store.quarantine", None, "put"),
+    "take": ("store.quarantine", None, "take"),
+    "position": ("counting.writer", None, "store_position"),
+    "written": ("intake.backlog", "Backlog", "written"),
+    "release": ("spool.spool", "Spool", "release"),
+    "segment": ("spool.spool", "Spool", "_begin_segment"),
+    "append": ("spool.spool", "Spool", "append"),
+    "adopt": ("intake.backlog", "Backlog", "adopt"),
+    "remove": ("spool.spool", "Spool", "remove"),
+    "loss": ("spool.spool", "Spool", "lose"),
+    "forget loss": ("spool.spool", "Spool", "forget_loss"),
 }
 
 #: What has a commit at which a daemon can be told to die, and that step's name.
@@ -134,7 +134,7 @@ def wrap(orders: Orders, step: str, owner: Any, name: str) -> None:
 
 def tear(orders: Orders) -> None:
     """Let a record be torn: half of it is written, and the process is dead. The same for a spool that is removed."""
-    from statscache import spool
+    from statscache.spool import spool
 
     write, rmtree = spool.Spool._write, spool.shutil.rmtree
 
@@ -156,7 +156,8 @@ def tear(orders: Orders) -> None:
 
 def arm_commits(orders: Orders) -> None:
     """Put steps around the commits of what writes, and around the lock that everything which counts takes."""
-    from statscache import db, writer
+    from statscache.counting import writer
+    from statscache.database import engine as db
 
     present = threading.local()
     make_engine, counting = db.make_engine, writer.counting
@@ -202,9 +203,9 @@ def arm_commits(orders: Orders) -> None:
 
 def log_intake(directory: Path) -> None:
     """Log the id of each message that was accepted, and a line for each that was lost for lack of room."""
-    from statscache.intake import Intake
-    from statscache.message import Message
-    from statscache.spool import Spool
+    from statscache.intake.accept import Intake
+    from statscache.messages.message import Message
+    from statscache.spool.spool import Spool
 
     logs = [
         os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in (ACCEPTED, LOST)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from statscache.traffic import traffic
+from statscache.demo.traffic import traffic
 
 Body = dict[str, Any]
 

@@ -11,7 +11,7 @@ import psutil
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.engine import make_url
 
-from statscache.embedded import start
+from statscache.database.embedded import start
 from tests.hub import wait_for
 
 #: A commit takes a few milliseconds, so that there is a middle to be killed in. What only fends off the loss of

@@ -1,0 +1,220 @@
+"""What the daemon and the commands share: the plugins, the database, and what writes to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table
+from sqlalchemy.exc import DBAPIError
+
+from statscache.counting.writer import Writer
+from statscache.database.engine import create_tables, first_line, open_database
+from statscache.errors import HUNG, Unusable
+from statscache.hosting.dispatch import Takers
+from statscache.hosting.loader import Entry, Part, load, running
+from statscache.hosting.runner import QueuedRunner, make_runner
+from statscache.hosting.suspension_policy import Judge
+from statscache.hosting.suspensions import SuspensionRow, Suspensions
+from statscache.hosting.watchdog import Watch, Watchdog
+from statscache.messages.message import Naming
+from statscache.messages.processors import Meta
+from statscache.plugins import Base
+from statscache.schema.freshness import create_views
+from statscache.schema.functions import create_functions
+from statscache.schema.indexes import add_indexes
+from statscache.schema.registry import PluginRow, register
+from statscache.settings import Settings, read_settings
+from statscache.store import quarantine
+from statscache.store.coverage import CoverageRow, GapRow
+from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.positions import DatabaseRow, SpoolRow
+from statscache.store.quarantine import Body, QuarantineRow
+
+log = logging.getLogger(__name__)
+
+CORE_TABLES = {
+    row.__tablename__
+    for row in (
+        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow, CoverageRow),
+        *(Body, QuarantineRow, SuspensionRow, GapRow),
+    )
+}
+
+
+class Program:
+    """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        parts: Sequence[Part],
+        naming: Naming,
+        suspensions: Suspensions | None = None,
+    ) -> None:
+        runners = [make_runner(part) for part in parts]
+        queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
+        self._queued = queued
+        #: What does not run that should, and why.
+        self.unable: Mapping[str, str] = {}
+        self.settings = settings
+        self.engine = engine
+        self.naming = naming
+        self.parts = parts
+        #: The plugins by ident.
+        self.plugins = {part.ident: part.plugin for part in parts}
+        self.suspensions = suspensions or Suspensions(engine)
+        holds = self.suspensions.holds
+        self._watches = Watch(), Watch()
+        #: Hands messages to plugins as they come, on the intake's thread.
+        self.live = Takers([runner.live for runner in queued], self._watches[0], holds)
+        #: The same on the thread that writes.
+        self.own = Takers([runner.own for runner in queued], self._watches[1], holds)
+        judge = Judge(self.suspensions, settings.plugin_budget)
+        self.writer = Writer(engine, runners, judge, naming, self._watches[1], settings.ledger_keep)
+
+    def open(self) -> None:
+        """Learn from the database which plugins are suspended."""
+        self.suspensions.load()
+        self.leave_out()
+
+    def leave_out(self) -> None:
+        """Hand no messages to those that are suspended."""
+        self.live.cut()
+        self.own.cut()
+
+    def takers(self, plugins: frozenset[str]) -> Takers:
+        """Return what hands messages to those of the plugins that run, on the thread that writes."""
+        owns = [runner.own for runner in self._queued if runner.ident in plugins]
+        return Takers(owns, self._watches[1], self.suspensions.holds)
+
+    @property
+    def calls(self) -> list[tuple[str, float]]:
+        """The plugins that are being called just now, and for how many seconds."""
+        return [(watch.busy, watch.seconds) for watch in self._watches if watch.busy is not None]
+
+    def watchdog(
+        self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
+    ) -> Watchdog:
+        """Return what looks for plugins that hang.
+
+        :param end: ends the process, once the plugin is suspended
+        :param stacks: where the stacks are written if not even the watchdog gets to run
+        """
+
+        def hung(plugin: str) -> None:
+            try:
+                self.suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
+            finally:
+                end()
+
+        return Watchdog(self._watches, self.settings.plugin_hang, hung, stacks)
+
+    def retry(self, plugin: str, ids: Sequence[str]) -> int:
+        """Try messages in the quarantine again at a person's word, and return how many count now.
+
+        It does not matter when they are due, or whether the plugin is suspended.
+        """
+        self.suspensions.lift(plugin)
+        parts = [ids[start : start + quarantine.AT_ONCE] for start in range(0, len(ids), quarantine.AT_ONCE)]
+        return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
+
+
+def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
+    """Read the settings, load the plugins, reach the database and see to its tables.
+
+    :param config: the fedmsg configuration
+    :param prepare: False for one that only looks, and changes nothing in a database that daemons use
+    :raises Unusable: if any of it cannot be done
+    """
+    settings = read_settings(config)
+    naming = Meta(config)
+    entries = load(settings, config)
+    parts = running(entries)
+    engine = open_database(settings)
+    unable: Mapping[str, str] = {}
+    if prepare:
+        tables = _tables(entries, parts)
+        differing = create_tables(engine, tables)
+        unable = _unable(entries, parts, differing)
+        parts = _fitting(parts, differing)
+    log.info("users and packages: %s", naming)
+    log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
+    try:
+        if prepare:
+            add_indexes(engine, [table for table in tables if table.fullname not in differing])
+            create_views(engine)
+            create_functions(engine, parts)
+            register(engine, parts, settings.epoch)
+        program = Program(settings, engine, parts, naming)
+        program.unable = unable
+        program.open()
+    except DBAPIError as error:
+        raise unusable(settings, error) from error
+    return program
+
+
+def unusable(settings: Settings, error: DBAPIError) -> Unusable:
+    """Return what to say of a database that fails at the start."""
+    return Unusable(
+        f"the database of {settings.uri_name} fails ({first_line(error)}): see to it, and start again"
+    )
+
+
+def table_of(part: Part) -> Table | None:
+    """Return the table of a plugin's model."""
+    return getattr(part.plugin.model, "__table__", None)
+
+
+def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
+    """Return the tables to be there: all that are declared, without those of plugins that do not run."""
+    models = [plugin.model for entry in entries for plugin in entry.plugins if not entry.on]
+    off = {getattr(model, "__table__", None) for model in models}
+    used = [table for part in parts if (table := table_of(part)) is not None]
+    declared = [table for table in Base.metadata.sorted_tables if table not in off]
+    return list(dict.fromkeys([*declared, *used]))
+
+
+def _unable(
+    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return why each plugin that should run does not, by its entry point or ident."""
+    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
+    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
+    unfit = {ident: name for ident, name in tables.items() if name in differing}
+    return failing | {
+        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
+        for ident, name in unfit.items()
+    }
+
+
+def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
+    """Return the plugins whose tables are as their models say.
+
+    :raises Unusable: if a table of statscache itself differs, or all plugins' do
+    """
+    for name in CORE_TABLES:
+        if name in differing:
+            raise Unusable(
+                f"the table {name} is not the one this version of statscache writes "
+                f"({'; '.join(differing[name])}): rename it away, or set another database"
+            )
+    fitting = []
+    for part in parts:
+        table = table_of(part)
+        if table is not None and table.fullname in differing:
+            log.error(
+                "%s is disabled: its table %s is not what its model says (%s); rename the table or change it",
+                part.ident,
+                table.fullname,
+                "; ".join(differing[table.fullname]),
+            )
+        else:
+            fitting.append(part)
+    if not fitting:
+        raise Unusable("no plugin can run: none of their tables is what its model says, see the log for each")
+    return fitting

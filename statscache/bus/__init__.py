@@ -1,0 +1,1 @@
+"""The buses that messages come over."""

@@ -1,0 +1,174 @@
+"""The hub's sockets, and whether they hear everything. All of this is for the reactor's thread.
+
+One timer looks after all of it. Nothing is gained by waking up for every event of a connection, as what counts is
+that a lost one is known before the next check is noted; and a timer cannot miss the edge of ZeroMQ's descriptors.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import zmq
+from twisted.internet import reactor
+from twisted.internet.task import LoopingCall
+
+from statscache.bus.watermark import APART, BOUND, Attendance
+
+log = logging.getLogger(__name__)
+
+#: How often in seconds the sockets are looked at; a bit more than APART, so that two looks in a row are enough.
+EVERY = APART + 0.1
+#: After so many seconds without a connection there is a warning.
+PATIENCE = 10.0
+#: A peer that is gone without a word is noticed after 90 seconds.
+KEEPALIVE = {
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 60,
+    zmq.TCP_KEEPALIVE_INTVL: 10,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}
+CONNECTED = zmq.EVENT_HANDSHAKE_SUCCEEDED if zmq.zmq_version_info() >= (4, 3) else zmq.EVENT_CONNECTED
+
+
+class Line:
+    """One of the hub's sockets, and the events of its connections.
+
+    :param connection: txZMQ's connection, which may have several endpoints and counts as connected with all of them
+    """
+
+    def __init__(self, name: str, connection: Any) -> None:
+        self.name = name
+        self._connection = connection
+        self._monitor: zmq.Socket[bytes] = connection.factory.context.socket(zmq.PAIR)
+        self._connected: set[bytes] = set()
+
+    def attach(self, keepalive: bool) -> None:
+        """Watch the socket from now on, and connect it anew, since what has happened until now is not known.
+
+        Its subscriptions stay. What it has received and nobody has read is lost, so this is to be done at once.
+        """
+        socket, endpoints = self._connection.socket, self._connection.endpoints
+        for endpoint in endpoints:
+            socket.disconnect(endpoint.address)
+        address = f"inproc://statscache-{socket.FD}"
+        socket.monitor(address, CONNECTED | zmq.EVENT_DISCONNECTED)
+        self._monitor.rcvhwm = 0  # at a limit ZeroMQ would wait for us, with all of its sockets
+        self._monitor.connect(address)
+        for option, value in KEEPALIVE.items() if keepalive else ():
+            socket.set(option, value)
+        for endpoint in endpoints:
+            socket.connect(endpoint.address)
+
+    def events(self) -> Iterator[bool]:
+        """Yield whether it is connected, after each event since the last call."""
+        while self._monitor.poll(0):
+            event, address = self._monitor.recv_multipart()
+            if address in self._connected:
+                self._connected.remove(address)  # also if it connects, which then is another connection
+                yield False
+            if struct.unpack_from("=H", event)[0] == CONNECTED:
+                # Events name the address that a host's name stands for, so the endpoints can only be counted.
+                self._connected.add(address)
+                yield len(self._connected) == len(self._connection.endpoints)
+
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to read. Otherwise it will be read, as to ask takes the reactor's cue."""
+        socket = self._connection.socket
+        if socket is None:
+            return False
+        if socket.get(zmq.EVENTS) & zmq.POLLIN:
+            reactor.callLater(0, self._connection.doRead)
+            return False
+        return True
+
+    def detach(self) -> None:
+        """Watch it no more."""
+        if self._connection.socket is not None:
+            self._connection.socket.monitor(None, 0)  # first, as ZeroMQ waits for one who reads its events
+        self._monitor.close(linger=0)
+
+
+class BusMonitor:
+    """Tells the attendance which of the hub's endpoints are connected, and when all that has arrived was taken.
+
+    :param names: all endpoints, also those that got no socket
+    :param lines: the sockets
+    """
+
+    def __init__(self, names: Sequence[str], lines: Sequence[Line]) -> None:
+        self._names = names
+        self._lines = lines
+        self._warned: set[str] = set()
+        self._timer = LoopingCall(self.check)
+
+    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+        """Begin to tell.
+
+        :param position: gives the end of the spool
+        """
+        self._attendance = attendance
+        self._position = position
+        attendance.expect(self._names)
+        self._timer.start(EVERY).addErrback(self._fail)
+
+    def stop(self) -> None:
+        """Tell no more, and let go of the sockets. To be called before they are closed."""
+        if self._timer.running:
+            self._timer.stop()
+        for line in self._lines:
+            line.detach()
+        self._lines = []
+
+    def check(self) -> None:
+        """Look at all sockets: first at their connections, then at whether something waits to be read."""
+        for line in self._lines:
+            for connected in line.events():
+                self._note(line.name, connected)
+        empty = [line.is_empty() for line in self._lines]
+        self._attendance.checked(all(empty), self._position())
+        self._warn()
+
+    def _note(self, name: str, connected: bool) -> None:
+        if not connected:
+            log.info("the connection to %s is lost", name)
+            self._attendance.disconnected(name)
+            return
+        log.info("connected to %s", name)
+        self._attendance.connected(name)
+        self._warned.discard(name)
+
+    def _warn(self) -> None:
+        now = self._attendance.clock()
+        missing = self._attendance.missing.items()
+        late = [name for name, since in missing if now - since > PATIENCE and name not in self._warned]
+        if late:
+            log.warning("no connection to %s: nothing counts as covered until they answer", ", ".join(late))
+            self._warned.update(late)
+
+    def _fail(self, failure: Any) -> None:
+        log.critical(
+            "the bus is not watched any more, and nothing counts as covered until a new start: %s",
+            failure.getTraceback(),
+        )
+
+
+def attach(hub: Any) -> BusMonitor:
+    """Return a monitor of the hub's sockets, which from now on are watched and whose connections are kept alive."""
+    keepalive = not hub.config.get("zmq_tcp_keepalive")
+    names, lines = [], []
+    for extension in hub.extensions:
+        factories = getattr(extension, "subscriber_factories", {})
+        for endpoint in dict.fromkeys(getattr(extension, "sub_endpoints", ())):
+            names.append(_name(endpoint))
+            if endpoint.type == "connect" and endpoint in factories:
+                lines.append(Line(names[-1], factories[endpoint]))
+                lines[-1].attach(keepalive)
+    return BusMonitor(names, lines)
+
+
+def _name(endpoint: Any) -> str:
+    """Return the endpoint's address; of one that is not connected but bound nobody knows whom to expect."""
+    return f"{endpoint.address}{BOUND if endpoint.type != 'connect' else ''}"

@@ -1,0 +1,5 @@
+"""The statscache command."""
+
+from statscache.cli.root import main
+
+__all__ = ["main"]

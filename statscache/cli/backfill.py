@@ -1,0 +1,292 @@
+"""The commands that count messages of the past."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from statscache.app import Program, open_program
+from statscache.cli.report import as_json as in_json
+from statscache.cli.report import ends, show
+from statscache.cli.show import parse_since
+from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
+from statscache.errors import StatscacheError
+from statscache.history import Archive, Span
+from statscache.history.archives.choose import archive_of
+from statscache.history.backfill import Backfill
+from statscache.settings import fedmsg_config
+
+Advance = Callable[[int, int], None]
+
+since_option = click.option(
+    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
+)
+until_option = click.option(
+    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+)
+from_option = click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    "by default statscache.datagrepper.endpoint.",
+)
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--covers",
+    nargs=2,
+    metavar="FROM TO",
+    help="The files together have every message of this time, which then is complete.",
+)
+@json_option
+def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
+    """Count the messages of FILES as if they came over the bus.
+
+    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
+    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
+    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
+    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
+    count again.
+    """
+    from statscache.history.files.replay import replay as replay_files
+
+    span = _span(*covers) if covers else None
+    with one_line():
+        program = open_program(fedmsg_config())
+        program.watchdog().start()
+        with progress("replay", _size(files)) as advance:
+            outcome = replay_files(program, files, _report, advance, span)
+    covered = None if outcome.bad else span
+    if as_json:
+        found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}
+        print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
+    else:
+        click.echo(
+            f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
+            f"{outcome.bad} bad lines" + (f"\n{covered} is covered" if covered else "")
+        )
+    if outcome.bad:
+        sys.exit(2)
+
+
+@click.command()
+@click.option(
+    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin; may be repeated."
+)
+@since_option
+@until_option
+@from_option
+@click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
+@click.option(
+    "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
+)
+@json_option
+def backfill(
+    plugins: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    url: str | None,
+    dry_run: bool,
+    rebuild: bool,
+    as_json: bool,
+) -> None:
+    """Fill the gaps of the tables from an archive.
+
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again, but
+    with --rebuild. It may be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are
+    left.
+
+    With --rebuild all windows from --since on that are over are counted beside the tables, which live messages go on
+    growing, and then exchanged at one instant; what differed is shown. Interrupted, it has changed nothing.
+    """
+    if rebuild and (since is None or dry_run):
+        raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
+    with one_line():
+        program = open_program(fedmsg_config())
+        chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
+        archive = None if dry_run else archive_of(program.settings, url)
+        if archive is None:
+            _list(_lacking(program, chosen, start, stop), as_json)
+            return
+        program.watchdog().start()
+        try:
+            if rebuild and start is not None:
+                _rebuild(program, archive, chosen, Span(start, stop), as_json)
+            else:
+                _fill(_lacking(program, chosen, start, stop), archive, as_json)
+        finally:
+            archive.close()
+
+
+def _lacking(program: Program, plugins: frozenset[str], start: int | None, stop: int) -> Backfill:
+    """Return what is to be filled.
+
+    :raises StatscacheError: if it is nothing
+    """
+    work = Backfill(program, plugins, start, stop)
+    if not work.pieces:
+        raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
+    return work
+
+
+def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
+    try:
+        with progress("backfill", work.seconds) as advance:
+            work.run(archive, _report, advance)
+    except KeyboardInterrupt:
+        _summarise(work, "interrupted", as_json)
+        click.echo("statscache: run it again to go on", err=True)
+        sys.exit(130)
+    _summarise(work, "done", as_json)
+    if work.left:
+        sys.exit(1)
+
+
+def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span, as_json: bool) -> None:
+    from statscache.history.recount.rebuild import rebuild
+
+    try:
+        with progress("rebuild", None) as advance:
+            report = rebuild(program, archive, plugins, span, _report, advance)
+    except KeyboardInterrupt:
+        click.echo("statscache: interrupted, nothing was changed", err=True)
+        sys.exit(130)
+    if as_json:
+        print_json(in_json(report, None))
+    else:
+        show(report)
+
+
+def _list(work: Backfill, as_json: bool) -> None:
+    titles = ("from", "until", "plugins")
+    rows = [
+        (
+            datetime.fromtimestamp(piece.span.start, UTC),
+            datetime.fromtimestamp(piece.span.stop, UTC),
+            sorted(piece.plugins),
+        )
+        for piece in work.pieces
+    ]
+    if as_json:
+        print_json([dict(zip(titles, row, strict=True)) for row in rows])
+        return
+    table = table_of(*titles)
+    for start, stop, names in rows:
+        table.add_row(cell(start), cell(stop), " ".join(names if len(names) < len(work.plugins) else ["all"]))
+    console().print(table)
+
+
+def _summarise(work: Backfill, how: str, as_json: bool) -> None:
+    if as_json:
+        found = {"messages": work.counted, "seconds": work.seconds, "filled": work.filled, "left": work.left}
+        print_json({"outcome": how, **found})
+        return
+    click.echo(
+        f"{how}: {work.counted} messages, {work.filled} s of {work.seconds} s filled, "
+        f"{work.left} s are left as gaps"
+    )
+
+
+def _chosen(program: Program, plugins: Sequence[str]) -> frozenset[str]:
+    """Return the plugins that are meant.
+
+    :raises StatscacheError: if one does not run here
+    """
+    for plugin in plugins:
+        if plugin not in program.plugins:
+            raise StatscacheError(
+                f"there is no plugin {plugin!r} that runs here: `statscache plugins` lists them"
+            )
+    return frozenset(plugins or program.plugins)
+
+
+def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int | None, int]:
+    """Return from which second on, None for what each plugin wants, and until before which.
+
+    :raises StatscacheError: if the end is not yet old enough, or not after the start
+    """
+    latest = int(time.time() - program.settings.lateness)
+    start = None if since is None else second_of(since, "--since")
+    stop = latest if until is None else second_of(until, "--until")
+    if stop > latest:
+        raise StatscacheError(
+            f"--until must be longer ago than statscache.coverage.lateness, {program.settings.lateness:.0f} s: "
+            "what is younger may not be in the archive yet"
+        )
+    if start is not None and start >= stop:
+        raise StatscacheError("--since must be before --until")
+    return start, stop
+
+
+def _span(start: str, stop: str) -> Span:
+    """Return the span that `--covers` names.
+
+    :raises OneLine: if it is none, or not yet over
+    """
+    first, last = second_of(start, "--covers"), second_of(stop, "--covers")
+    if first >= last:
+        raise OneLine("--covers must be given a FROM before its TO")
+    if last > time.time():
+        raise OneLine("--covers must be given a TO in the past: no file has what is yet to come")
+    return Span(first, last)
+
+
+def second_of(when: str, option: str) -> int:
+    """Return the second, since 1970, that an option names.
+
+    :raises OneLine: if it names none
+    """
+    try:
+        return int(parse_since(when, datetime.now(UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Advance]:
+    """Show a progress bar on standard error, where that is a terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what, total=total, counted=0, rate=0.0)
+
+        def advance(size: int, counted: int) -> None:
+            now = bar.tasks[task]
+            messages = now.fields["counted"] + counted
+            elapsed = max(now.elapsed or 0.0, 0.001)
+            bar.update(task, advance=size, counted=messages, rate=messages / elapsed)
+
+        yield advance
+
+
+def _size(paths: Sequence[Path]) -> int | None:
+    """Return how many bytes there are to read, None where that cannot be known."""
+    if not all(path.is_file() for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
+
+
+def _report(line: str) -> None:
+    click.echo(f"statscache: {line}", err=True)

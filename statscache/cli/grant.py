@@ -1,0 +1,40 @@
+"""`statscache grant`: who may read what was counted."""
+
+from __future__ import annotations
+
+import click
+
+from statscache.cli.terminal import one_line
+from statscache.database.engine import open_database
+from statscache.hosting.loader import load
+from statscache.plugins import Base
+from statscache.schema.grants import grant as give
+from statscache.schema.grants import grants_for
+from statscache.settings import fedmsg_config, read_settings
+
+
+@click.command()
+@click.argument("role")
+@click.option("--sql", is_flag=True, help="Only print the statements, for an administrator to run.")
+def grant(role: str, sql: bool) -> None:
+    """Let a database role read what is counted, now and later.
+
+    ROLE is made if it is not there, without a login of its own: others become members of it, as with
+    CREATE USER grafana PASSWORD '…' IN ROLE analysts. It can read the tables of all plugins, also those that are
+    made later, and what tells how complete they are; it can write nothing, and not read the quarantine, which
+    holds whole messages. To run this again changes nothing.
+    """
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        load(settings, config)  # which declares the plugins' tables
+        engine = open_database(settings)
+        with engine.connect() as connection:
+            grants = grants_for(connection, role, [table.fullname for table in Base.metadata.sorted_tables])
+        if sql:
+            for statement in grants.statements():
+                click.echo(f"{statement};")
+            return
+        for sentence in give(engine, grants):
+            click.echo(f"statscache: {sentence}", err=True)
+    click.echo(f"{role} can read {len(grants.tables)} tables and views, and what plugins make later")

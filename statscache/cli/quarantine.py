@@ -1,0 +1,160 @@
+"""The commands that look after the quarantine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy import Connection, select
+
+from statscache.app import open_program
+from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
+from statscache.database.engine import counting, open_database
+from statscache.errors import StatscacheError
+from statscache.settings import fedmsg_config, read_settings
+from statscache.store import quarantine as store
+
+#: How much of an error `list` shows, in characters.
+SHORT = 100
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group()
+def quarantine() -> None:
+    """Tend to what plugins could not digest.
+
+    They are tried again by themselves a few times. `show` says what was wrong with one.
+    """
+
+
+def chosen(command: F) -> F:
+    """Let a command be told which messages it is about."""
+    plugin = click.option(
+        "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only those of this plugin."
+    )
+    return plugin(click.argument("msg_ids", metavar="[MSG_ID]...", nargs=-1)(command))
+
+
+everything = click.option("--all", "everything", is_flag=True, help="All messages of all plugins.")
+
+
+@quarantine.command("list")
+@chosen
+@json_option
+def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> None:
+    """List the messages in the quarantine, oldest first."""
+    with one_line(), _connection() as connection:
+        rows = store.find(connection, plugins, msg_ids)
+    if as_json:
+        print_json([_as_json(row) for row in rows])
+        return
+    table = table_of("plugin", "msg_id", "topic", "tried", "last", "next", "error")
+    for row in rows:
+        last, following = cell(row.last_failure), cell(row.next_attempt) or "by hand"
+        error = cell(row.error.splitlines()[0])[:SHORT]
+        table.add_row(row.plugin, row.msg_id, cell(row.topic), str(row.attempts), last, following, error)
+    console().print(table)
+
+
+@quarantine.command()
+@click.argument("msg_id")
+@click.option("--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin.")
+@json_option
+def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
+    """Show a message, and what was wrong with it."""
+    with one_line(), _connection() as connection:
+        rows = _found(connection, plugins, (msg_id,))
+        body = connection.scalar(select(store.Body.body).where(store.Body.msg_id == msg_id))
+    if as_json:
+        print_json({"failures": [_as_json(row) for row in rows], "message": json.loads(body or "null")})
+        return
+    for row in rows:
+        click.echo(f"plugin         {row.plugin}")
+        click.echo(f"topic          {cell(row.topic)}")
+        click.echo(f"attempts       {row.attempts}")
+        click.echo(f"first failure  {cell(row.first_failure)}")
+        click.echo(f"last failure   {cell(row.last_failure)}")
+        click.echo(f"next attempt   {cell(row.next_attempt) or 'by hand'}")
+        click.echo(f"error          {cell(row.error)}\n")
+        click.echo("".join(f"{cell(line)}\n" for line in row.traceback.splitlines()))
+    click.echo(body)
+
+
+@quarantine.command()
+@chosen
+@everything
+@json_option
+def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Try messages again now.
+
+    It does not matter when they are due, or whether their plugins are suspended.
+    """
+    _check_chosen(plugins, msg_ids, everything)
+    with one_line():
+        with _connection() as connection:
+            found = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
+        program = open_program(fedmsg_config())
+        program.watchdog().start()
+        counted = 0
+        for plugin in dict.fromkeys(plugin for plugin, _ in found):
+            if plugin in program.writer.plugins:
+                counted += program.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
+            else:
+                click.echo(f"statscache: the plugin {plugin} does not run here, its messages stay", err=True)
+    if as_json:
+        print_json({"tried": len(found), "counted": counted})
+    else:
+        click.echo(f"{counted} of {len(found)} messages count now")
+
+
+@quarantine.command()
+@chosen
+@everything
+@json_option
+def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Delete messages, so that they never count.
+
+    They count for the other plugins already.
+    """
+    _check_chosen(plugins, msg_ids, everything)
+    with one_line(), _connection() as connection:
+        rows = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
+        connection.rollback()
+        with counting(connection.engine) as counted:
+            for plugin in dict.fromkeys(plugin for plugin, _ in rows):
+                ids = [msg_id for other, msg_id in rows if other == plugin]
+                store.drop(counted, store.rows_of(plugin, ids))
+    if as_json:
+        print_json({"dropped": len(rows)})
+    else:
+        click.echo(f"{len(rows)} messages dropped")
+
+
+def _as_json(row: store.QuarantineRow) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in store.QuarantineRow.__table__.columns}
+
+
+def _check_chosen(plugins: Sequence[str], msg_ids: Sequence[str], everything: bool) -> None:
+    if bool(plugins or msg_ids) == everything:
+        raise click.UsageError("name messages by MSG_ID or --plugin, or else all by --all")
+
+
+def _connection() -> Connection:
+    return open_database(read_settings(fedmsg_config())).connect()
+
+
+def _found(
+    connection: Connection, plugins: Sequence[str], msg_ids: Sequence[str]
+) -> Sequence[store.QuarantineRow]:
+    """Return the messages that are meant.
+
+    :raises StatscacheError: if there are none
+    """
+    rows = store.find(connection, plugins, msg_ids)
+    if not rows:
+        raise StatscacheError(
+            "there is no such message in the quarantine: `statscache quarantine list` lists them"
+        )
+    return rows

@@ -1,0 +1,142 @@
+"""What came of comparing tables with history, at the terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from statscache.cli.terminal import cell, console, table_of
+from statscache.history import Span
+from statscache.history.recount.compare import Difference, Row
+from statscache.history.recount.targets import Target
+from statscache.history.recount.verify import MOST, Finding, Report
+from statscache.plugins import Rows
+
+#: So many tables, and times, are named in a sentence.
+NAMED = 3
+
+
+def show(report: Report) -> None:
+    """Print what differs, and what is to be said of it."""
+    shown = [(f.target, row) for f in report.findings for row in f.differences.rows][:MOST]
+    if shown:
+        table = table_of("plugin", "window", "key", "actual", "recounted")
+        for target, row in shown:
+            table.add_row(target.name, *map(cell, _cells(target, row)))
+        console().print(table)
+    if report.differing > len(shown):
+        click.echo(f"… and {report.differing - len(shown)} more")
+    for sentence in _sentences(report):
+        click.echo(sentence)
+    differing = sum(bool(finding.differences.total) for finding in report.findings)
+    windows = sum(finding.windows for finding in report.findings)
+    click.echo(
+        f"{windows} windows of {len(report.findings)} tables counted again: "
+        + (f"{report.differing} rows of {differing} tables differ" if report.differing else "nothing differs")
+    )
+
+
+def _sentences(report: Report) -> Iterator[str]:
+    yield from report.unfit
+    for hole in report.holes:
+        yield f"not checked: {hole.reason}"
+    for spans, names in _incomplete(report.findings).items():
+        yield f"not complete, so not checked, for {_some(names)}: {_some([str(span) for span in spans])}"
+    for finding in report.findings:
+        yield from (f"{finding.target.name}: {what}" for what in _remarks(finding))
+
+
+def _remarks(finding: Finding) -> Iterator[str]:
+    if finding.failed:
+        yield f"it cannot be counted again, it fails for too many messages, the last: {finding.failed}"
+    if finding.lacking:
+        yield f"the archive lacks {finding.lacking} messages that were counted"
+    if finding.quarantined:
+        yield (
+            f"{finding.quarantined} messages are in the quarantine and were left out, of which "
+            f"{finding.would_count} would count now (`statscache quarantine retry`)"
+        )
+    if finding.set_aside:
+        yield f"{finding.set_aside} messages could not be counted again and are in the quarantine"
+    if finding.refused:
+        yield f"{finding.refused} messages that are not in the quarantine could not be counted again"
+
+
+def _incomplete(findings: Iterable[Finding]) -> dict[tuple[Span, ...], list[str]]:
+    """Return the tables for which the same time is not complete, by that time."""
+    found = defaultdict(list)
+    for finding in findings:
+        if finding.incomplete:
+            found[tuple(finding.incomplete)].append(finding.target.name)
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _cells(target: Target, row: Difference) -> tuple[Any, str, str, str]:
+    """Return window, key, and what is and should be there."""
+    key = dict(row.key)
+    window = key.pop("timestamp") if target.rows is Rows.WINDOW else None
+    return window, ", ".join(map(str, key.values())), _values(row.actual), _values(row.recounted)
+
+
+def _values(row: Row | None) -> str:
+    if row is None:
+        return "no row"
+    if len(row) == 1:
+        return str(*row.values())
+    return ", ".join(f"{name}={cell(value)}" for name, value in row.items())
+
+
+def as_json(report: Report, seed: int | None) -> dict[str, Any]:
+    """Return the same, fit for JSON.
+
+    :param seed: of the sample; None without one
+    """
+    return {
+        "differing": report.differing,
+        "checked": report.checked,
+        "seed": seed,
+        "unfit": report.unfit,
+        "holes": [{**ends(hole.span), "reason": hole.reason} for hole in report.holes],
+        "tables": [_finding_as_json(finding) for finding in report.findings],
+    }
+
+
+def _finding_as_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "table": finding.target.table.fullname,
+        "plugins": sorted(finding.target.plugins),
+        "windows": finding.windows,
+        "incomplete": [ends(span) for span in finding.incomplete],
+        "differing": finding.differences.total,
+        "differences": [
+            {"key": _plain(row.key), "actual": _plain(row.actual), "recounted": _plain(row.recounted)}
+            for row in finding.differences.rows
+        ],
+        "lacking": finding.lacking,
+        "quarantined": finding.quarantined,
+        "would_count": finding.would_count,
+        "refused": finding.refused,
+        "failed": finding.failed,
+    }
+
+
+def ends(span: Span) -> dict[str, str]:
+    """Return a span as JSON can hold it."""
+    start, stop = (datetime.fromtimestamp(end, UTC).isoformat() for end in (span.start, span.stop))
+    return {"start": start, "stop": stop}
+
+
+def _plain(row: Row | None) -> dict[str, Any] | None:
+    """Return a row as JSON can hold it."""
+    if row is None:
+        return None
+    return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in row.items()}

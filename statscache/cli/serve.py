@@ -1,0 +1,43 @@
+"""`statscache serve`: the HTTP API."""
+
+from __future__ import annotations
+
+import click
+
+from statscache.cli.terminal import OneLine, one_line
+from statscache.errors import Unusable
+from statscache.setting_types import ADDRESS
+from statscache.settings import fedmsg_config, read_settings
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Where to answer, instead of at statscache.web.address; port 0 is any.",
+)
+def serve(listen: str | None) -> None:
+    """Answer questions over HTTP, reading the database only.
+
+    It runs beside the daemon and stops at Ctrl-C. /api/ lists what can be asked, and /api/openapi.json describes
+    it.
+    """
+    with one_line():
+        try:
+            from statscache.web import create_app, server
+        except ModuleNotFoundError as error:
+            raise Unusable(
+                f"{error.name} is missing: install statscache with its extra, statscache[web]"
+            ) from None
+        config = fedmsg_config()
+        address = _address(listen) if listen is not None else read_settings(config).web_address
+        app = create_app(config)
+        with server.listen(address) as listening:
+            server.serve(app, listening, click.echo)
+
+
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return ADDRESS.read(text)
+    except ValueError as error:
+        raise OneLine(f"--listen must be {error}, not {text!r}") from None

@@ -1,0 +1,179 @@
+"""The commands that tell how things are: `status` and `top`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.top import busiest
+from statscache.database.engine import first_line, open_database
+from statscache.health.status import PluginStatus, Status, look
+from statscache.hosting.loader import find_plugin, load, running
+from statscache.plugins import BasePlugin
+from statscache.settings import fedmsg_config, read_settings
+
+STYLES = {"fine": "bold green", "degraded": "bold yellow", "not working": "bold red"}
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+#: How many keys `top` shows where the terminal does not say.
+KEYS = 20
+#: The lines of the terminal that are not keys.
+OTHER_LINES = 4
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Tell whether the daemon is well.
+
+    It asks the daemon, at statscache.monitoring.address, and looks into the database. The exit code is 0 if all is
+    fine, 1 if something is degraded, such as a plugin that is suspended, and 2 if messages are not counted.
+    """
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        logging.getLogger("statscache.hosting.loader").setLevel(
+            logging.CRITICAL
+        )  # `statscache plugins` tells that
+        plugins = [part.ident for part in running(load(settings, config))]
+        found = look(settings, plugins)
+    if as_json:
+        print_json({**found.as_json(), "code": found.code})
+    else:
+        _show(found, console())
+    sys.exit(found.code)
+
+
+def _show(found: Status, terminal: Console) -> None:
+    terminal.print(found.status, style=STYLES[found.status])
+    for cause in found.causes:
+        terminal.print(f"  {cell(cause)}", soft_wrap=True)
+    facts = Table.grid(padding=(0, 2))
+    for fact in _facts(found):
+        facts.add_row(*fact)
+    terminal.print(facts)
+    terminal.print()
+    table = table_of(
+        "plugin", "complete until", "last flush", "gaps", "quarantine", "processed", "failed", ""
+    )
+    for plugin in found.plugins:
+        table.add_row(*_cells(plugin))
+    terminal.print(table)
+
+
+def _facts(found: Status) -> list[tuple[str, str]]:
+    answers = "answers" if found.answers else "does not answer"
+    gaps = "" if not found.gap_seconds else f", {found.gap_seconds:.0f} s together"
+    facts = {
+        "daemon": f"{answers} at {found.daemon}" if found.daemon else "tells nobody how it is",
+        "last flush": _ago(found.last_flush),
+        "delay": None if found.delay is None else f"{found.delay:.1f} s",
+        "queue": None if found.queue is None else f"{found.queue:.0f} messages",
+        "spool": None if found.spool is None else _size(found.spool),
+        "gaps": None if found.gaps is None else f"{found.gaps}{gaps}",
+        "quarantine": None if found.quarantined is None else f"{found.quarantined} messages",
+        "ledger": None
+        if found.ledger_bytes is None
+        else f"about {found.ledger_rows} messages, {_size(found.ledger_bytes)}",
+    }
+    return [(name, "not known" if value is None else value) for name, value in facts.items()]
+
+
+def _cells(plugin: PluginStatus) -> tuple[str, ...]:
+    counts = ("" if count is None else f"{count:.0f}" for count in (plugin.processed, plugin.failed))
+    return (
+        plugin.plugin,
+        cell(plugin.until),
+        cell(plugin.last_flush),
+        str(plugin.gaps),
+        str(plugin.quarantined),
+        *counts,
+        f"suspended: {cell(plugin.suspended)}" if plugin.suspended else "",
+    )
+
+
+def _ago(when: datetime | None) -> str | None:
+    if when is None:
+        return None
+    return f"{(datetime.now(UTC) - when).total_seconds():.0f} s ago, {cell(when)} UTC"
+
+
+def _size(size: float) -> str:
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.0f} {UNITS[unit]}"
+
+
+@click.command()
+@click.argument("ident", default="volume-by-category-1m")
+@click.option(
+    "--windows",
+    metavar="N",
+    type=click.IntRange(2, 120),
+    default=15,
+    show_default=True,
+    help="How many windows, the present one included.",
+)
+@click.option("--keys", metavar="N", type=click.IntRange(1, 1000), help="How many keys; as many as fit.")
+@click.option(
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 3600),
+    default=2.0,
+    help="How often to look again; by default every 2 s.",
+)
+@click.option("--once", is_flag=True, help="Look once and end; so it is, too, if there is no terminal.")
+@json_option
+def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as_json: bool) -> None:
+    """Show the busiest keys of the last windows, live.
+
+    IDENT is a plugin that counts by a key, such as volume-by-category-1m (which it is by default). Ctrl-C ends it.
+    """
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        plugin = find_plugin(load(settings, config), ident)
+        engine = open_database(settings)
+        terminal = console()
+        with engine.connect() as connection:
+            first = busiest(connection, plugin, datetime.now(UTC), windows, keys or KEYS)
+    if as_json:
+        print_json(first.as_json())
+    elif once or not terminal.is_terminal:
+        terminal.print(first.as_table())
+    else:
+        _live(terminal, engine, plugin, windows, keys, every)
+
+
+def _live(
+    terminal: Console, engine: Engine, plugin: BasePlugin, windows: int, keys: int | None, every: float
+) -> None:
+    """Look again and again until Ctrl-C. A database that is away for a while is said and no reason to end."""
+    try:
+        with Live(console=terminal, screen=True, auto_refresh=False) as live:
+            while True:
+                rows = keys or max(terminal.height - OTHER_LINES, 1)
+                live.update(_picture(engine, plugin, windows, rows), refresh=True)
+                time.sleep(every)
+    except KeyboardInterrupt:
+        pass
+
+
+def _picture(engine: Engine, plugin: BasePlugin, windows: int, keys: int) -> RenderableType:
+    try:
+        with engine.connect() as connection:
+            found = busiest(connection, plugin, datetime.now(UTC), windows, keys)
+    except DBAPIError as error:
+        return Text(f"the database says: {first_line(error)}")
+    return Group(found.as_table(), Text("Ctrl-C ends it", style="dim"))

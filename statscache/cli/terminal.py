@@ -1,0 +1,118 @@
+"""What the commands share at the terminal: errors in one line, tables, texts as they are."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import DBAPIError
+
+from statscache.database.engine import first_line, state_of
+from statscache.errors import StatscacheError
+
+#: The SQLSTATE of a table that is not there.
+NO_TABLE = "42P01"
+
+
+#: Lets a command print what it would show as JSON.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
+class OneLine(click.ClickException):
+    """What is wrong with what the user gave, or with what it met."""
+
+
+class OneLineGroup(click.Group):
+    """Commands that tell what is wrong in one line, without the usage, and with exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **{"prog_name": "statscache", **extra, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help() if error.ctx else "")
+        except click.ClickException as error:
+            click.echo(f"statscache: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(130)
+        except OSError as error:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), 1
+            )  # what could not be written is not tried again at the exit
+            click.echo(f"statscache: the output cannot be written: {error.strerror}", err=True)
+            sys.exit(2)
+
+
+def _hint(error: DBAPIError) -> str:
+    missing = state_of(error) == NO_TABLE
+    return " (no daemon has run on this database yet, or the plugin is off)" if missing else ""
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what can go wrong for a user's reasons into one line."""
+    try:
+        yield
+    except StatscacheError as error:
+        raise OneLine(str(error)) from None
+    except DBAPIError as error:
+        raise OneLine(f"the database says: {first_line(error)}{_hint(error)}") from None
+    except UnicodeError:
+        raise OneLine("that is no text which PostgreSQL can hold: give it in UTF-8") from None
+    except OSError as error:
+        raise OneLine(str(error)) from None
+
+
+def console() -> Console:
+    """Return a console that shows all text as it is, and cuts no line where its output goes to a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without bars is no reason to fail
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON: instants in ISO 8601 and UTC, lengths of time in seconds."""
+    click.echo(json.dumps(value, default=_json_of, indent=2))
+
+
+def _json_of(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def table_of(*titles: str) -> Table:
+    """Return a table without lines, for the terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def bar_of(signs: str) -> Text:
+    """Return a bar for a column that gives way, in a narrow terminal, before those that can be read."""
+    return Text(signs, no_wrap=True, overflow="crop")
+
+
+def cell(value: Any) -> str:
+    """Return a value as it is shown in a table: instants in UTC, and no character that would act on the terminal."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

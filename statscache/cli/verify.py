@@ -1,0 +1,77 @@
+"""The command that checks tables against history."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from statscache.app import open_program
+from statscache.cli.backfill import from_option, progress, second_of, since_option, until_option
+from statscache.cli.report import as_json as in_json
+from statscache.cli.report import show
+from statscache.cli.terminal import OneLine, one_line
+from statscache.history.archives.choose import archive_of
+from statscache.history.recount.sample import Sample
+from statscache.history.recount.verify import Verification
+from statscache.settings import fedmsg_config
+
+#: The exit codes.
+DIFFERS, UNCHECKED = 1, 2
+
+
+@click.command()
+@click.option(
+    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only this plugin; may be repeated."
+)
+@since_option
+@until_option
+@click.option("--sample", metavar="N", type=click.IntRange(1), help="Only N windows, drawn at random.")
+@click.option("--seed", metavar="N", type=int, help="Draw the windows that were drawn with this number.")
+@from_option
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def verify(
+    plugins: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    sample: int | None,
+    seed: int | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Check the tables against an archive.
+
+    All windows that are complete and over are counted again, beside the tables, in which nothing changes. The exit
+    code is 0 if nothing differs, 1 if something does, and 2 if not all could be checked.
+
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC.
+    """
+    first, last = (
+        None if when is None else second_of(when, option)
+        for when, option in ((since, "--since"), (until, "--until"))
+    )
+    if first is not None and last is not None and first >= last:
+        raise OneLine("--since must be before --until")
+    if sample and seed is None:
+        seed = time.time_ns() % 1_000_000
+    with one_line():
+        program = open_program(fedmsg_config(), prepare=False)
+        archive = archive_of(program.settings, url)
+        try:
+            work = Verification(program, plugins, first, last, Sample(sample, seed or 0) if sample else None)
+            with progress("verify", work.seconds) as advance:
+                report = work.run(archive, advance)
+        finally:
+            archive.close()
+    if as_json:
+        click.echo(json.dumps(in_json(report, seed), indent=2))
+    else:
+        show(report)
+        if sample:
+            click.echo(f"drawn with --seed {seed}")
+    if report.differing:
+        sys.exit(DIFFERS)
+    if not report.checked:
+        sys.exit(UNCHECKED)

@@ -1,0 +1,1 @@
+"""From batches to rows: the timer, the transaction and what it writes."""

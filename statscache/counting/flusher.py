@@ -1,0 +1,272 @@
+"""The timer: every interval, what was accepted becomes rows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from statscache.component import Pulse, Work
+from statscache.counting.writer import Writer
+from statscache.database.engine import first_line, is_database_trouble
+from statscache.errors import is_interrupt
+from statscache.intake.backlog import Backlog
+
+log = logging.getLogger(__name__)
+
+#: The longest pause in seconds before what has failed is tried again.
+LONGEST_PAUSE = 30.0
+#: How often in seconds the quarantine, the ledger and the directory of spools are looked after.
+UPKEEP = 10.0
+#: How often in seconds the flusher looks whether a burst is over, which then need not wait for the next flush.
+LOOK = 0.1
+#: How often in seconds the database is looked for when there is nothing to write.
+PROBE = 2.0
+
+
+class Pause:
+    """How long to leave alone what has failed: one second, then twice as long each time."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._length = 0.0
+        self._until = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to try."""
+        return self._clock() >= self._until
+
+    def lengthen(self) -> float:
+        """Begin a pause after a failure and return its length in seconds."""
+        self._length = min(self._length * 2 or 1.0, LONGEST_PAUSE)
+        self._until = self._clock() + self._length
+        return self._length
+
+    def end(self) -> None:
+        """Forget the failures."""
+        self._length = self._until = 0.0
+
+
+class Flusher:
+    """Flushes every `interval` seconds, on a thread of its own, and earlier when hurried.
+
+    :param writer: writes a batch, or retries the quarantine, in one transaction
+    :param backlog: gives the batches
+    :param upkeep: what else is to be done every `UPKEEP` seconds
+    :param spare: what else is to be done between two flushes, a little at a time; returns whether there was any
+    :param probe: raises what is wrong if the database is away
+    :param clock: gives seconds, and never goes back
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        backlog: Backlog,
+        interval: float,
+        upkeep: Callable[[], None] = lambda: None,
+        spare: Callable[[], bool] = lambda: False,
+        probe: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writer = writer
+        self._backlog = backlog
+        self._interval = interval
+        self._upkeep = upkeep
+        self._spare = spare
+        self._probe = probe
+        self._clock = clock
+        self._next_upkeep = clock()
+        self._pause, self._spare_pause = Pause(clock), Pause(clock)
+        self._due = clock() + interval
+        self._next_probe = clock() + PROBE
+        #: How flushes go, how the upkeep does, and whether the database is there.
+        self.pulse, self.upkeep, self.database = Pulse(clock), Pulse(clock), Pulse(clock)
+        #: What the thread is doing; None while it waits.
+        self.work: Work | None = None
+        self._wake = threading.Event()
+        self._hurried = self._stopping = self._written = False
+        self._patience = 0.0
+        self._one_at_a_time = threading.Lock()
+        self._thread = threading.Thread(target=self.run, name="statscache-flush", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def hurry(self) -> None:
+        """Flush now rather than at the end of the interval."""
+        self._hurried = True
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Use the time until the next flush, if there is something to be done in it."""
+        self._wake.set()
+
+    def stop(self, patience: float) -> bool:
+        """Write what is left, for so many seconds at most; return whether all is written. The thread ends.
+
+        Where it does not end in time, it is in a transaction that does not; what that was to write is kept, too.
+        """
+        self._patience = patience
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(patience + 0.1)
+        else:
+            self._written = self.write_all(patience)
+        return self._written
+
+    def run(self) -> None:
+        """Flush until stopped. The body of the thread."""
+        while not self._stopping:
+            now = self._clock()
+            self._wake.wait(max(min(self._due - now, self._next_probe - now, LOOK), 0.0))
+            self._wake.clear()
+            if self._is_due() or self._backlog.lull:
+                self._hurried = False
+                while not self._stopping and self.tick():
+                    pass
+                self._due = self._clock() + self._interval
+            while not self._stopping and not self._is_due() and self.use_spare_time():
+                pass
+            if not self._stopping:
+                self.look()
+        self._written = self.write_all(self._patience)
+
+    def write_all(self, patience: float) -> bool:
+        """Write all that was accepted, trying for so many seconds; return whether it is written."""
+        deadline = self._clock() + patience
+        while True:
+            try:
+                if not self.step():
+                    return True
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                log.error("what is left could not be written: %s", first_line(error))
+                time.sleep(0.2)
+            if self._clock() >= deadline:
+                return False
+
+    def tick(self) -> bool:
+        """Write one batch unless the last one failed a moment ago, and return whether more is waiting.
+
+        What goes wrong is logged, and tried again later.
+        """
+        if not self._pause.over:
+            return False
+        try:
+            more = self.step() and self._backlog.waiting
+        except BaseException as error:  # noqa: BLE001  see _failed
+            self._failed(error, self._pause, "the flush failed, all of it is kept and tried again")
+            self.pulse.fail(first_line(error))
+            self._next_probe = self._clock()
+            return False
+        self.pulse.beat()
+        self._pause.end()
+        self._keep_up()
+        return more
+
+    def use_spare_time(self) -> bool:
+        """Do a little of what can wait, unless it failed a moment ago; return whether there may be more."""
+        if not self._spare_pause.over:
+            return False
+        try:
+            with self._one_at_a_time, self._working("the count of what can wait"):
+                more = self._spare()
+        except BaseException as error:  # noqa: BLE001  see _failed
+            self._failed(error, self._spare_pause, "what can wait could not be counted, which is tried again")
+            return False
+        self._spare_pause.end()
+        return more
+
+    def look(self) -> None:
+        """See whether the database is there, unless that was seen a moment ago. Once it is back, nothing is paused."""
+        if self._clock() < self._next_probe:
+            return
+        try:
+            with self._working("the look for the database"):
+                self._probe()
+        except Exception as error:  # noqa: BLE001  whatever it is, the database does not answer
+            self.database.fail(first_line(error))
+        else:
+            if self.database.beat():
+                self._pause.end()
+                self.hurry()
+        self._next_probe = self._clock() + PROBE
+
+    @contextmanager
+    def _working(self, what: str) -> Iterator[None]:
+        self.work = Work(what, self._clock())
+        try:
+            yield
+        finally:
+            self.work = None
+
+    def _is_due(self) -> bool:
+        return self._hurried or self._clock() >= self._due
+
+    def _failed(self, error: BaseException, pause: Pause, what: str) -> None:
+        """Begin a pause, and log why."""
+        if is_interrupt(error):
+            raise error
+        trouble = is_database_trouble(error)
+        log.error(
+            "%s in %.0f s: %s",
+            what,
+            pause.lengthen(),
+            first_line(error),
+            exc_info=None if trouble else error,
+        )
+
+    def step(self) -> bool:
+        """Write one batch, and return whether there was one.
+
+        :raises Exception: whatever made its transaction fail; then all is still there to be written
+        """
+        with self._one_at_a_time, self._working("the flush"):
+            batch = self._backlog.next()
+            if batch is None:
+                return False
+            try:
+                self._writer.write(batch)
+            except BaseException:
+                self._backlog.failed()
+                raise
+            self._backlog.written(batch)
+            self.database.beat()
+            self._next_probe = self._clock() + PROBE
+            return True
+
+    def flush(self) -> None:
+        """Write all that was accepted.
+
+        :raises Exception: whatever made a transaction fail; then all of it is still there to be written
+        """
+        while self.step():
+            pass
+
+    def _keep_up(self) -> None:
+        if self._clock() >= self._next_upkeep:
+            try:
+                with self._working("the upkeep"):
+                    self._upkeep()
+            except Exception as error:
+                trouble = is_database_trouble(error)
+                self.upkeep.fail(first_line(error))
+                log.error(
+                    "the upkeep failed, and is tried again: %s",
+                    first_line(error),
+                    exc_info=None if trouble else error,
+                )
+            else:
+                self.upkeep.beat()
+            self._next_upkeep = self._clock() + UPKEEP

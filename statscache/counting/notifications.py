@@ -1,0 +1,85 @@
+"""Which tables a transaction has changed, and telling those who listen by NOTIFY."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Select, Text, func, select
+from sqlalchemy.exc import DBAPIError
+
+from statscache.database.arrays import column_of_texts
+from statscache.database.engine import APART, first_line, is_database_trouble
+from statscache.database.timing import Bounds
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "statscache"
+#: Commits fail once the queue of notifications is full, as when somebody listens in a transaction that never ends.
+#: Past this share of it nobody is told anything.
+FULL = 0.5
+#: The first and the last second that ISO 8601 has a name for.
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+
+
+class Changes:
+    """What of which tables a transaction changes.
+
+    By table, from which second since 1970 on to before which one; None where that is not known.
+    """
+
+    def __init__(self) -> None:
+        self._bounds: dict[str, Bounds | None] = {}
+
+    def add(self, changes: Iterable[tuple[str, Bounds | None]]) -> None:
+        """Add tables that have been written, each with what is known of the windows changed."""
+        for table, new in changes:
+            old = self._bounds.get(table)
+            if table not in self._bounds:
+                self._bounds[table] = new
+            elif old is None or new is None:
+                self._bounds[table] = None
+            else:
+                self._bounds[table] = (min(old[0], new[0]), max(old[1], new[1]))
+
+    def tell(self, connection: Connection) -> None:
+        """Let PostgreSQL tell those who listen, a payload for each table, once the transaction is committed.
+
+        What stands against that is only logged: figures come first.
+        """
+        if not self._bounds or connection.get_execution_options().get(APART):
+            return
+        try:
+            with connection.begin_nested():
+                told = connection.scalar(self._notify())
+        except DBAPIError as error:
+            if is_database_trouble(error):
+                raise
+            log.warning("nobody is told what has changed: %s", first_line(error))
+            return
+        if not told:
+            log.warning(
+                "nobody is told what has changed, as the queue of notifications is half full: end the session "
+                "whose transaction keeps it so, pg_stat_activity has it"
+            )
+
+    def _notify(self) -> Select[int]:
+        payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
+        room = select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
+        return select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(room)
+
+    def _payloads(self) -> list[str]:
+        return [_payload(table, bounds) for table, bounds in sorted(self._bounds.items())]
+
+
+def _payload(table: str, bounds: Bounds | None) -> str:
+    start, stop = (None, None) if bounds is None else map(_instant, bounds)
+    return json.dumps({"table": table, "from": start, "to": stop})
+
+
+def _instant(second: int) -> str:
+    """Return a second since 1970 in ISO 8601, in UTC."""
+    nearest = max(FIRST, min(second, LAST))
+    return datetime.fromtimestamp(nearest, UTC).isoformat().replace("+00:00", "Z")

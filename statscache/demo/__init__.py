@@ -1,0 +1,1 @@
+"""A first look: a hub of its own on made-up traffic."""

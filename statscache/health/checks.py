@@ -1,0 +1,145 @@
+"""Whether the daemon does its work, and what keeps it from it, in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from statscache.bus.watermark import BOUND
+
+if TYPE_CHECKING:
+    from statscache.daemon import Daemon
+
+#: What is away for so many seconds is a trouble.
+AWAY = 5.0
+#: The same for a flush that does not come to an end, or one call of a plugin, which now and then takes its time.
+STUCK = 7.0
+#: A reactor that has done nothing for so many seconds is as good as dead.
+DEAD = 60.0
+#: For how many seconds the failure of a plugin, or the loss of a message, is spoken of.
+RECENT = 300.0
+#: A spool that is so full is a trouble.
+FULL = 0.9
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that does not work.
+
+    :param kind: `database`, `bus`, `flush`, `plugin`, `spool`, `history` or `daemon`
+    :param what: what it is, in words that stay the same while it lasts
+    :param text: all there is to say of it, in one line
+    :param seconds: for how long
+    :param severe: whether it keeps the daemon from its work, and not only from a part of it
+    """
+
+    kind: str
+    what: str
+    text: str
+    seconds: float
+    severe: bool = True
+
+
+def lasting(kind: str, what: str, seconds: float, why: str = "", severe: bool = True) -> Trouble:
+    """Return a trouble that has lasted for so many seconds."""
+    return Trouble(kind, what, f"{what} for {seconds:.0f} s{': ' if why else ''}{why}", seconds, severe)
+
+
+class Health:
+    """Looks at a daemon. Nothing here waits for anything, and any thread may ask."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self._received = 0
+        self._moved = time.time()
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """All that does not work now, what is severe first."""
+        looks = (self.deaths, self._database, self._bus, self._spool, self._plugins, self._history)
+        found = [trouble for look in looks for trouble in look()]
+        return sorted(found, key=lambda trouble: not trouble.severe)
+
+    def deaths(self) -> Iterator[Trouble]:
+        """Yield what only a new start can mend."""
+        if not self.daemon.flusher.is_alive:
+            what = "the thread of the flush does not run"
+            yield Trouble("flush", what, what, 0.0)
+        idle = time.time() - self._last_move()
+        if idle > DEAD:
+            yield lasting("daemon", "the hub's reactor has done nothing", idle)
+
+    def _last_move(self) -> float:
+        """Return when the reactor is known to have done something, in seconds since 1970.
+
+        While messages keep coming it may not get to look at its sockets.
+        """
+        received = self.daemon.intake.received
+        if received != self._received:
+            self._received, self._moved = received, time.time()
+        return max(self._moved, self.daemon.attendance.looked or 0.0)
+
+    def _database(self) -> Iterator[Trouble]:
+        """Yield what keeps rows from being written; of several reasons only the one behind the others."""
+        flusher = self.daemon.flusher
+        now = flusher.pulse.clock()
+        for kind, what, pulse, severe in (
+            ("database", "the database has been away", flusher.database, True),
+            ("flush", "the flush has failed", flusher.pulse, True),
+            ("flush", "the upkeep has failed", flusher.upkeep, False),
+        ):
+            if (ailing := pulse.ailing) and now - ailing.since > AWAY:
+                yield lasting(kind, what, now - ailing.since, ailing.why, severe)
+                return
+        called = max((seconds for _, seconds in self.daemon.program.calls), default=0.0)
+        if (work := flusher.work) and (waited := now - work.since - called) > STUCK:
+            yield lasting("flush", f"{work.what} has been waiting for the database", waited)
+
+    def _bus(self) -> Iterator[Trouble]:
+        """Yield the endpoints that are not connected, which is severe if all are."""
+        attendance, now = self.daemon.attendance, time.time()
+        missing = {name: since for name, since in attendance.missing.items() if not name.endswith(BOUND)}
+        for name, since in missing.items():
+            if now - since > AWAY:
+                every = len(missing) == len(attendance.endpoints)
+                yield lasting("bus", f"{name} has not been connected", now - since, severe=every)
+        if not attendance.endpoints:
+            what = "the hub has no endpoint of a bus"
+            yield Trouble("bus", what, f"{what}: name some in fedmsg.d", 0.0)
+
+    def _spool(self) -> Iterator[Trouble]:
+        intake, spool = self.daemon.intake, self.daemon.spool
+        ago = time.time() - intake.lost_at
+        if ago < RECENT:
+            reasons = "; ".join(sorted(dict(intake.lost.counts)))
+            text = f"{intake.lost.total()} messages were lost, the last {ago:.0f} s ago: {reasons}"
+            yield Trouble("spool", "messages were lost", text, ago)
+        elif spool.held > FULL * spool.limit:
+            what = "the spool is nearly full"
+            yield Trouble("spool", what, f"{what}: {spool.held} of {spool.limit} bytes", 0.0, severe=False)
+
+    def _plugins(self) -> Iterator[Trouble]:
+        """Yield what is wrong with plugins; one that is being called for long keeps all others waiting."""
+        program, now = self.daemon.program, time.time()
+        for plugin, seconds in program.calls:
+            if seconds > STUCK:
+                yield lasting("plugin", f"one call of {plugin} has taken", seconds)
+        for name, why in program.unable.items():
+            yield Trouble("plugin", f"{name} does not run", f"{name} does not run: {why}", 0.0, severe=False)
+        suspended = program.suspensions.present
+        for plugin, held in suspended.items():
+            what, seconds = f"{plugin} has been suspended", max(now - held.since.timestamp(), 0.0)
+            yield lasting("plugin", what, seconds, held.reason, severe=False)
+        for plugin, done in self.daemon.writer.measures.plugins.items():
+            ago = now - done.failed_at
+            if ago < RECENT and plugin not in suspended:
+                text = f"{plugin} fails (so far {done.failed}), the last time {ago:.0f} s ago: {done.error}"
+                yield Trouble("plugin", f"{plugin} fails", text, ago, severe=False)
+
+    def _history(self) -> Iterator[Trouble]:
+        filler = self.daemon.filler
+        if filler and (ailing := filler.pulse.ailing):
+            seconds = filler.pulse.clock() - ailing.since
+            yield lasting("history", "gaps could not be filled", seconds, ailing.why, severe=False)

@@ -1,0 +1,158 @@
+"""Answers over HTTP whether the daemon is well, on threads of its own, however busy the hub is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import make_wsgi_app
+
+from statscache.errors import Unusable
+from statscache.health.checks import Health, Trouble
+from statscache.health.metrics import make_registry
+
+log = logging.getLogger(__name__)
+
+KEY = "statscache.monitoring.address"
+#: So many seconds a client may take for its request.
+PATIENCE = 10.0
+STARTING = Trouble("daemon", "statscache is starting", "statscache is starting", 0.0)
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    """A server with a thread for each request."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking a name server for the name of the address, which can take long."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class Handler(WSGIRequestHandler):
+    """Reads a request, logs none, and waits for no client for ever."""
+
+    timeout = PATIENCE
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+class Monitoring:
+    """The server, from before the daemon is there. Without an address it does nothing.
+
+    :param address: HOST:PORT, with a port of 0 for any; empty for none
+    :raises Unusable: if nothing can listen there
+    """
+
+    def __init__(self, address: str) -> None:
+        self._health: Health | None = None
+        self._metrics = make_wsgi_app(make_registry(lambda: self._health))
+        self._server = _listen(address) if address else None
+        if self._server:
+            self._server.set_app(self.answer)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, empty for nowhere."""
+        if self._server is None:
+            return ""
+        host, port = str(self._server.server_name), self._server.server_port
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        if self._server:
+            threading.Thread(
+                target=self._server.serve_forever, name="statscache-monitoring", daemon=True
+            ).start()
+            log.info("whether all is well is told at %s/ready, with /live and /metrics", self.url)
+
+    def attend(self, health: Health) -> None:
+        """Answer for this daemon from now on, whose start is over."""
+        self._health = health
+
+    def stop(self) -> None:
+        """Answer no more."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the process is worth keeping."""
+        return not self._deaths
+
+    @property
+    def status(self) -> str:
+        """How it is, in one line."""
+        troubles = self._troubles
+        return f"{_word(troubles)}{': ' if troubles else ''}{'; '.join(trouble.text for trouble in troubles)}"
+
+    @property
+    def _troubles(self) -> list[Trouble]:
+        return self._health.troubles if self._health else [STARTING]
+
+    @property
+    def _deaths(self) -> list[Trouble]:
+        return list(self._health.deaths()) if self._health else []
+
+    def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, as a WSGI application."""
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _send(start_response, "405 Method Not Allowed", {"error": "only GET is answered here"})
+        if path == "/metrics":
+            found: Iterable[bytes] = self._metrics(environ, start_response)
+            return found
+        if path == "/ready":
+            troubles = self._troubles
+            body = {"status": _word(troubles), "causes": [trouble.text for trouble in troubles]}
+            return _send(start_response, _code(any(trouble.severe for trouble in troubles)), body)
+        if path == "/live":
+            deaths = self._deaths
+            body = {"status": "dead" if deaths else "live", "causes": [death.text for death in deaths]}
+            return _send(start_response, _code(bool(deaths)), body)
+        return _send(start_response, "404 Not Found", {"error": "there are /live, /ready and /metrics"})
+
+
+def _listen(address: str) -> Server:
+    host, _, port = address.rpartition(":")
+    try:
+        return Server(host.strip("[]"), int(port))
+    except OSError as error:
+        raise Unusable(
+            f"{KEY} is {address}, where nothing can listen ({error.strerror or error}): stop what else "
+            "listens there, or name another address in fedmsg.d, or '' for none"
+        ) from None
+
+
+def _word(troubles: Iterable[Trouble]) -> str:
+    severe = [trouble.severe for trouble in troubles]
+    return "not ready" if any(severe) else "degraded" if severe else "ready"
+
+
+def _code(bad: bool) -> str:
+    return "503 Service Unavailable" if bad else "200 OK"
+
+
+def _send(start_response: StartResponse, code: str, body: dict[str, Any]) -> list[bytes]:
+    data = json.dumps(body).encode() + b"\n"
+    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+    start_response(code, [*headers, ("Content-Length", str(len(data)))])
+    return [data]

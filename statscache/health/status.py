@@ -1,0 +1,197 @@
+"""How the daemon and its database are, as seen from outside."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
+
+from statscache.counting.flusher import UPKEEP
+from statscache.database.engine import first_line, open_database
+from statscache.errors import Unusable
+from statscache.health.checks import RECENT
+from statscache.health.client import Answer, ask
+from statscache.hosting.suspensions import SuspensionRow
+from statscache.settings import Settings
+from statscache.store.inventory import Census, take_census
+
+#: How long in seconds the database may take to let us in, and to answer.
+PATIENCE = 3
+#: What lacks at the newest end of complete time for less than so many seconds is no gap: it is about to be written.
+HEAD = 60.0
+#: A daemon that was not seen to write for so many seconds more than it should is not there.
+LATE = 20.0
+#: The states of the whole, which as exit codes are their positions.
+STATES = ("fine", "degraded", "not working")
+
+
+@dataclass
+class PluginStatus:
+    """How one plugin is.
+
+    :param until: until when it has counted in full
+    :param processed: how many messages since the daemon's start; None if that cannot be asked
+    :param suspended: why, if it is
+    """
+
+    plugin: str
+    last_flush: datetime | None = None
+    until: datetime | None = None
+    gaps: int = 0
+    gap_seconds: float = 0.0
+    quarantined: int = 0
+    last_failure: datetime | None = None
+    processed: float | None = None
+    failed: float | None = None
+    suspended: str = ""
+
+
+@dataclass
+class Status:
+    """How all is. What could not be asked is None.
+
+    :param daemon: where it was asked, empty if it tells nobody
+    :param answers: whether it did
+    :param delay: how long it took, in seconds, until the last message was written
+    :param queue: how many messages wait for the next flush
+    :param spool: how many bytes are accepted and not written
+    """
+
+    status: str = STATES[0]
+    causes: list[str] = field(default_factory=list)
+    daemon: str = ""
+    answers: bool = False
+    last_flush: datetime | None = None
+    delay: float | None = None
+    queue: float | None = None
+    spool: float | None = None
+    gaps: int | None = None
+    gap_seconds: float | None = None
+    quarantined: int | None = None
+    ledger_rows: int | None = None
+    ledger_bytes: int | None = None
+    plugins: list[PluginStatus] = field(default_factory=list)
+
+    def blame(self, level: int, cause: str) -> None:
+        """Note what is not as it should be.
+
+        :param level: how bad that is, as a position in `STATES`
+        """
+        self.status = STATES[max(level, self.code)]
+        self.causes.append(cause)
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return STATES.index(self.status)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return asdict(self)
+
+
+def look(settings: Settings, plugins: Sequence[str]) -> Status:
+    """Ask the daemon and the database.
+
+    :param plugins: the idents of those that should run
+    """
+    status = Status(daemon=settings.monitoring_address, plugins=[PluginStatus(plugin) for plugin in plugins])
+    answer = _ask_daemon(settings, status)
+    reached = _ask_database(settings, status)
+    if answer is not None:
+        _add_measures(status, answer)
+    else:
+        spools = settings.spool_directory.glob("*/*/*.spool")
+        status.spool = float(sum(path.stat().st_size for path in spools))
+        if reached:
+            _judge(settings, status)
+    return status
+
+
+def _judge(settings: Settings, status: Status) -> None:
+    """Note what the database alone tells of the daemon and its plugins."""
+    now = datetime.now(UTC)
+    silent = (now - status.last_flush).total_seconds() if status.last_flush else math.inf
+    if not status.daemon and silent > settings.frequency + UPKEEP + LATE:
+        since = f"for {silent:.0f} s" if status.last_flush else "at all"
+        status.blame(2, f"no daemon has written {since}: is fedmsg-hub running?")
+    for plugin in status.plugins:
+        failed = (now - plugin.last_failure).total_seconds() if plugin.last_failure else math.inf
+        if plugin.suspended:
+            status.blame(1, f"{plugin.plugin} has been suspended: {plugin.suspended}")
+        elif failed < RECENT:
+            status.blame(1, f"{plugin.plugin} fails, the last time {failed:.0f} s ago")
+
+
+def _ask_daemon(settings: Settings, status: Status) -> Answer | None:
+    if not settings.monitoring_address:
+        return None
+    try:
+        answer = ask(settings.monitoring_address)
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        why = getattr(reason, "strerror", None) or reason
+        status.blame(2, f"no daemon answers at {settings.monitoring_address} ({why}): is fedmsg-hub running?")
+        return None
+    status.answers = True
+    for cause in answer.causes:
+        status.blame(2 if answer.status == "not ready" else 1, cause)
+    return answer
+
+
+def _ask_database(settings: Settings, status: Status) -> bool:
+    """Take over what the database holds, and return whether it answers."""
+    stop = time.time() - settings.lateness - HEAD
+    try:
+        engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
+        with engine.connect() as connection:
+            connection.execute(text(f"SET statement_timeout = '{PATIENCE}s'"))
+            census = take_census(connection, [plugin.plugin for plugin in status.plugins], stop)
+            _take_over(status, census, _suspended(connection))
+    except Unusable as error:
+        status.blame(2, str(error))
+    except DBAPIError as error:
+        status.blame(2, f"the database of {settings.uri_name} fails: {first_line(error)}")
+    else:
+        return True
+    return False
+
+
+def _suspended(connection: Connection) -> dict[str, str]:
+    query = select(SuspensionRow.plugin, SuspensionRow.reason).where(SuspensionRow.until > datetime.now(UTC))
+    return dict(connection.execute(query).all())
+
+
+def _take_over(status: Status, census: Census, suspended: Mapping[str, str]) -> None:
+    """Take over what the database holds."""
+    for plugin in status.plugins:
+        plugin.suspended = suspended.get(plugin.plugin, "")
+        if found := census.plugins.get(plugin.plugin):
+            plugin.last_flush, plugin.until, plugin.quarantined = (
+                found.updated,
+                found.until,
+                found.quarantined,
+            )
+            plugin.gaps, plugin.gap_seconds = found.gaps, found.gap_seconds
+            plugin.last_failure = found.failed
+    status.last_flush = max((p.last_flush for p in status.plugins if p.last_flush), default=None)
+    status.quarantined = sum(plugin.quarantined for plugin in status.plugins)
+    status.gaps = max((plugin.gaps for plugin in status.plugins), default=0)
+    status.gap_seconds = max((plugin.gap_seconds for plugin in status.plugins), default=0.0)
+    status.ledger_rows, status.ledger_bytes = census.ledger_rows, census.ledger_bytes
+
+
+def _add_measures(status: Status, answer: Answer) -> None:
+    """Take over what the daemon tells."""
+    status.delay = answer.get("statscache_last_delay_seconds")
+    status.queue = answer.get("statscache_queue_messages")
+    status.spool = answer.get("statscache_spool_bytes")
+    for plugin in status.plugins:
+        plugin.processed = answer.get("statscache_plugin_processed_total", plugin.plugin)
+        plugin.failed = answer.get("statscache_plugin_failed_total", plugin.plugin)

@@ -1,0 +1,1 @@
+"""Where old messages are."""

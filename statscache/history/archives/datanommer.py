@@ -1,0 +1,240 @@
+"""Messages from the database of datanommer, which keeps all of a bus in one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Double,
+    Executable,
+    Select,
+    Text,
+    cast,
+    column,
+    extract,
+    func,
+    select,
+    table,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from statscache.database.engine import COLUMNS, DRIVER_ARGUMENTS, first_line, shown_url
+from statscache.history import HistoryError, Hole, Slice, Span
+from statscache.history.archives.read_ahead import ahead
+
+#: About so many rows make a slice, and so many are fetched at a time.
+ROWS = 20_000
+FETCH = 2_000
+NEEDED = ["id", "msg_id", "i", "topic", "timestamp", "username"]
+#: Where the messages' content may be; where there are several, one of them is null.
+CONTENT = ["msg_raw", "msg", "msg_json"]
+MESSAGES = table("messages", *map(column, NEEDED + CONTENT))
+#: A server that does not answer, or a lock that somebody holds, ends in an error. Nothing is ever written.
+SESSION = (
+    "SET default_transaction_read_only = on; SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; "
+    "SET statement_timeout = '300s'; SET idle_in_transaction_session_timeout = '60s'"
+)
+FAILURES = (psycopg2.Error, UnicodeError)
+DIALECT = make_url("postgresql+psycopg2://").get_dialect()()
+
+
+class Datanommer:
+    """The archive in the table `messages` of a datanommer database, of any of its versions.
+
+    :param url: such as ``postgresql://user@host/datanommer2``
+    :raises HistoryError: if it is no such URL
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _read_url(url)
+
+    def slices(self, span: Span) -> Iterator[Slice | Hole]:
+        """Yield the messages of the span in slices of about ROWS, oldest first; the rest is a hole if it fails.
+
+        All messages of a second are in one slice. Each slice is read in a transaction of its own, between which the
+        database has nothing to keep.
+
+        The next is read while one is in use.
+
+        :raises HistoryError: if the database cannot be reached or has no such table
+        """
+        return ahead(self._slices(span))
+
+    def _slices(self, span: Span) -> Generator[Slice | Hole]:
+        with closing(self._connect()) as connection:
+            reader = self._reader(connection)
+            start = span.start
+            while start < span.stop:
+                rest = Span(start, span.stop)
+                try:
+                    found = reader.read(rest)
+                except FAILURES as error:
+                    yield Hole(rest, f"{self} failed on the way ({first_line(error)}): read the rest later")
+                    return
+                yield found
+                start = found.span.stop
+
+    def close(self) -> None:
+        """Do nothing: what is read ends with its reader."""
+
+    def __str__(self) -> str:
+        return f"the datanommer database {shown_url(self._url)}"
+
+    def _connect(self) -> Any:
+        arguments, options = DIALECT.create_connect_args(self._url)
+        try:
+            connection = psycopg2.connect(
+                *arguments, **{**DRIVER_ARGUMENTS, "application_name": "statscache history", **options}
+            )
+            with connection, connection.cursor() as cursor:
+                cursor.execute(SESSION)
+            connection.set_session("REPEATABLE READ", readonly=True)
+        except FAILURES as error:
+            raise HistoryError(
+                f"{self} cannot be reached ({first_line(error)}): start it, or correct the URL"
+            ) from None
+        return connection
+
+    def _reader(self, connection: Any) -> Reader:
+        try:
+            types = {name: kind for name, kind, _ in _fetch(connection, COLUMNS.bindparams(table="messages"))}
+            self._check(types)
+            reader = Reader(connection, types)
+            reader.try_out()
+        except FAILURES as error:
+            raise HistoryError(
+                f"{self} cannot be read ({first_line(error)}): give its user the right to, "
+                "as with GRANT SELECT ON messages"
+            ) from None
+        return reader
+
+    def _check(self, types: dict[str, str]) -> None:
+        if not types:
+            raise HistoryError(f"{self} has no table messages: name a database of datanommer's")
+        missing = [name for name in NEEDED if name not in types]
+        if not any(name in types for name in CONTENT):
+            missing.append("msg")
+        if missing:
+            raise HistoryError(
+                f"the table messages of {self} has no column {', '.join(missing)}: "
+                "name a database of datanommer's"
+            )
+        if not types["timestamp"].startswith("timestamp"):
+            raise HistoryError(
+                f"the column timestamp of {self} is {types['timestamp']} instead of a timestamp: "
+                "name a database of datanommer's"
+            )
+
+
+class Reader:
+    """Reads slices over a connection.
+
+    :param types: the type of each column of the table
+    """
+
+    def __init__(self, connection: Any, types: dict[str, str]) -> None:
+        self._connection = connection
+        self._zoned = types["timestamp"] == "timestamp with time zone"
+        names = [name for name in CONTENT if name in types]
+        names.sort(key=lambda name: types[name].startswith("json"))  # a text is the message as it was sent
+        self._content = func.coalesce(*(cast(MESSAGES.c[name], Text) for name in names))
+
+    def try_out(self) -> None:
+        """Read one row at most, which fails if the table cannot be read."""
+        _fetch(self._connection, self.statement(Span(0, 1)).limit(1))
+        self._connection.rollback()
+
+    def read(self, span: Span) -> Slice:
+        """Return the first slice of the span: all of it where there are no more rows than fit."""
+        try:
+            part = Span(span.start, self._stop(span))
+            return Slice(part, self._bodies(part))
+        finally:
+            if not self._connection.closed:
+                self._connection.rollback()
+
+    def statement(self, span: Span) -> Select[Any]:
+        """Return the query for the rows of a span, by time."""
+        table = MESSAGES.c
+        seconds = cast(extract("epoch", table.timestamp), Double)
+        columns = (table.topic, self._content, seconds, table.i, table.username, table.msg_id)
+        return select(*columns).where(*self._within(span)).order_by(table.timestamp, table.id)
+
+    def border(self, span: Span) -> Select[Any]:
+        """Return the query for the second of the first row that no longer fits into a slice."""
+        time = MESSAGES.c.timestamp
+        query = select(func.floor(extract("epoch", time))).where(*self._within(span)).order_by(time)
+        return query.offset(ROWS).limit(1)
+
+    def _stop(self, span: Span) -> int:
+        """Return the second at which the span's first slice ends."""
+        rows = _fetch(self._connection, self.border(span))
+        return max(int(rows[0][0]), span.start + 1) if rows else span.stop
+
+    def _within(self, span: Span) -> list[ColumnElement[bool]]:
+        moment = MESSAGES.c.timestamp
+        return [moment >= self._moment(span.start), moment < self._moment(span.stop)]
+
+    def _moment(self, second: int) -> ColumnElement[Any]:
+        moment = func.to_timestamp(second)
+        return moment if self._zoned else func.timezone("UTC", moment)
+
+    def _bodies(self, span: Span) -> list[dict[str, Any]]:
+        bodies: list[dict[str, Any]] = []
+        with self._connection.cursor("history") as cursor:
+            _execute(cursor, self.statement(span))
+            while rows := cursor.fetchmany(FETCH):
+                bodies += [_body(*row) for row in rows]
+        return bodies
+
+
+def _read_url(url: str) -> URL:
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        read = None  # not shown, since it may hold a password
+    if read is None or read.drivername not in ("postgresql", "postgresql+psycopg2"):
+        raise HistoryError(
+            "the URL of a datanommer database must be like postgresql://user@host/datanommer2: correct it"
+        )
+    return read
+
+
+def _execute(cursor: Any, statement: Executable) -> None:
+    compiled = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]  # all that are used here can
+    cursor.execute(compiled.string, compiled.params)
+
+
+def _fetch(connection: Any, statement: Executable) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        _execute(cursor, statement)
+        return list(cursor.fetchall())
+
+
+def _body(
+    topic: str, content: str | None, timestamp: float, i: int, username: str | None, msg_id: str | None
+) -> dict[str, Any]:
+    """Return a row as it came over the bus, where what is null was left out."""
+    body = {"topic": topic, "msg": _message(content), "timestamp": timestamp, "i": i}
+    if username is not None:
+        body["username"] = username
+    if msg_id is not None:
+        body["msg_id"] = msg_id
+    return body
+
+
+def _message(content: str | None) -> Any:
+    """Return what JSON says, or the text itself where it is none, which is how the bus has it too."""
+    if content is None:
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content

@@ -1,0 +1,1 @@
+"""Counting windows again, beside the figures that there are."""

@@ -1,0 +1,164 @@
+"""Counting windows again, and taking over at one instant what comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from statscache.app import Program
+from statscache.counting.notifications import Changes
+from statscache.counting.writer import DAY
+from statscache.errors import StatscacheError
+from statscache.history import Archive, Span
+from statscache.history.recount.compare import Comparison
+from statscache.history.recount.quarantined import refused
+from statscache.history.recount.recount import Advance, Recount, Spans, inside, second_of
+from statscache.history.recount.shadow import Shadow, shadow
+from statscache.history.recount.targets import Target, choose
+from statscache.history.recount.verify import MOST, Finding, Report, closed
+from statscache.plugins import Base
+from statscache.store import ledger, quarantine
+from statscache.store.coverage import cover
+from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.quarantine import Body, QuarantineRow
+
+#: How long in seconds to wait before asking the archive again for messages that it lacks.
+PAUSES = (2.0, 10.0, 30.0)
+#: So many ids are entered into the ledger in one statement.
+AT_ONCE = 10_000
+
+
+def rebuild(
+    program: Program,
+    archive: Archive,
+    plugins: Collection[str],
+    span: Span,
+    report: Callable[[str], None],
+    advance: Advance = lambda seconds, messages: None,
+    pauses: Sequence[float] = PAUSES,
+) -> Report:
+    """Count the windows of a span again from an archive, and let what comes of it replace the figures there are.
+
+    That happens in one transaction: until it is committed everybody sees the old figures, and if anything fails they
+    stay. Daemons go on counting meanwhile; what they count of the span is not lost, and does not count twice.
+
+    :param plugins: their idents; those that write the same tables come along
+    :param span: its windows are those from that in which it starts, as long as they end with it and are over
+    :param report: called with a sentence for each time that is counted again, and each table that cannot be
+    :param advance: called with the seconds and the messages that were counted since the last call
+    :param pauses: how long to wait in seconds, each time the archive lacks messages that were counted
+    :return: what differed
+    :raises StatscacheError: if nothing was changed
+    """
+    targets, unfit = choose(program, plugins)
+    spans = _windows(program, targets, span)
+    for sentence in (*unfit, *_announced(spans)):
+        report(sentence)
+    if not spans:
+        raise StatscacheError(f"there is nothing to count again: no window of {span} is over")
+    beside = Shadow(program, list(spans))
+    try:
+        recount = Recount(archive, beside, spans, advance, strict=True)
+        recount.fetch()
+        return Report(_taken_over(program, recount, pauses), unfit)
+    finally:
+        beside.close()
+
+
+def _windows(program: Program, targets: Collection[Target], span: Span) -> Spans:
+    """Return the windows of each table that are counted again, without tables for which there are none."""
+    stop = closed(program, span.stop)
+    if stop <= span.start:
+        return {}
+    windows = {target: target.from_start_of(Span(span.start, stop)) for target in targets}
+    return {target: its for target, its in windows.items() if its}
+
+
+def _announced(spans: Spans) -> list[str]:
+    names: dict[Span, list[str]] = {}
+    for target, (span,) in spans.items():
+        names.setdefault(span, []).append(target.name)
+    return [f"{span} is counted again for {', '.join(its)}" for span, its in names.items()]
+
+
+def _taken_over(program: Program, recount: Recount, pauses: Sequence[float]) -> list[Finding]:
+    """Exchange the rows as soon as the archive had all that daemons have counted of the windows.
+
+    :raises StatscacheError: if it never has, or a plugin does not take the messages
+    """
+    for pause in (*pauses, None):
+        with recount.shadow.exchange() as connection:
+            for plugin, why in recount.failed(connection).items():
+                raise StatscacheError(
+                    f"nothing was changed: {plugin.name} fails for too many messages, {why}"
+                )
+            unseen = recount.unseen(connection)
+            if not unseen:
+                return _exchange(connection, program, recount.spans)
+        if pause is not None:
+            time.sleep(pause)
+            recount.fetch_again(unseen)
+    lacking = frozenset[str]().union(*unseen.values())
+    raise StatscacheError(
+        f"nothing was changed: the archive lacks {len(lacking)} messages that were counted, such as {min(lacking)}; "
+        "run this again when it has them"
+    )
+
+
+def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Finding]:
+    """Let what was counted replace what there is."""
+    findings, changes = [], Changes()
+    for target, (span,) in spans.items():
+        found = Comparison(target, span).exchange(connection, MOST)
+        if found.total:
+            changes.add([(target.table.fullname, (span.start, span.stop))])
+        _exchange_quarantine(connection, target, span)
+        cover(connection, target.plugins, span)
+        set_aside = refused(connection, target)
+        windows = span.seconds // target.length
+        findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
+    _remember(connection, time.time() - program.settings.ledger_keep.total_seconds() - DAY)
+    changes.tell(connection)
+    return findings
+
+
+def _exchange_quarantine(connection: Connection, target: Target, span: Span) -> None:
+    """Let the messages in the quarantine be those that could not be counted now."""
+
+    def chosen(row: Any) -> ColumnElement[bool]:
+        return and_(row.plugin.in_(target.plugins), inside(row.timestamp, [span]))
+
+    gone = connection.scalars(
+        delete(QuarantineRow).where(chosen(QuarantineRow)).returning(QuarantineRow.msg_id)
+    ).all()
+    kept, bodies = shadow(QuarantineRow), shadow(Body)
+    ids = select(kept.c.msg_id).where(chosen(kept.c))
+    _copy(connection, Body, select(*bodies.c).where(bodies.c.msg_id.in_(ids)))
+    _copy(connection, QuarantineRow, select(*kept.c).where(chosen(kept.c)))
+    quarantine.forget_bodies(connection, set(gone))
+
+
+def _copy(connection: Connection, model: type[Base], rows: Any) -> None:
+    names = [column.name for column in model.__table__.columns]
+    connection.execute(insert(model).from_select(names, rows).on_conflict_do_nothing())
+
+
+def _remember(connection: Connection, horizon: float) -> None:
+    """Enter what was counted into the real ledger, so that none of it counts again when it comes over the bus.
+
+    :param horizon: what is older, in seconds since 1970, is entered only where it is in the ledger for others
+    """
+    seen, sets = shadow(LedgerRow), shadow(PluginSet)
+    young = seen.c.timestamp > func.to_timestamp(horizon)
+    known = select(1).where(LedgerRow.msg_id == seen.c.msg_id).exists()
+    for number, plugins in connection.execute(select(sets.c.id, sets.c.plugins)).all():
+        messages = select(seen.c.msg_id, second_of(seen.c.timestamp)).where(seen.c.plugin_set == number)
+        for chosen, remember in ((young, True), (~young & known, False)):
+            rows = connection.execute(messages.where(chosen), execution_options={"yield_per": AT_ONCE})
+            for some in rows.partitions():
+                ids, seconds = zip(*some, strict=True)
+                ledger.enter(connection, ids, seconds, frozenset(plugins), remember)

@@ -1,0 +1,185 @@
+"""A second set of tables, in which plugins count anew beside the figures that there are.
+
+Temporary tables of the same names hide the real ones from a session, so that all that counts writes there without
+knowing. They go with the session, whatever happens, and no transaction in which plugins run may write anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    FromClause,
+    StaticPool,
+    Table,
+    TableClause,
+    column,
+    event,
+    func,
+    select,
+    table,
+)
+from sqlalchemy.exc import DBAPIError
+
+from statscache.app import Program
+from statscache.database.engine import APART, DENIED, counting, first_line, make_engine, state_of
+from statscache.errors import StatscacheError, Unusable
+from statscache.history import Slice
+from statscache.history.recount.targets import Target
+from statscache.history.slice_counter import Historian
+from statscache.hosting.loader import Part
+from statscache.hosting.suspensions import SuspensionRow, Suspensions
+from statscache.plugins import Base
+from statscache.store.coverage import CoverageRow, want
+from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.quarantine import Body, QuarantineRow
+
+#: What else is written by counting.
+CORE: list[type[Base]] = [LedgerRow, PluginSet, CoverageRow, Body, QuarantineRow, SuspensionRow]
+SCHEMA = "pg_temp"
+#: All ids that are counted are kept, to be compared with the real ledger's.
+FOR_EVER = timedelta(days=1_000_000)
+#: Whole tables are compared, which takes longer than a flush may.
+PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '5min'"
+
+
+class Indulgence(Suspensions):
+    """Suspends nobody: a plugin that does badly here fails here, and nowhere else."""
+
+    def refresh(self) -> None:
+        """Do nothing."""
+
+    load = refresh
+
+    def suspend(self, plugin: str, reason: str, hung: bool = False) -> None:
+        """Do nothing."""
+
+    def lift(self, plugin: str) -> None:
+        """Do nothing."""
+
+
+class Shadow:
+    """The session with the temporary tables. For one thread.
+
+    :param program: whose plugins are made anew
+    :param targets: what they count; there is at least one
+    """
+
+    def __init__(self, program: Program, targets: Sequence[Target]) -> None:
+        chosen = frozenset[str]().union(*(target.plugins for target in targets))
+        self._engine = _engine_beside(program.engine)
+        self._own = self._engine.execution_options(postgresql_readonly=True, **{APART: True})
+        parts = [Part(part.ident, part.make(), part.make) for part in program.parts if part.ident in chosen]
+        settings = replace(program.settings, ledger_keep=FOR_EVER)
+        #: Counts into the temporary tables.
+        self.program = Program(settings, self._own, parts, program.naming, Indulgence(self._own))
+        self._historian = Historian(self.program)
+        self._make_tables([target.table for target in targets])
+        with self.own() as connection:
+            want(connection, dict.fromkeys(chosen, datetime.fromtimestamp(0, UTC)))
+
+    def count(self, found: Slice, plugins: frozenset[str]) -> int:
+        """Count a slice for those of the plugins that have counted nothing of it here, and return its length."""
+        return self._historian.count(found, plugins)
+
+    @contextmanager
+    def own(self) -> Iterator[Connection]:
+        """Give a transaction to which the temporary tables are all there is."""
+        with counting(self._own) as connection:
+            yield connection
+
+    @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """Give a transaction that sees the real tables under their names, and the temporary ones by `shadow`.
+
+        It can write only the latter.
+        """
+        with self._own.begin() as connection:
+            _turn(connection)
+            yield connection
+
+    @contextmanager
+    def exchange(self) -> Iterator[Connection]:
+        """The same, for writing the real tables while nobody else counts."""
+        with counting(self._engine, patient=True) as connection:
+            _turn(connection)
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the session, and so of all that was counted."""
+        self._engine.dispose()
+
+    def _make_tables(self, tables: Sequence[Table]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                for model in CORE:
+                    _make(connection, model.__table__, "EXCLUDING INDEXES")
+                for own in tables:
+                    _make(connection, own)
+        except DBAPIError as error:
+            self.close()
+            if state_of(error) != DENIED:
+                raise
+            raise Unusable(
+                f"the temporary tables for counting again cannot be created ({first_line(error)}): give the "
+                "database's user the right to, as with GRANT TEMPORARY ON DATABASE"
+            ) from None
+
+
+def shadow(model: Any) -> FromClause:
+    """Return a model's temporary table, for reading it in the transactions of `Shadow.beside`."""
+    return shadow_table(model).alias()
+
+
+def shadow_table(model: Any) -> TableClause:
+    """Return a model's temporary table, for writing it in the transactions of `Shadow.beside`."""
+    real: Table = getattr(model, "__table__", model)
+    return table(real.name, *(column(own.name, own.type) for own in real.columns), schema=SCHEMA)
+
+
+def analyze(connection: Connection, models: Collection[Any]) -> None:
+    """Let the planner know the temporary tables, which no autovacuum looks at."""
+    for model in models:
+        name = getattr(model, "__table__", model).name
+        connection.exec_driver_sql(f"ANALYZE {SCHEMA}.{_quoted(connection, name)}")
+
+
+def _engine_beside(engine: Engine) -> Engine:
+    """Return an engine with one connection, which is never replaced: what was counted goes with it."""
+    beside = make_engine(engine.url, poolclass=StaticPool)
+    connections = count(1)
+
+    @event.listens_for(beside, "do_connect")
+    def connect(*_: Any) -> None:
+        if next(connections) > 1:
+            raise StatscacheError(
+                "the connection to the database was lost, and with it all that was counted again: start again"
+            )
+
+    return beside
+
+
+def _turn(connection: Connection) -> None:
+    """Let the temporary tables hide nothing until the end of the transaction."""
+    path = func.concat_ws(", ", func.nullif(func.current_setting("search_path"), ""), SCHEMA)
+    connection.execute(select(func.set_config("search_path", path, True)))
+    connection.exec_driver_sql(PATIENCE)
+
+
+def _make(connection: Connection, real: Any, without: str = "") -> None:
+    """Make an empty table that hides the real one."""
+    name = _quoted(connection, real.name)
+    key = ", ".join(_quoted(connection, own.name) for own in real.primary_key)
+    indexes = f"{without}, PRIMARY KEY ({key})" if without else ""
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {name} (LIKE {name} INCLUDING ALL {indexes})")
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote(name)

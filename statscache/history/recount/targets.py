@@ -1,0 +1,135 @@
+"""Which tables can be counted again, in which windows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, select
+
+from statscache.app import Program, table_of
+from statscache.errors import StatscacheError
+from statscache.history import Span
+from statscache.hosting.loader import Part
+from statscache.plugins import BasePlugin, Rows
+from statscache.schema.registry import PluginRow
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A table that is counted again, and the plugins that write it, which are counted together.
+
+    :param length: of its windows, in seconds; 1 where it has none
+    :param offset: where in such a length, counted from 1970, a window starts
+    """
+
+    table: Table
+    plugins: frozenset[str]
+    rows: Rows
+    length: int = 1
+    offset: int = 0
+
+    @property
+    def name(self) -> str:
+        """What its plugins are called together."""
+        return ", ".join(sorted({plugin.partition("/")[0] for plugin in self.plugins}))
+
+    def within(self, span: Span) -> list[Span]:
+        """Return the windows, all as one span, that lie wholly in a span; none if there are none."""
+        return _span(-self.floor(-span.start, -self.offset), self.floor(span.stop, self.offset))
+
+    def from_start_of(self, span: Span) -> list[Span]:
+        """The same, from that window on in which the span starts."""
+        return _span(self.floor(span.start, self.offset), self.floor(span.stop, self.offset))
+
+    def floor(self, second: int, offset: int) -> int:
+        """Return where the window starts that the second lies in."""
+        return second - (second - offset) % self.length
+
+
+def _span(start: int, stop: int) -> list[Span]:
+    return [Span(start, stop)] if start < stop else []
+
+
+class Unfit(StatscacheError):
+    """A table that cannot be counted again; one sentence that says why."""
+
+
+def choose(program: Program, idents: Collection[str]) -> tuple[list[Target], list[str]]:
+    """Return the tables of plugins, and a sentence for each that cannot be counted again.
+
+    Plugins that write the same table can only be counted together, so with one come the others.
+
+    :param idents: of plugins, or of the fronts of several; none for all that run
+    :raises StatscacheError: if one does not run here
+    """
+    groups = defaultdict(list)
+    for part in program.parts:
+        groups[table_of(part)].append(part)
+    chosen = [(table, parts) for table, parts in groups.items() if _meant(parts, idents)]
+    _check(program, idents)
+    targets, refused = [], []
+    with program.engine.connect() as connection:
+        for table, parts in chosen:
+            try:
+                targets.append(_target(connection, table, parts))
+            except Unfit as reason:
+                refused.append(str(reason))
+    return targets, refused
+
+
+def _check(program: Program, idents: Collection[str]) -> None:
+    for ident in idents:
+        if not any(_names(ident, plugin) for plugin in program.plugins):
+            raise StatscacheError(
+                f"there is no plugin {ident!r} that runs here: `statscache plugins` lists them"
+            )
+
+
+def _meant(parts: Sequence[Part], idents: Collection[str]) -> bool:
+    return not idents or any(_names(ident, part.ident) for ident in idents for part in parts)
+
+
+def _names(ident: str, plugin: str) -> bool:
+    return plugin == ident or plugin.startswith(f"{ident}/")
+
+
+def _target(connection: Connection, table: Table | None, parts: Sequence[Part]) -> Target:
+    """Return what to count again of a table.
+
+    :raises Unfit: if that cannot be
+    """
+    plugins = frozenset(part.ident for part in parts)
+    names = ", ".join(sorted(plugins))
+    if table is None:
+        raise Unfit(f"{names} cannot be counted again: it has no table")
+    shapes = {(part.plugin.rows, *_windows(part.plugin)) for part in parts}
+    rows, length, offset = shapes.pop()
+    if rows is None or shapes:
+        raise Unfit(f"{names} cannot be counted again: what its rows come of is not known (BasePlugin.rows)")
+    for fault in _faults(connection, table, rows, plugins):
+        raise Unfit(f"{names} cannot be counted again: {fault}")
+    return Target(table, plugins, rows, length, offset)
+
+
+def _windows(plugin: BasePlugin) -> tuple[int, int]:
+    """Return the length of the plugin's windows, and where one starts."""
+    if plugin.schedule is None or plugin.rows is not Rows.WINDOW:
+        return 1, 0
+    seconds = plugin.schedule.seconds
+    return seconds, int(plugin.schedule.epoch.timestamp()) % seconds
+
+
+def _faults(connection: Connection, table: Table, rows: Rows, plugins: frozenset[str]) -> Iterator[str]:
+    """Yield what stands against counting the table again."""
+    if table.schema is not None:
+        yield f"its table {table.fullname} is named with a schema"
+    keyed = "timestamp" in table.primary_key.columns
+    if "timestamp" not in table.columns or not table.primary_key or keyed != (rows is Rows.WINDOW):
+        yield f"its table {table.fullname} has not the columns that {rows} needs"
+    others = select(PluginRow.ident).where(
+        PluginRow.tables.contains([table.fullname]), PluginRow.ident.not_in(plugins)
+    )
+    for other in connection.scalars(others):
+        yield f"{other}, which does not run here, writes its table {table.fullname}, too"

@@ -1,0 +1,224 @@
+"""Whether the tables are what history says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from math import floor
+
+from sqlalchemy import Connection
+
+from statscache.app import Program
+from statscache.errors import StatscacheError
+from statscache.history import Archive, Hole, Span
+from statscache.history.plan import without
+from statscache.history.recount.compare import Comparison, Differences
+from statscache.history.recount.quarantined import copy, leave_out, quarantined_in, refused
+from statscache.history.recount.recount import Advance, Recount, Spans
+from statscache.history.recount.sample import Sample, drawn
+from statscache.history.recount.shadow import Shadow
+from statscache.history.recount.targets import Target, choose
+from statscache.store.coverage import gaps, wanted
+
+#: So many rows that differ are kept of each table.
+MOST = 100
+#: How long in seconds to wait before asking the archive again for what it lacks.
+PAUSES = (1.0, 5.0)
+
+
+@dataclass
+class Finding:
+    """What came of a table.
+
+    :param windows: how many windows were compared, or seconds where it has no windows
+    :param incomplete: what was not compared, since it is not complete
+    :param lacking: how many messages were counted that the archive has not
+    :param quarantined: how many messages are in the quarantine; they are left out
+    :param would_count: how many of these would count now
+    :param refused: how many messages the plugins do not take that are not in the quarantine
+    :param set_aside: how many messages are in the quarantine after they could not be counted again
+    :param failed: why it could not be counted again; empty if it could
+    """
+
+    target: Target
+    windows: int = 0
+    incomplete: list[Span] = field(default_factory=list)
+    differences: Differences = field(default_factory=Differences)
+    lacking: int = 0
+    quarantined: int = 0
+    would_count: int = 0
+    refused: int = 0
+    set_aside: int = 0
+    failed: str = ""
+
+
+@dataclass
+class Report:
+    """What came of all tables.
+
+    :param unfit: a sentence for each table that cannot be counted again at all
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+
+    @property
+    def differing(self) -> int:
+        """How many rows differ."""
+        return sum(finding.differences.total for finding in self.findings)
+
+    @property
+    def checked(self) -> bool:
+        """Whether all could be compared that is complete."""
+        compared = any(finding.windows for finding in self.findings)
+        return compared and not (self.holes or self.unfit or any(finding.failed for finding in self.findings))
+
+
+class Verification:
+    """What is to be compared, and then what came of it.
+
+    :param idents: the plugins, or none for all
+    :param since: from which second on; None for all that is wanted
+    :param until: until before which second; None for up to now, without what may still be late
+    :param sample: None for all windows
+    :raises StatscacheError: if there is nothing to compare
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        idents: Collection[str],
+        since: int | None = None,
+        until: int | None = None,
+        sample: Sample | None = None,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self._program = program
+        self._pauses = pauses
+        targets, unfit = choose(program, idents)
+        #: What came of it.
+        self.report = Report([Finding(target) for target in targets], unfit)
+        self.spans: Spans = self._complete(since, closed(program, until))
+        if sample:
+            self.spans = drawn(self.spans, sample)
+        if not any(self.spans.values()):
+            raise StatscacheError(
+                "there is no window to check: none that is complete and over lies in that time; "
+                "`SELECT * FROM statscache_freshness` tells what is complete"
+                if targets
+                else " ".join(unfit)
+            )
+
+    @property
+    def seconds(self) -> int:
+        """How much bus time is fetched."""
+        ends = sorted((span for spans in self.spans.values() for span in spans), key=lambda span: span.start)
+        total, done = 0, 0
+        for span in ends:
+            total += max(0, span.stop - max(span.start, done))
+            done = max(done, span.stop)
+        return total
+
+    def run(self, archive: Archive, advance: Advance = lambda seconds, messages: None) -> Report:
+        """Compare, changing nothing.
+
+        :raises StatscacheError: if the archive cannot be used
+        """
+        beside = Shadow(self._program, [finding.target for finding in self.report.findings])
+        try:
+            with beside.beside() as connection:
+                quarantined = {
+                    f.target: quarantined_in(connection, f.target, self.spans[f.target])
+                    for f in self.report.findings
+                }
+            for its in quarantined.values():
+                leave_out(beside, its)
+            recount = Recount(archive, beside, self.spans, advance)
+            recount.fetch()
+            self._compare(recount)
+            for finding in self.report.findings:
+                self._try_quarantined(beside, finding, quarantined[finding.target])
+        finally:
+            beside.close()
+        return self.report
+
+    def _complete(self, since: int | None, until: int) -> Spans:
+        """Return the windows of each table that are complete, and note what is not."""
+        spans: dict[Target, list[Span]] = {}
+        with self._program.engine.connect() as connection:
+            for finding in self.report.findings:
+                start = _start(connection, finding.target) if since is None else since
+                spans[finding.target] = []
+                if start is not None and start < until:
+                    finding.incomplete = _incomplete(connection, finding.target, Span(start, until))
+                    parts = without(Span(start, until), finding.incomplete)
+                    spans[finding.target] = [
+                        window for part in parts for window in finding.target.within(part)
+                    ]
+        return spans
+
+    def _compare(self, recount: Recount) -> None:
+        unseen = self._ask_again(recount)
+        self.report.holes = recount.holes
+        with recount.shadow.beside() as connection:
+            failed = recount.failed(connection)
+            for finding in self.report.findings:
+                target = finding.target
+                finding.failed = failed.get(target, "")
+                finding.lacking = len(unseen.get(target, ()))
+                finding.refused = refused(connection, target)
+                if not finding.failed:
+                    self._compare_table(connection, finding, recount.holes)
+
+    def _ask_again(self, recount: Recount) -> dict[Target, dict[str, int]]:
+        """Have those messages fetched that were counted and that the archive did not have; return those it has not."""
+        for pause in (*self._pauses, None):
+            with recount.shadow.beside() as connection:
+                unseen = recount.unseen(connection)
+            if not unseen or pause is None or recount.holes:
+                break
+            time.sleep(pause)
+            recount.fetch_again(unseen)
+        return unseen
+
+    def _compare_table(self, connection: Connection, finding: Finding, holes: Sequence[Hole]) -> None:
+        target, gone = finding.target, [hole.span for hole in holes]
+        for whole in self.spans[target]:
+            for span in (w for part in without(whole, gone) for w in target.within(part)):
+                found = Comparison(target, span).find(connection, MOST)
+                finding.windows += span.seconds // target.length
+                finding.differences.total += found.total
+                finding.differences.rows += found.rows[: MOST - len(finding.differences.rows)]
+
+    def _try_quarantined(
+        self, beside: Shadow, finding: Finding, quarantined: dict[str, dict[str, int]]
+    ) -> None:
+        """Find out how many of the messages in the quarantine would count now."""
+        for plugin, its in quarantined.items():
+            finding.quarantined += len(its)
+            if its and not finding.failed:
+                with beside.beside() as connection:
+                    copy(connection, plugin, list(its))
+                finding.would_count += beside.program.retry(plugin, list(its))
+
+
+def closed(program: Program, until: int | None) -> int:
+    """Return the second before which all is to be looked at: no message of it is late any more."""
+    latest = floor(time.time() - program.settings.lateness)
+    return latest if until is None else min(until, latest)
+
+
+def _start(connection: Connection, target: Target) -> int | None:
+    return max(wanted(connection, target.plugins).values(), default=None)
+
+
+def _incomplete(connection: Connection, target: Target, span: Span) -> list[Span]:
+    """Return what of the span some plugin of the table has not covered, or all if one is unknown."""
+    its = gaps(connection, target.plugins, span)
+    known = wanted(connection, target.plugins)
+    if target.plugins - known.keys():
+        return [span]
+    complete = without(span, [gap for gaps in its.values() for gap in gaps])
+    return without(span, complete)

@@ -1,0 +1,106 @@
+"""Lets plugins count messages of the past."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from statscache.app import Program
+from statscache.database.engine import first_line, is_database_trouble
+from statscache.errors import Rejected, StatscacheError
+from statscache.history import Slice
+from statscache.hosting.dispatch import Takers
+from statscache.intake.batch import OldBatch
+from statscache.messages.message import Message
+from statscache.reasons import Tally
+
+log = logging.getLogger(__name__)
+
+#: How long in seconds a command waits for a database that is in trouble.
+PATIENCE = 60.0
+Body = dict[str, Any]
+T = TypeVar("T")
+
+
+class Historian:
+    """Hands messages of archives to plugins and has them written. For the thread that writes."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        #: How many messages of archives do not count, by reason.
+        self.rejected = Tally()
+
+    def count(self, found: Slice, plugins: frozenset[str]) -> int:
+        """Count a slice for those of the plugins that have counted nothing of it, and return its messages' number.
+
+        Plugins that are suspended are left out: for them it stays a gap.
+
+        :raises Exception: if the transaction failed, whatever made it; then nothing is counted
+        """
+        plugins = frozenset(plugin for plugin in plugins if not self._program.suspensions.holds(plugin))
+        batch = OldBatch(self._program.naming)
+        messages = (message for message in map(self._message, found.bodies) if message)
+        self._take(batch, (m for m in messages if m.second in found.span), self._program.takers(plugins))
+        if plugins:
+            self._program.writer.write_slice(batch, found.span, plugins)
+        return len(batch.refs)
+
+    def count_loose(self, messages: Iterable[Message]) -> int:
+        """Count messages that are not all of any time, and return how many of them were known already.
+
+        :raises Exception: if the transaction failed, whatever made it; then nothing is counted
+        """
+        batch = OldBatch(self._program.naming)
+        double = self._take(batch, messages, self._program.own)
+        return double + (self._program.writer.write_loose(batch) if batch.refs else 0)
+
+    def _message(self, body: Body) -> Message | None:
+        try:
+            return Message(body, self._program.naming)
+        except Rejected as reason:
+            if self.rejected.add(str(reason)):
+                log.warning("a message of an archive does not count, %s: %.200r", reason, body)
+            return None
+
+    @staticmethod
+    def _take(batch: OldBatch, messages: Iterable[Message], takers: Takers) -> int:
+        """Hand messages over, and return how many came twice."""
+        takers.cut()  # which gives up what an attempt that failed has left
+        double = 0
+
+        def add_to_batch() -> Iterator[Message]:
+            nonlocal double
+            for message in messages:
+                if message.id in batch.refs:
+                    double += 1
+                else:
+                    batch.add(message)
+                    yield message
+
+        takers.take(add_to_batch())
+        batch.taken = takers.cut()
+        return double
+
+
+def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
+    """Do something again as long as the database is in trouble, for so many seconds, and return what it returns.
+
+    :raises StatscacheError: if it is in trouble for longer
+    """
+    deadline, pause = time.monotonic() + patience, 0.2
+    while True:
+        try:
+            return act()
+        except Exception as error:
+            if not is_database_trouble(error):
+                raise
+            if time.monotonic() > deadline:
+                raise StatscacheError(
+                    f"the database has been in trouble for {patience:.0f} s ({first_line(error)}): see to it, and run "
+                    "this again, which goes on from here"
+                ) from None
+            log.warning("the database is in trouble, which is waited for: %s", first_line(error))
+        time.sleep(pause)
+        pause = min(pause * 2, 5.0)

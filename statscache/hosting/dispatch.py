@@ -1,0 +1,192 @@
+"""Handing messages to plugins whose whole state is their queue."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Any
+
+from statscache.errors import Unstorable, is_interrupt, text_of
+from statscache.hosting.watchdog import Watch
+from statscache.intake.batch import Taken
+from statscache.messages.message import Message
+from statscache.plugins import BasePlugin, CountingPlugin
+from statscache.reasons import Tally
+from statscache.store.quarantine import TRACEBACKS, failure
+
+log = logging.getLogger(__name__)
+
+#: So many messages are handed to one plugin after the other, which is faster than all plugins for each message.
+AT_ONCE = 128
+#: Of so many topics it is remembered which plugins want them.
+TOPICS = 4096
+
+
+def topics_of(plugin: BasePlugin) -> re.Pattern[str] | None:
+    """Return which topics a plugin wants, None for all."""
+    topics = plugin.topics
+    return topics if isinstance(topics, re.Pattern) else None  # a plugin of 0.0.4 may mean anything by it
+
+
+def wants(topics: re.Pattern[str] | None, topic: str) -> bool:
+    """Return whether a topic is among those wanted."""
+    return topics is None or topics.search(topic) is not None
+
+
+class Taker:
+    """A plugin whose whole state is its queue, as messages are handed to it."""
+
+    def __init__(self, ident: str, plugin: BasePlugin) -> None:
+        self.ident = ident
+        self.process = plugin.process
+        #: What plugins have in common of which one is called for all; None for one that is called for itself.
+        self.family = _family_of(plugin)
+        self.queue = plugin.queue
+        self.topics = topics_of(plugin)
+        self._taken = Taken()
+        self._refused = Tally()
+
+    def refuse(self, message: Message, error: BaseException, length: int) -> None:
+        """Keep what `process` has raised as a failure, and leave the queue as it was, of that length."""
+        self.queue.truncate(length)
+        keep(self._taken, message, error)
+        report(self._refused, self.ident, message, error)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Note that handing over took so long."""
+        self._taken.seconds += seconds
+
+    def cut(self) -> Taken:
+        """Return what was taken since the last cut."""
+        taken, self._taken = self._taken, Taken()
+        taken.items = self.queue.cut()
+        return taken
+
+
+class Family:
+    """Takers that take the same from each message, so that one of them is called for all."""
+
+    def __init__(self, takers: Sequence[Taker]) -> None:
+        self._first, *self._others = takers
+        self.ident = self._first.ident
+        self._topics = self._first.topics
+        self._wants = lru_cache(TOPICS)(partial(wants, self._topics))
+
+    def wanted(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return those of the messages whose topic is wanted."""
+        if self._topics is None:
+            return messages
+        return [message for message in messages if self._wants(message.topic)]
+
+    def take(self, messages: Sequence[Message], watch: Watch) -> None:
+        """Hand messages over, and note in the watch when each begins."""
+        process, items, clock = self._first.process, self._first.queue.items, time.monotonic
+        for message in messages:
+            watch.since = (clock(), None)
+            length = len(items)
+            try:
+                process(message)
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                self._refuse(message, error, length)
+
+    def _refuse(self, message: Message, error: BaseException, length: int) -> None:
+        """Keep what `process` has raised as a failure of all, and leave the queue as it was, of that length."""
+        for taker in (self._first, *self._others):
+            taker.refuse(message, error, length)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Note that handing over took so long."""
+        self._first.add_seconds(seconds)
+
+    def cut(self) -> dict[str, Taken]:
+        """Return what was taken since the last cut, by the ident of each."""
+        taken = self._first.cut()
+        others = {taker.ident: replace(taker.cut(), items=taken.items) for taker in self._others}
+        return {self.ident: taken, **others}
+
+
+def _families(takers: Sequence[Taker]) -> list[Family]:
+    """Return the takers, those together of which one is called for all."""
+    groups: dict[Any, list[Taker]] = {}
+    for taker in takers:
+        groups.setdefault(taker.family or taker, []).append(taker)
+    return [Family(group) for group in groups.values()]
+
+
+def _family_of(plugin: BasePlugin) -> Any:
+    """Return what tells plugins that are alike: their `process`, as it stands in the class, and their topics."""
+    if not isinstance(plugin, CountingPlugin) or not plugin.alike:
+        return None
+    return type(plugin).process, type(plugin).count, topics_of(plugin)
+
+
+class Takers:
+    """Hands messages to all plugins whose whole state is their queue. For one thread alone.
+
+    A plugin that is suspended gets none, from one cut to the next.
+
+    :param watch: kept up to date with the plugin that is being called
+    :param suspended: tells by its ident whether a plugin is to be left alone
+    """
+
+    def __init__(
+        self,
+        takers: Sequence[Taker],
+        watch: Watch,
+        suspended: Callable[[str], bool] = lambda ident: False,
+    ) -> None:
+        self._takers = takers
+        self._suspended = suspended
+        self._active = self._find_active()
+        self._families = _families(self._active)
+        self._watch = watch
+
+    def take(self, messages: Iterable[Message]) -> None:
+        """Hand over messages. What a `process` raises is kept as a failure, for that plugin alone."""
+        messages = iter(messages)
+        while some := list(islice(messages, AT_ONCE)):
+            for family in self._families:
+                if wanted := family.wanted(some):
+                    self._watch.begin(family.ident)
+                    start = time.perf_counter()
+                    family.take(wanted, self._watch)
+                    family.add_seconds(time.perf_counter() - start)
+            self._watch.end()
+
+    def cut(self) -> dict[str, Taken]:
+        """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
+        taken = {ident: its for family in self._families for ident, its in family.cut().items()}
+        active = self._find_active()
+        if active != self._active:
+            self._active, self._families = active, _families(active)
+        return taken
+
+    def _find_active(self) -> list[Taker]:
+        return [taker for taker in self._takers if not self._suspended(taker.ident)]
+
+
+def keep(taken: Taken, message: Message, error: BaseException) -> None:
+    taken.failures[message.id] = failure(error, brief=len(taken.failures) >= TRACEBACKS)
+
+
+def report(refused: Tally, ident: str, message: Message, error: BaseException) -> None:
+    """Log that a plugin's `process` raised for a message, unless it has done so often."""
+    kind = type(error).__name__
+    if refused.add(kind):
+        log.warning(
+            "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
+            ident,
+            message.msg_id,
+            message.topic,
+            kind,
+            text_of(error).encode("ascii", "backslashreplace").decode(),
+            refused.counts[kind],
+            exc_info=None if isinstance(error, Unstorable) else error,
+        )

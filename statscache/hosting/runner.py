@@ -1,0 +1,177 @@
+"""A plugin as the daemon runs it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from types import FunctionType
+
+from sqlalchemy.orm import Session
+
+from statscache.errors import is_interrupt
+from statscache.hosting.dispatch import Taker, Takers, keep, report, topics_of, wants
+from statscache.hosting.loader import Part
+from statscache.hosting.watchdog import Watch
+from statscache.intake.batch import Taken
+from statscache.messages.message import Message
+from statscache.plugins import BasePlugin
+from statscache.reasons import Tally
+
+log = logging.getLogger(__name__)
+
+#: What an attribute may hold without being state that a message could change.
+CONSTANT = (
+    str,
+    bytes,
+    int,
+    float,
+    tuple,
+    frozenset,
+    datetime,
+    timedelta,
+    re.Pattern,
+    type,
+    FunctionType,
+    type(None),
+)
+#: What `BasePlugin` itself keeps in an instance.
+OWN = {"schedule", "config", "queue", "model"}
+
+Messages = Callable[[], Iterator[Message]]
+
+
+class Runner(ABC):
+    """Lets one plugin take messages and write what they came to. For the flush's thread alone."""
+
+    def __init__(self, part: Part) -> None:
+        self.ident = part.ident
+        #: The name of its table, None if it has none.
+        self.table: str | None = getattr(getattr(part.plugin.model, "__table__", None), "fullname", None)
+        self._topics = topics_of(part.plugin)
+
+    def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:
+        """Return the ids of those messages whose topic the plugin wants.
+
+        :param read: gives the messages with these ids
+        """
+        if self._topics is None:
+            return list(ids)
+        return [message.id for message in read(ids) if wants(self._topics, message.topic)]
+
+    @abstractmethod
+    def take(self, messages: Messages) -> Taken:
+        """Hand over messages.
+
+        :param messages: gives an iterator over them, each time anew
+        """
+
+    def has_taken(self, taken: Taken) -> bool:
+        """Return whether there is anything to be written."""
+        return True
+
+    @abstractmethod
+    def update(self, session: Session, taken: Taken) -> None:
+        """Let the plugin write what it has taken."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Forget what was taken: the attempt did not commit."""
+
+
+class QueuedRunner(Runner):
+    """Runs a plugin whose whole state is its queue.
+
+    There are two instances of it, so that messages can be handed over as they arrive on the one hand, and read
+    back and handed over again on the other, without a thread ever waiting for the other.
+    """
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
+        self._plugin = part.make()
+        #: Hands messages to the plugin as they arrive, on the intake's thread.
+        self.live = Taker(part.ident, part.plugin)
+        #: The same on the flush's thread.
+        self.own = Taker(part.ident, self._plugin)
+        self._takers = Takers([self.own], Watch())
+
+    def take(self, messages: Messages) -> Taken:
+        self.own.cut()  # which gives up what an attempt has left that failed half-way
+        for message in messages():
+            self._takers.take([message])
+        return self.own.cut()
+
+    def has_taken(self, taken: Taken) -> bool:
+        return bool(taken.items)
+
+    def update(self, session: Session, taken: Taken) -> None:
+        queue = self._plugin.queue
+        queue.offer(taken.items)
+        try:
+            self._plugin.update(session)
+        finally:
+            left = queue.withdraw()
+        if left:
+            raise RuntimeError(f"its update has left {len(left)} items in the queue: drain() it whole")
+
+    def discard(self) -> None:
+        """Do nothing: what was taken is in no instance."""
+
+
+class StatefulRunner(Runner):
+    """Runs any other plugin: after an attempt that did not commit the instance is replaced by a new one, which to
+    the plugin is a restart."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
+        self._make = part.make
+        self._plugin: BasePlugin | None = part.plugin
+        self._refused = Tally()
+
+    def take(self, messages: Messages) -> Taken:
+        taken = Taken()
+        while not self._feed((m for m in messages() if m.id not in taken.failures), taken):
+            pass
+        return taken
+
+    def update(self, session: Session, taken: Taken) -> None:
+        assert self._plugin is not None  # take has made one
+        self._plugin.update(session)
+
+    def discard(self) -> None:
+        self._plugin = None
+
+    def _feed(self, messages: Iterator[Message], taken: Taken) -> bool:
+        """Hand messages to the plugin, and return whether it raised for none of them.
+
+        What a `process` that raised has left half done is unknown, so then a new instance gets the others again.
+        """
+        if self._plugin is None:
+            self._plugin = self._make()
+        before = len(taken.failures)
+        for message in messages:
+            if not wants(self._topics, message.topic):
+                continue
+            try:
+                self._plugin.process(message)
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                keep(taken, message, error)
+                report(self._refused, self.ident, message, error)
+        if len(taken.failures) > before:
+            self._plugin = None
+        return len(taken.failures) == before
+
+
+def make_runner(part: Part) -> Runner:
+    """Return what runs this plugin."""
+    return QueuedRunner(part) if _only_queues(part.plugin) else StatefulRunner(part)
+
+
+def _only_queues(plugin: BasePlugin) -> bool:
+    """Return whether the plugin says so, and has no attribute that looks like state of another kind."""
+    own = (value for name, value in vars(plugin).items() if name not in OWN)
+    return plugin.queued and all(isinstance(value, CONSTANT) for value in own)

@@ -1,0 +1,136 @@
+"""The plugins that are left alone for a while: their messages go to the quarantine and count later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, Integer, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.database.engine import first_line
+from statscache.plugins import Base
+from statscache.store.quarantine import ERROR, printable
+
+log = logging.getLogger(__name__)
+
+#: The first suspension of a plugin; each one that follows is twice as long, up to a bound.
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=6)
+#: The same where the plugin hung, since trying it again costs all others a while.
+SHORTEST_HUNG, LONGEST_HUNG = timedelta(hours=1), timedelta(days=1)
+#: After so many suspensions, one that hung again is suspended until somebody retries its quarantine.
+HANGS = 5
+#: A plugin that was last suspended longer ago than this starts afresh.
+MEMORY = timedelta(days=7)
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class SuspensionRow(Base):
+    """A plugin that is or was left alone."""
+
+    __tablename__ = "statscache_suspension"
+    __table_args__ = ({"comment": "Plugins that are left alone for a while, and why; those of late, too"},)
+
+    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    since: Mapped[datetime] = mapped_column(comment="when it was last suspended")
+    until: Mapped[datetime] = mapped_column(
+        comment="when it is tried again (9999: only by hand); since, once it works"
+    )
+    times: Mapped[int] = mapped_column(Integer, comment="how often in a row it has been suspended")
+    reason: Mapped[str] = mapped_column(comment="why")
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """Since and until when a plugin is left alone, how often in a row it has been by now, and why."""
+
+    since: datetime
+    until: datetime
+    times: int
+    reason: str
+
+
+class Suspensions:
+    """Which plugins are suspended. What counts is kept here; the table is for the next start, and for people.
+
+    :param clock: gives the present as an aware UTC datetime
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._found: dict[str, Suspension] = {}
+        self._unstored: set[str] = set()
+
+    def refresh(self) -> None:
+        """Bring this and the table together: another process may have ended a suspension."""
+        for plugin in tuple(self._unstored):
+            self._store(plugin)
+        if not self._unstored:
+            self.load()
+
+    def load(self) -> None:
+        """Read the table."""
+        columns = [getattr(SuspensionRow, name) for name in ("plugin", "since", "until", "times", "reason")]
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(*columns))
+            self._found = {plugin: Suspension(*rest) for plugin, *rest in rows}
+
+    def holds(self, plugin: str) -> bool:
+        """Return whether the plugin is to be left alone now."""
+        found = self._found.get(plugin)
+        return found is not None and self._clock() < found.until
+
+    @property
+    def present(self) -> dict[str, Suspension]:
+        """The plugins that are to be left alone now."""
+        now = self._clock()
+        return {plugin: found for plugin, found in tuple(self._found.items()) if now < found.until}
+
+    def unproven(self, plugin: str) -> bool:
+        """Return whether the plugin was suspended and has not worked since."""
+        found = self._found.get(plugin)
+        return found is not None and found.until > found.since
+
+    def suspend(self, plugin: str, reason: str, hung: bool = False) -> None:
+        """Leave the plugin alone from now on, for twice as long as the last time."""
+        now, before = self._clock(), self._found.get(plugin)
+        times = before.times + 1 if before and now - before.since < MEMORY else 1
+        self._found[plugin] = Suspension(now, _until(now, times, hung), times, printable(reason, ERROR))
+        log.error(
+            "%s is suspended until %s, its messages go to the quarantine: %s",
+            plugin,
+            self._found[plugin].until,
+            reason,
+        )
+        self._store(plugin)
+
+    def lift(self, plugin: str) -> None:
+        """End the suspension of a plugin that has worked again."""
+        if self.unproven(plugin):
+            log.warning("%s works again", plugin)
+            self._found[plugin] = replace(self._found[plugin], until=self._found[plugin].since)
+            self._store(plugin)
+
+    def _store(self, plugin: str) -> None:
+        row = asdict(self._found[plugin])
+        statement = insert(SuspensionRow).values(plugin=plugin, **row)
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=row))
+        except DBAPIError as error:
+            self._unstored.add(plugin)
+            log.error("the suspension of %s could not be stored: %s", plugin, first_line(error))
+        else:
+            self._unstored.discard(plugin)
+
+
+def _until(now: datetime, times: int, hung: bool) -> datetime:
+    if hung and times > HANGS:
+        return NEVER
+    shortest, longest = (SHORTEST_HUNG, LONGEST_HUNG) if hung else (SHORTEST, LONGEST)
+    return now + min(shortest * (1 << min(times - 1, 20)), longest)

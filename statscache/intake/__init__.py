@@ -1,0 +1,1 @@
+"""The one way in: messages become what plugins have to write."""

@@ -1,0 +1,201 @@
+"""The one way in: messages of the bus and of history become what plugins have to write."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from statscache.errors import Rejected
+from statscache.hosting.dispatch import Takers
+from statscache.intake.batch import Batch
+from statscache.messages.message import Message, Naming
+from statscache.reasons import Tally
+from statscache.spool.record import encode
+from statscache.spool.spool import Spool, SpoolFull
+
+log = logging.getLogger(__name__)
+
+#: So many messages accepted since the last cut are a reason to flush at once.
+MANY = 20_000
+
+#: A message and its record in the spool.
+Entry = tuple[Message, bytes]
+
+
+class Intake:
+    """Accepts messages: spools each, and hands it to every plugin. It does no work that waits for the database.
+
+    While more is accepted and not committed than `memory` bytes, or a flush has failed, messages are only spooled;
+    the flush then reads them back.
+
+    :param takers: the plugins that take messages as they arrive
+    :param naming: who tells the users and packages of a message
+    :param memory: how many bytes of messages plugins may have taken that are not yet committed
+    :param hurry: called when so much is queued that the next flush should not wait
+    :param on_loss: called with the second of a message that was lost
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        takers: Takers,
+        naming: Naming,
+        memory: int,
+        hurry: Callable[[], None] = lambda: None,
+        on_loss: Callable[[int], None] = lambda second: None,
+    ) -> None:
+        self._spool = spool
+        self._takers = takers
+        self._naming = naming
+        self._memory = memory
+        self._hurry = hurry
+        self._on_loss = on_loss
+        self._lock = threading.Lock()
+        self._committed = spool.end
+        self._batch: Batch | None = self._new_batch()
+        self._full = False
+        #: How many messages were accepted since the start, each time that one was.
+        self.accepted = 0
+        #: How many of them were not looked at again, since the same flush had them already.
+        self.duplicates = 0
+        #: How many were rejected since the start, by reason.
+        self.rejected = Tally()
+        #: How many were lost since the start, by reason.
+        self.lost = Tally()
+        #: When the last was lost, in seconds since 1970; 0 for never.
+        self.lost_at = 0.0
+
+    def accept(self, body: dict[str, Any]) -> bool:
+        """Take a message of the bus, and return True; False if it does not count, which is logged and counted.
+
+        :param body: the message as it came over the bus: a dict with `topic`, `msg`, `timestamp` and so on
+        """
+        return bool(self.accept_all([body]))
+
+    def accept_all(self, bodies: Iterable[dict[str, Any]]) -> list[Message]:
+        """Take messages of the bus, as `accept` does each, and return those that count."""
+        entries: list[Entry] = []
+        for body in bodies:
+            try:
+                entries.append((Message(body, self._naming), encode(body)))
+            except Rejected as reason:
+                self._reject(body, str(reason))
+        with self._lock:
+            return self._keep(entries) if entries else []
+
+    def _keep(self, entries: Sequence[Entry]) -> list[Message]:
+        """Spool messages, by one write, and hand them to the plugins; return those that there was room for."""
+        known = self._batch.refs if self._batch is not None else {}
+        fresh: dict[str, Entry] = {}
+        for entry in entries:
+            if (id := entry[0].id) not in known:
+                fresh.setdefault(id, entry)
+        records = b"".join([record for _, record in fresh.values()])
+        try:
+            position = self._spool.append(records) if records else self._spool.end
+        except SpoolFull as reason:
+            if len(entries) > 1:
+                return [message for entry in entries for message in self._keep([entry])]
+            self._lose(entries[0][0], str(reason))
+            return []
+        self.accepted += len(entries)
+        self.duplicates += len(entries) - len(fresh)
+        if self._batch is not None and not self._full:
+            self._hand_over(self._batch, fresh, position)
+        return [message for message, _ in entries]
+
+    def _hand_over(self, batch: Batch, entries: Mapping[str, Entry], position: int) -> None:
+        """Hand messages to the plugins, the first of which lies at that position in the spool."""
+        before = len(batch.refs)
+        for message, record in entries.values():
+            batch.add(message, position)
+            position += len(record)
+        batch.end = position
+        try:
+            self._takers.take([message for message, _ in entries.values()])
+        except BaseException:
+            self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
+            raise
+        self._full = position - self._committed > self._memory
+        if before < MANY <= len(batch.refs) or self._full:
+            self._hurry()
+
+    @property
+    def received(self) -> int:
+        """How many messages came since the start."""
+        return self.accepted + self.rejected.total() + self.lost.total()
+
+    @property
+    def queued(self) -> int:
+        """How many messages plugins have taken since the last cut."""
+        batch = self._batch
+        return len(batch.refs) if batch else 0
+
+    @property
+    def position(self) -> int:
+        """The position in the spool before which all lies that was accepted."""
+        return self._spool.end
+
+    def cut(self) -> Batch | None:
+        """Return what plugins have taken since the last cut, all up to the same message; None if that is nothing.
+
+        None also while messages are only spooled.
+        """
+        with self._lock:
+            batch = self._batch
+            if batch is None or not (batch.refs or self._spool.loss):
+                return None
+            batch.taken = self._takers.cut()
+            self._batch = None if self._full else self._new_batch()
+            return batch
+
+    def committed(self, position: int) -> None:
+        """Note that the spool is committed up to that position."""
+        self._committed = position
+
+    def halt(self) -> None:
+        """Forget what plugins have taken, and only spool from now on: the flush reads it all back."""
+        with self._lock:
+            self._give_up()
+
+    def resume(self, position: int) -> bool:
+        """Hand messages to plugins again if the flush has read all up to the end, and return whether it has."""
+        with self._lock:
+            if self._batch is None and position == self._spool.end:
+                self._batch, self._full = self._new_batch(), False
+            return self._batch is not None
+
+    def _give_up(self) -> None:
+        self._batch = None
+        self._takers.cut()
+
+    def _new_batch(self) -> Batch:
+        return Batch(self._spool, self._naming, self._spool.end, self._spool.end)
+
+    def _reject(self, body: Mapping[str, Any], reason: str) -> None:
+        if self.rejected.add(reason):
+            log.warning(
+                "rejected a message, %s: topic %.200r, msg_id %.200r, timestamp %.50r; %d so far for this reason",
+                reason,
+                body.get("topic"),
+                body.get("msg_id"),
+                body.get("timestamp"),
+                self.rejected.counts[reason],
+            )
+
+    def _lose(self, body: Mapping[str, Any], reason: str) -> None:
+        self.lost_at = time.time()
+        self._on_loss(math.floor(body["timestamp"]))
+        loss = self._spool.lose(body["timestamp"])
+        if self.lost.add(reason):
+            log.critical(
+                "lost a message, %s: topic %.200r, msg_id %.200r; %d so far, which will be in statscache_gap",
+                reason,
+                body["topic"],
+                body.get("msg_id"),
+                loss.count,
+            )

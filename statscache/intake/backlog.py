@@ -1,0 +1,156 @@
+"""What is in spools and not committed, read back in bounded batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from statscache.bus.watermark import Attendance
+from statscache.errors import Rejected
+from statscache.history import Span
+from statscache.hosting.dispatch import Takers
+from statscache.intake.accept import MANY, Intake
+from statscache.intake.batch import Batch
+from statscache.messages.message import Message, Naming
+from statscache.spool.spool import Spool
+
+log = logging.getLogger(__name__)
+
+#: A batch ends with the message that makes it so many bytes.
+BYTES = 16 << 20
+#: So many messages that wait for the next flush are a burst.
+BURST = 1_000
+
+
+@dataclass
+class Source:
+    """A spool, and how far it is committed.
+
+    :param old: whether the ledger may not reach back to when its messages were accepted
+    """
+
+    spool: Spool
+    position: int
+    old: bool = False
+
+
+class Backlog:
+    """Gives the next batch to be written: first what dead daemons have left, then what the intake took.
+
+    For the flush's thread alone.
+
+    :param lateness: how many seconds old a message may be when it comes
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        spool: Spool,
+        takers: Takers,
+        naming: Naming,
+        attendance: Attendance,
+        lateness: int,
+    ) -> None:
+        self._intake = intake
+        self._own = Source(spool, spool.end)
+        self._takers = takers
+        self._naming = naming
+        self._attendance = attendance
+        self._lateness = lateness
+        self._adopted: list[Source] = []
+        self._accepted = 0
+        #: The names of the adopted spools that have been written whole and removed.
+        self.finished: list[str] = []
+
+    def adopt(self, spool: Spool, position: int, old: bool) -> None:
+        """Add the spool of a dead daemon, of which all before the position is committed.
+
+        :param old: whether the ledger may not reach back to when its messages were accepted
+        """
+        log.info("adopted the spool %s with %d bytes not yet counted", spool.id, max(spool.end - position, 0))
+        self._adopted.append(Source(spool, max(position, spool.start), old))
+
+    def next(self) -> Batch | None:
+        """Return the next batch, None if all that was accepted is written."""
+        if self._adopted:
+            return self._read(self._adopted[0])
+        batch = self._next_own()
+        if batch is not None:
+            before = self._attendance.late_before
+            batch.late = sum(second < before for second in batch.seconds)
+            batch.heard = self._attendance.claim(batch.end, self._lateness)
+        return batch
+
+    def _next_own(self) -> Batch | None:
+        if batch := self._intake.cut():
+            return batch
+        if self._intake.resume(self._own.position):
+            return self._intake.cut()  # a loss may be left that came while messages were only spooled
+        return self._read(self._own)
+
+    @property
+    def heard(self) -> Span | None:
+        """The bus time of which all messages are committed, since the bus was last connected; None for none."""
+        return self._attendance.claim(self._own.position, self._lateness)
+
+    @property
+    def adopted(self) -> int:
+        """How many bytes of dead daemons' spools are not committed."""
+        return sum(max(source.spool.end - source.position, 0) for source in tuple(self._adopted))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more than what the intake has in hand."""
+        return bool(self._adopted) or not self._intake.resume(self._own.position)
+
+    @property
+    def lull(self) -> bool:
+        """Whether many messages wait of which the last came before this was asked the last time: a burst is over."""
+        before, self._accepted = self._accepted, self._intake.accepted
+        return before == self._accepted and self._intake.queued >= BURST
+
+    def written(self, batch: Batch) -> None:
+        """Let go of what is committed."""
+        if batch.spool is self._own.spool:
+            self._own.position = batch.end
+            self._intake.committed(batch.end)
+            batch.spool.release(batch.end)
+            return
+        self._adopted[0].position = batch.end
+        batch.spool.release(batch.end)
+        if batch.end >= batch.spool.end:
+            self._adopted.pop(0)
+            self.finished.append(batch.spool.id)
+            batch.spool.remove()
+
+    def failed(self) -> None:
+        """Give up what plugins have taken; all is read back from the spools, which meanwhile lie on the disk."""
+        self._intake.halt()
+        self._own.spool.sync()
+
+    def _read(self, source: Source) -> Batch:
+        """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
+        self._takers.cut()  # which gives up what a reading that failed has left
+        batch = Batch(source.spool, self._naming, source.position, source.spool.end, old=source.old)
+        self._takers.take(self._fill(batch))
+        batch.taken = self._takers.cut()
+        return batch
+
+    def _fill(self, batch: Batch) -> Iterator[Message]:
+        """Add what lies in the spool to the batch, up to its bounds, and yield it."""
+        for position, body in batch.spool.scan(batch.start, batch.end):
+            if len(batch.refs) == MANY or position - batch.start > BYTES:
+                batch.end = position
+                break
+            try:
+                message = Message(body, self._naming)
+            except Rejected as reason:
+                log.error(
+                    "the spool %s holds a message that does not count, %s: %.500r",
+                    *(batch.spool.id, reason, body),
+                )
+                continue
+            if message.id not in batch.refs:
+                batch.add(message, position)
+                yield message

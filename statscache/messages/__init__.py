@@ -1,0 +1,1 @@
+"""A message as plugins get it."""

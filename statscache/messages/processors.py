@@ -1,0 +1,183 @@
+"""Who and what a message is about, as the installed fedmsg.meta processors say, else our own rules."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping, Set
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import fedmsg.meta
+from fedmsg.meta.base import BaseProcessor
+from fedmsg.meta.default import DefaultProcessor
+
+from statscache.messages import rules
+
+log = logging.getLogger(__name__)
+
+# What is never asked, because it would use the network: (entry point, method): why.
+# Every usernames() and packages() of fedmsg_meta_fedora_infrastructure 0.31 was read for this.
+NETWORK = {
+    ("taskotron", "packages"): "asks bodhi over HTTP, without a time-out, for the builds of each update",
+}
+# The same for look-ups that processors share: (module, function): why. It is replaced where the module is
+# loaded, since processors reach it by ways of their own: mailman by a configuration it loads itself.
+FASSHIM = "fedmsg_meta_fedora_infrastructure.fasshim"
+NETWORK_LOOKUPS = {
+    (FASSHIM, "make_fas_cache"): "downloads all accounts from FAS, in 26 requests of up to 10 minutes each",
+    (FASSHIM, "make_fasjson_cache"): "downloads all accounts from FASJSON, page by page",
+}
+# Settings that make processors look accounts up, which they get to see no more.
+NETWORK_SETTINGS = frozenset({"fas_credentials", "fasjson", "fasjson_credentials"})
+
+
+class Meta:
+    """The users and packages that messages name.
+
+    A processor belongs to the topics that its `handle_msg` accepts. The rules of statscache answer for those
+    categories that no loaded processor is named after. A processor that raises names nobody.
+
+    config: the fedmsg configuration (fedmsg.d merged); any key may be absent.
+    active: the names of the entry points whose processors loaded, sorted.
+    failed: the others, each with a reason of one line.
+
+    The processors found also become `fedmsg.meta.processors`, for the plugins that call
+    `fedmsg.meta.msg2usernames` themselves. Safe to call from any thread once made.
+    """
+
+    active: list[str]
+    failed: dict[str, str]
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = {**_topic_prefix(config), **config}
+        for setting in NETWORK_SETTINGS:
+            self._config.pop(setting, None)
+        self.active, self.failed = [], {}
+        self._processors = self._load_all()
+        self._known = {str(getattr(processor, "__name__", "")).lower() for processor in self._processors}
+        self._default = self._make_default()
+        self._candidates = lru_cache(maxsize=4096)(self._find_candidates)
+        self._logged: set[tuple[type, type]] = set()
+        _cut_lookups()
+        fedmsg.meta.processors = [*self._processors, self._default]
+
+    def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
+        """The users that the message names."""
+        return self._ask("usernames", message)
+
+    def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
+        """The packages that the message names."""
+        return self._ask("packages", message)
+
+    def __str__(self) -> str:
+        """One line on which processors are active, what our rules cover, and what failed or is not asked."""
+        names = f" ({', '.join(self.active)})" if self.active else ""
+        parts = [f"{len(self.active) or 'no'} fedmsg.meta processors{names}"]
+        if covered := sorted(rules.CATEGORIES - self._known):
+            parts.append(f"the rules of statscache cover {', '.join(covered)}")
+        if unasked := [f"{method} of {name}" for name, method in NETWORK if name in self.active]:
+            parts.append(f"not asked, to stay off the network: {', '.join(unasked)}")
+        if self.failed:
+            reasons = (f"{name} ({why})" for name, why in sorted(self.failed.items()))
+            parts.append(f"failed: {', '.join(reasons)}")
+        return "; ".join(parts)
+
+    def _load_all(self) -> list[Any]:
+        found = sorted(entry_points(group="fedmsg.meta"), key=lambda entry: (entry.name, entry.value))
+        return [processor for entry in found if (processor := self._load(entry)) is not None]
+
+    def _load(self, entry: EntryPoint) -> Any:
+        try:
+            processor = entry.load()(fedmsg.meta._, **self._config)
+            _check(processor)
+        except Exception as error:  # noqa: BLE001 - one broken processor must not disable the others
+            self.failed[entry.name] = _one_line(error)
+            return None
+        for name, method in NETWORK:
+            if name == entry.name:
+                setattr(processor, method, _nothing)
+        self.active.append(entry.name)
+        return processor
+
+    def _make_default(self) -> Any:
+        """fedmsg's processor for what no other handles; it answers by our rules."""
+        default = DefaultProcessor(fedmsg.meta._, **self._config)
+        default.usernames = lambda message, **_: set(self._by_rules(rules.usernames, message))
+        default.packages = lambda message, **_: set(self._by_rules(rules.packages, message))
+        return default
+
+    def _by_rules(
+        self, rule: Callable[[Mapping[str, Any]], frozenset[str]], message: Mapping[str, Any]
+    ) -> frozenset[str]:
+        return frozenset() if rules.category_of(message) in self._known else rule(message)
+
+    def _ask(self, method: str, message: Mapping[str, Any]) -> frozenset[str]:
+        for processor in self._candidates(message["topic"]):
+            if _by_topic(processor) or self._call(processor, "handle_msg", message) is not None:
+                return _names(self._call(processor, method, message))
+        return frozenset()
+
+    def _call(self, processor: Any, method: str, message: Mapping[str, Any]) -> Any:
+        try:
+            return getattr(processor, method)(message, **self._config)
+        except Exception as error:  # noqa: BLE001 - processors expect shapes that messages need not have
+            self._log_once(processor, method, message, error)
+            return None
+
+    def _find_candidates(self, topic: str) -> tuple[Any, ...]:
+        """Those that may handle messages of this topic, in order; at most the last is certain to."""
+        found = []
+        for processor in self._processors:
+            if not _by_topic(processor):
+                found.append(processor)
+            elif processor.handle_msg({"topic": topic}, **self._config) is not None:
+                return (*found, processor)
+        return (*found, self._default)
+
+    def _log_once(self, processor: Any, method: str, message: Mapping[str, Any], error: Exception) -> None:
+        """Once for each kind of error of a processor; the next thousand messages have the same."""
+        kind = (type(processor), type(error))
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.warning(
+                "%s.%s of message %s raised %s: it names nobody (not logged again)",
+                *(type(processor).__qualname__, method, message.get("msg_id"), _one_line(error)),
+            )
+
+
+def _topic_prefix(config: Mapping[str, Any]) -> dict[str, str]:
+    """What fedmsg.config.load_config derives: the prefix, then one part for the environment."""
+    prefix = config.get("topic_prefix", "org.fedoraproject")
+    return {"topic_prefix_re": re.escape(prefix) + r"\.[^\W\d_]+"}
+
+
+def _by_topic(processor: Any) -> bool:
+    """Whether `handle_msg` is fedmsg's own, which looks at nothing but the topic."""
+    return getattr(processor.handle_msg, "__func__", None) is BaseProcessor.handle_msg
+
+
+def _cut_lookups() -> None:
+    for module, function in NETWORK_LOOKUPS:
+        if module in sys.modules:
+            setattr(sys.modules[module], function, lambda **_: {})
+
+
+def _nothing(message: Mapping[str, Any], **_config: Any) -> set[str]:
+    return set()
+
+
+def _names(result: Any) -> frozenset[str]:
+    collection = result if isinstance(result, Set | list | tuple) else ()
+    return frozenset(name for name in collection if isinstance(name, str) and name)
+
+
+def _check(processor: Any) -> None:
+    """Raise TypeError for what is not a processor."""
+    methods = ("handle_msg", "usernames", "packages")
+    if missing := [method for method in methods if not callable(getattr(processor, method, None))]:
+        raise TypeError(f"{type(processor).__name__} is no processor of messages: no {', '.join(missing)}")
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

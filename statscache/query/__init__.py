@@ -1,0 +1,1 @@
+"""What a reader asks of the tables, and the SQL that answers it."""

@@ -1,0 +1,176 @@
+"""The parameters of the API: how each is read, and how it is described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from statscache.instants import SCHEMA, read_instant
+from statscache.plugins.keys import LONGEST_KEY, shortened
+from statscache.query.errors import bad
+
+MOST_FIELDS = 500
+MOST_VALUES = 20
+ROWS = 100
+PAGES = 100
+CALLBACK = r"^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$"
+LONGEST_CALLBACK = 100
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the query.
+
+    :param schema: what one value may be
+    :param read: turns a value into what the program uses; raises ValueError with what was expected
+    :param many: whether it may be given several times; then its value is a list
+    """
+
+    name: str
+    about: str
+    schema: dict[str, Any]
+    read: Callable[[str], Any]
+    many: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """Return the parameter as OpenAPI describes it."""
+        described: dict[str, Any] = {"name": self.name, "in": "query", "description": self.about}
+        if self.many:
+            array = {"type": "array", "items": self.schema, "maxItems": MOST_VALUES}
+            return described | {"schema": array, "style": "form", "explode": True}
+        return described | {"schema": self.schema}
+
+
+def read_fields(fields: Iterable[tuple[str, str]], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the values of a query by the names of their parameters.
+
+    :raises Refusal: that names the first parameter which is unknown, or wrong, or there too often
+    """
+    values: dict[str, Any] = {}
+    for name, text in fields:
+        parameter = parameters.get(name)
+        if parameter is None:
+            known = f"there are {', '.join(sorted(parameters))}" if parameters else "there are none"
+            raise bad(f"there is no parameter {shortened(name)} here: {known}")
+        try:
+            value = parameter.read(text)
+        except ValueError as error:
+            raise bad(f"{name} must be {error}, not {shortened(text)}") from None
+        _add(values, parameter, value)
+    return values
+
+
+def _add(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
+    name = parameter.name
+    if not parameter.many:
+        if name in values:
+            raise bad(f"{name} may be given once only")
+        values[name] = value
+        return
+    values.setdefault(name, []).append(value)
+    if len(values[name]) > MOST_VALUES:
+        raise bad(f"{name} may be given {MOST_VALUES} times at most")
+
+
+def fields_of(query: bytes) -> list[tuple[str, str]]:
+    """Return the names and values in a query as it stands in a URL.
+
+    :raises Refusal: if it is not in UTF-8, or has too many
+    """
+    try:
+        return parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except UnicodeDecodeError:
+        raise bad("the query must be in UTF-8, with % before the hexadecimal digits of other bytes") from None
+    except ValueError:
+        raise bad(f"the query may have {MOST_FIELDS} parameters at most") from None
+
+
+def _whole(greatest: int, text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text) or int(text) > greatest:
+        raise ValueError(f"a whole number from 1 to {greatest}")
+    return int(text)
+
+
+def _page(text: str) -> int:
+    try:
+        return _whole(PAGES, text)
+    except ValueError as error:
+        raise ValueError(f"{error} (to get further, follow the next in the Link header)") from None
+
+
+def _choice(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise ValueError(" or ".join(choices))
+    return text
+
+
+def _key(text: str) -> str:
+    if "\0" in text or len(text) > LONGEST_KEY:
+        raise ValueError(f"a text of at most {LONGEST_KEY} characters without NUL")
+    return text
+
+
+def _callback(text: str) -> str:
+    if len(text) > LONGEST_CALLBACK or not re.fullmatch(CALLBACK, text):
+        raise ValueError(
+            f"the name of a function of at most {LONGEST_CALLBACK} characters, such as done or my.done"
+        )
+    return text
+
+
+def _short(text: str) -> str:
+    if len(text) > 100:
+        raise ValueError("a text of at most 100 characters")
+    return text
+
+
+def whole(name: str, greatest: int, about: str) -> Parameter:
+    """Return a parameter that is a whole number above 0."""
+    schema = {"type": "integer", "minimum": 1, "maximum": greatest}
+    return Parameter(name, about, schema, partial(_whole, greatest))
+
+
+def choice(name: str, choices: Iterable[str], about: str, default: str | None = None) -> Parameter:
+    """Return a parameter that is one of a few texts."""
+    choices = tuple(choices)
+    schema: dict[str, Any] = {"type": "string", "enum": list(choices)}
+    if default is not None:
+        schema["default"] = default
+    return Parameter(name, about, schema, partial(_choice, choices))
+
+
+def key(name: str, column: str) -> Parameter:
+    """Return a parameter that filters by a key column."""
+    schema = {"type": "string", "maxLength": LONGEST_KEY, "pattern": r"^[^\u0000]*$"}
+    about = f"Only rows with this {column}; several may be given."
+    return Parameter(name, about, schema, _key, many=True)
+
+
+CALLBACK_PARAMETER = Parameter(
+    "callback",
+    "JSON-P: the function to call with the answer. The answer is then application/javascript, unless Accept "
+    "prefers something else.",
+    {"type": "string", "pattern": CALLBACK, "maxLength": LONGEST_CALLBACK},
+    _callback,
+)
+UNDERSCORE = Parameter(
+    "_",
+    "Has no effect; jQuery adds it to JSON-P so that no cache answers.",
+    {"type": "string", "maxLength": 100},
+    _short,
+)
+START = Parameter("start", "Only rows at this instant or later.", SCHEMA, read_instant)
+STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, read_instant)
+LIMIT = whole("limit", 1_000_000_000, "How many rows in all, over all pages; all if it is not given.")
+ROWS_PER_PAGE = whole("rows_per_page", ROWS, "How many rows on a page at most.")
+PAGE = Parameter(
+    "page",
+    f"Which page. Only the first {PAGES} can be asked for by number, so that none is slow; the others are "
+    "reached through the Link header.",
+    {"type": "integer", "minimum": 1, "maximum": PAGES},
+    _page,
+)

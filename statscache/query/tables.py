@@ -1,0 +1,173 @@
+"""The plugins' tables as the API serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ARRAY, Table, Text, case, cast, func
+from sqlalchemy import types as sql
+
+from statscache.hosting.loader import Entry
+from statscache.plugins import BasePlugin, CountModel, LatestModel
+from statscache.plugins.counting import key_columns
+from statscache.query import parameters as given
+from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, Column, Kind, column_of, kind_of
+from statscache.query.cursors import Cursors
+from statscache.query.parameters import Parameter
+
+#: What holds a text that is no key, though it is a text.
+PROSE = ("message",)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A column that rows are ordered by.
+
+    :param expression: what to order by
+    :param descending: whether the greatest comes first
+    """
+
+    name: str
+    expression: Any
+    kind: Kind
+    descending: bool = True
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values stand among the numbers of a cursor."""
+        return self.kind in (INSTANT, INTEGER)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A plugin's table.
+
+    :param filters: the key columns, by the name of the parameter that filters by each
+    """
+
+    plugin: BasePlugin
+    table: Table
+    columns: tuple[Column, ...]
+    order: tuple[Key, ...]
+    filters: Mapping[str, str]
+    counts: bool
+    latest: bool
+    cursors: Cursors = field(repr=False)
+    parameters: Mapping[str, Parameter] = field(repr=False)
+
+    @property
+    def ident(self) -> str:
+        """The plugin's identifier."""
+        return self.plugin.ident
+
+    @property
+    def layout(self) -> Any:
+        """The plugin's layout, None if it has none."""
+        return getattr(self.plugin, "layout", None)
+
+    @property
+    def timed(self) -> bool:
+        """Whether rows have a `timestamp` to ask for."""
+        return _is_timed(self.table)
+
+
+def served(entries: Iterable[Entry]) -> dict[str, Served]:
+    """Return the tables of the plugins that are on, by ident."""
+    plugins = [plugin for entry in entries if entry.on for plugin in entry.plugins]
+    tables = {plugin.ident: serve(plugin) for plugin in plugins if plugin.model is not None}
+    return dict(sorted(tables.items()))
+
+
+def serve(plugin: BasePlugin) -> Served:
+    """Return how a plugin's table is served."""
+    model, table = plugin.model, plugin.model.__table__
+    counts, latest = issubclass(model, CountModel), issubclass(model, LatestModel)
+    order = tuple(_order(table))
+    filters = {_parameter_name(name): name for name in _key_names(table)}
+    numbers = max(2, sum(key.is_number for key in order))
+    cursors = Cursors(plugin.ident, numbers)
+    groups = ["timestamp", *key_columns(model)] if counts else []
+    parameters = _parameters(_is_timed(table), filters, groups, cursors)
+    columns = tuple(_latest_columns(table) if latest else map(column_of, table.columns))
+    return Served(plugin, table, columns, order, filters, counts, latest, cursors, parameters)
+
+
+def _order(table: Table) -> Iterable[Key]:
+    """Yield what rows are ordered by: their instant, if they all have one, then the primary key."""
+    keys = [table.c.timestamp] if _is_timed(table) and not table.c.timestamp.nullable else []
+    keys += [column for column in table.primary_key if column not in set(keys)]
+    return [Key(column.name, column, kind_of(column.type)) for column in keys]
+
+
+def _is_timed(table: Table) -> bool:
+    return "timestamp" in table.c and kind_of(table.c.timestamp.type) is INSTANT
+
+
+def _key_names(table: Table) -> list[str]:
+    """Return the columns to filter by: the texts of the primary key; where there are none, all texts but prose."""
+    texts = [column for column in table.columns if isinstance(column.type, sql.String) and _is_text(column)]
+    keys = [column.name for column in texts if column.primary_key]
+    return keys or [column.name for column in texts if column.name not in PROSE]
+
+
+def _is_text(column: Any) -> bool:
+    return kind_of(column.type) is TEXT
+
+
+def _parameter_name(column: str) -> str:
+    """Return the parameter that filters by a column, which may have the name of another parameter."""
+    return f"key.{column}" if column in _RESERVED else column
+
+
+_CURSOR_ABOUT = "The place of a page, as the Link header gives it: follow that, and make none up."
+_RESERVED = (
+    *("start", "stop", "order", "limit", "rows_per_page", "page", "cursor", "group", "top", "callback", "_"),
+)
+
+
+def _parameters(
+    timed: bool, filters: Mapping[str, str], groups: list[str], cursors: Cursors
+) -> dict[str, Parameter]:
+    first = "newest" if timed else "greatest"
+    ordered = f"desc gives the {first} first, asc the other way round; of sums, the greatest."
+    taken = [given.START, given.STOP] if timed else []
+    taken += [given.choice("order", ("desc", "asc"), ordered, "desc"), given.LIMIT, given.ROWS_PER_PAGE]
+    taken += [given.PAGE, Parameter("cursor", _CURSOR_ABOUT, cursors.schema, cursors.read)]
+    taken += [given.key(name, column) for name, column in filters.items()]
+    if groups:
+        about = (
+            "Sum the volume over all rows with the same value in this column; the greatest sums come first, "
+        )
+        taken.append(given.choice("group", groups, about + "but those by timestamp come in order of time."))
+        about = "Only so many of the greatest sums: of windows, unless group says of what."
+        taken.append(given.whole("top", 10_000, about))
+    taken += [given.CALLBACK_PARAMETER, given.UNDERSCORE]
+    return {parameter.name: parameter for parameter in taken}
+
+
+def _latest_columns(table: Table) -> Iterable[Column]:
+    """Yield a log's columns; the state comes as JSON in a text, and is sure to have a status that is a text."""
+    for column in table.columns:
+        if column.name != "message":
+            yield column_of(column)
+    about = "the state as JSON: an object that has at least a status"
+    yield Column("message", WRITTEN, _state, about, False)
+    about = "the status in the state, '' if it has none"
+    yield Column("status", TEXT, lambda columns: _status(columns).label("status"), about, False)
+
+
+def _status(columns: Any) -> Any:
+    return func.coalesce(columns.message["status"].astext, "")
+
+
+def _state(columns: Any) -> Any:
+    """Return the state as a text, with a status that is a text."""
+    state, status = columns.message, _status(columns)
+    whole = case(
+        (func.jsonb_typeof(state) != "object", state),
+        (func.coalesce(func.jsonb_typeof(state["status"]), "") == "string", state),
+        else_=func.jsonb_set(state, cast(["status"], ARRAY(Text)), func.to_jsonb(status)),
+    )
+    return cast(whole, Text).label("message")

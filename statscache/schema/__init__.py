@@ -1,0 +1,1 @@
+"""What makes the tables, views and functions, and changes them."""

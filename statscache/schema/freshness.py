@@ -1,0 +1,65 @@
+"""The view that tells how complete each table is."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, func, select
+
+from statscache.database.engine import counting
+from statscache.schema.objects import Definition, Variant, see_to
+
+#: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
+#: quarantine for it.
+QUERY = """
+WITH quarantined AS (
+    SELECT plugin, count(*) AS messages, range_agg(tstzrange(second, second + interval '1 second')) AS seconds
+    FROM (SELECT plugin, date_trunc('second', timestamp) AS second FROM statscache_quarantine) AS each
+    GROUP BY plugin
+), filled AS (
+    SELECT unnest(tables) AS table_name, ident FROM statscache_plugin
+), complete AS (
+    SELECT table_name,
+        array_agg(plugin ORDER BY plugin) AS plugins,
+        range_intersect_agg(covered - coalesce(seconds, '{}')) AS complete,
+        max(since) AS since,
+        min(updated) AS last_flush,
+        coalesce(sum(messages), 0)::bigint AS quarantined,
+        max(late) AS late
+    FROM filled
+    JOIN statscache_coverage ON plugin = ident
+    LEFT JOIN quarantined USING (plugin)
+    GROUP BY table_name
+), newest AS (
+    SELECT *, (SELECT span FROM unnest(complete) AS span ORDER BY span DESC LIMIT 1) AS newest FROM complete
+)
+SELECT table_name,
+    lower(newest) AS complete_from,
+    upper(newest) AS complete_through,
+    last_flush,
+    (SELECT count(*) FROM unnest(tstzmultirange(tstzrange(least(since, upper(newest)), upper(newest))) - complete))
+        AS open_gaps,
+    quarantined,
+    late,
+    complete,
+    plugins
+FROM newest
+"""
+COMMENTS = {
+    "table_name": "the table",
+    "complete_from": "the start of the newest time of which it has every message; null if there is none",
+    "complete_through": "the end of that",
+    "last_flush": "when it was last written, or found to be complete without",
+    "open_gaps": "how many times there are of which it may lack messages, up to complete_through",
+    "quarantined": "how many messages are in the quarantine for it",
+    "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
+    "complete": "all times of which it has every message",
+    "plugins": "the plugins that write it",
+}
+NAME = "statscache_freshness"
+
+
+def create_views(engine: Engine) -> None:
+    """Create the view unless it is there as it should be."""
+    variant = Variant(f" AS {QUERY}", "How complete each table is, a row for each", columns=COMMENTS)
+    with counting(engine, patient=True) as connection:
+        schema = connection.scalar(select(func.current_schema())) or "public"
+        see_to(connection, [Definition("VIEW", schema, NAME, [variant])])

@@ -1,0 +1,95 @@
+"""Indexes that tables of an earlier version lack."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Engine, Index, Table, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
+
+from statscache.database.engine import counting, first_line, is_database_trouble, is_locked_out
+
+log = logging.getLogger(__name__)
+
+#: A table of so many bytes is indexed within a second, for which nobody can write to it.
+SMALL = 64 << 20
+#: So many seconds are waited for those who are writing to a table; who else counts waits meanwhile.
+PATIENCE = 2.0
+THERE = text("""
+SELECT pg_table_size(pg_class.oid) AS size, own.relname AS plain, own.oid::regclass::text AS name, indisvalid
+FROM pg_class
+LEFT JOIN pg_index ON indrelid = pg_class.oid LEFT JOIN pg_class AS own ON own.oid = indexrelid
+WHERE pg_class.oid = to_regclass(:table) AND pg_class.relkind IN ('r', 'p')
+""")
+
+
+def add_indexes(
+    engine: Engine, tables: Iterable[Table], small: int = SMALL, patience: float = PATIENCE
+) -> None:
+    """Create the indexes that are missing; where that would keep others waiting, log how to do it without.
+
+    :param small: the greatest size in bytes of a table whose indexes are created here
+    :param patience: how long in seconds those who are writing to a table are waited for
+    :raises DBAPIError: if the database fails
+    """
+    with counting(engine, patient=True) as connection:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {math.ceil(patience * 1000)}")
+        for table in tables:
+            _see_to(connection, table, small)
+
+
+def _see_to(connection: Connection, table: Table, small: int) -> None:
+    name = connection.dialect.identifier_preparer.format_table(table)
+    rows = connection.execute(THERE, {"table": name}).all()
+    there = {row.plain: row for row in rows}
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        found = there.get(index.name)
+        if found is not None and not found.indisvalid:
+            _advise(
+                table,
+                "has an index that is not whole, unless it is being made just now",
+                _mending(found.name),
+            )
+        elif found is None and rows:
+            if rows[0].size > small:
+                _advise(table, "is large and lacks an index", _making(connection, index))
+            else:
+                _create(connection, table, index)
+
+
+def _create(connection: Connection, table: Table, index: Index) -> None:
+    try:
+        with connection.begin_nested():
+            index.create(connection)
+    except SQLAlchemyError as error:
+        if is_locked_out(error):
+            _advise(table, "is being written to and lacks an index", _making(connection, index))
+        elif is_database_trouble(error):
+            raise
+        else:
+            log.warning("the index %s cannot be created: %s", index.name, first_line(error))
+
+
+def _advise(table: Table, state: str, command: str) -> None:
+    log.warning(
+        "%s %s, without which questions of the API can take too long; while all goes on, let psql do this: %s",
+        table.fullname,
+        state,
+        command,
+    )
+
+
+def _making(connection: Connection, index: Index) -> str:
+    """Return what creates an index and keeps nobody waiting."""
+    return str(CreateIndex(index).compile(connection)).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+
+
+def _mending(name: str) -> str:
+    """Return what makes an index whole that was broken off, and keeps nobody waiting.
+
+    :param name: as SQL names it
+    """
+    return f"REINDEX INDEX CONCURRENTLY {name}"

@@ -1,0 +1,68 @@
+"""The table that says which plugin fills which tables, for who asks with SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, Text, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.database.engine import counting
+from statscache.hosting.loader import Part
+from statscache.plugins import Base
+from statscache.store.coverage import want
+
+
+class PluginRow(Base):
+    """A plugin that runs or has run."""
+
+    __tablename__ = "statscache_plugin"
+    __table_args__ = ({"comment": "The plugins that run or have run on this database"},)
+
+    ident: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    summary: Mapped[str] = mapped_column(comment="what it tells, in a few words")
+    tables: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="the tables it writes")
+    interval: Mapped[timedelta | None] = mapped_column(
+        comment="the length of its windows; null if it has none"
+    )
+    first_start: Mapped[datetime] = mapped_column(comment="when it was first started")
+    last_start: Mapped[datetime] = mapped_column(comment="when it was last started")
+
+
+def register(engine: Engine, parts: Iterable[Part], epoch: datetime | None) -> None:
+    """Note that these plugins are started now, and from when on they want history.
+
+    :param epoch: from when on there is to be history; None for from the first start of any plugin on this database
+    """
+    now = datetime.now(UTC)
+    rows = {part: _row(part, now) for part in parts}
+    statement = insert(PluginRow)
+    newer = {name: statement.excluded[name] for name in ("summary", "tables", "interval", "last_start")}
+    with counting(engine, patient=True) as connection:
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
+        )
+        starts = dict(connection.execute(select(PluginRow.ident, PluginRow.first_start)).all())
+        first = epoch or min(starts.values())
+        want(connection, {part.ident: _since(part, first, starts[part.ident]) for part in rows})
+
+
+def _since(part: Part, first: datetime, start: datetime) -> datetime:
+    """Return from when on a plugin wants history: all there is, or some time before its own first start."""
+    reach = part.plugin.backlog_delta
+    return first if reach is None else max(first, start - reach)
+
+
+def _row(part: Part, now: datetime) -> dict[str, Any]:
+    plugin = part.plugin
+    return {
+        "ident": part.ident,
+        "summary": plugin.summary.strip(),
+        "tables": [plugin.model.__table__.fullname] if plugin.model is not None else [],
+        "interval": plugin.interval,
+        "first_start": now,
+        "last_start": now,
+    }

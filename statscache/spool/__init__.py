@@ -1,0 +1,1 @@
+"""The accepted messages that are not yet committed, on local disk."""

@@ -1,0 +1,373 @@
+"""The accepted messages that are not yet committed, on local disk: what a killed daemon leaves to the next one.
+
+A spool is a directory of segment files with one record after the other. A position is the number of bytes written
+before it since the spool was made; it is how records are named.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import logging
+import os
+import shutil
+import struct
+import threading
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from statscache.errors import StatscacheError, Unusable
+from statscache.spool.record import HEADER, decode, is_torn, records
+
+log = logging.getLogger(__name__)
+
+#: A segment that has grown to so many bytes is followed by a new one.
+SEGMENT = 8 << 20
+CHUNK = 1 << 20
+#: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
+LOSS = struct.Struct("<QddQ")
+
+
+class SpoolFull(StatscacheError):
+    """A message that found no room; the text says why."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Messages that were lost since their spool had no room.
+
+    :param count: how many
+    :param first: the smallest of their timestamps, in seconds since 1970
+    :param last: the greatest
+    :param before: how many of the same spool had been recorded before
+    """
+
+    count: int
+    first: float
+    last: float
+    before: int = 0
+
+    def add(self, timestamp: float) -> Loss:
+        """Return this with one message more."""
+        first, last = (self.first, self.last) if self.count else (timestamp, timestamp)
+        return Loss(self.count + 1, min(first, timestamp), max(last, timestamp), self.before)
+
+    def without(self, recorded: Loss) -> Loss:
+        """Return what is left of this when what was lost until a moment ago has been recorded."""
+        return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
+
+
+class Spool:
+    """One daemon's spool. `append` and `lose` are called under the intake's lock, the rest on the flush's thread.
+
+    :param directory: the spool's own directory, locked by this process
+    :param limit: so many bytes at most are taken that are not yet committed
+    """
+
+    def __init__(self, directory: Path, lock: int, limit: int) -> None:
+        self._directory = directory
+        self._lock = lock
+        self._limit = limit
+        self._starts = sorted(int(path.stem) for path in directory.glob("*.spool") if path.stem.isdecimal())
+        self._writing = -1
+        self._reading: tuple[int, int] = (-1, -1)
+        self._released = 0
+        #: The idents of the plugins that its messages are for.
+        self.plugins = _read_plugins(directory / "plugins.json")
+        #: Where the next record will begin.
+        self.end = self._starts[-1] + self._size(self._starts[-1]) if self._starts else 0
+        self._losses = os.open(directory / "loss", os.O_RDWR | os.O_CREAT, 0o600)
+        self._loss = _unpack_loss(os.pread(self._losses, LOSS.size, 0))
+        self._noting = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """The spool's name, unlike that of any other."""
+        return self._directory.name
+
+    @property
+    def stacks(self) -> Path:
+        """Where its daemon writes where all threads are, if it is so stuck that it can only end."""
+        return self._directory / "stacks"
+
+    @property
+    def modified(self) -> float:
+        """When a record was last appended, in seconds since 1970; 0 if there is none."""
+        return max((self._path(start).stat().st_mtime for start in self._starts), default=0.0)
+
+    @property
+    def held(self) -> int:
+        """How many bytes are in it that are not committed."""
+        return self.end - self._released
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of that it takes at most."""
+        return self._limit
+
+    @property
+    def start(self) -> int:
+        """The position of the oldest record that is still there."""
+        return self._starts[0] if self._starts else self.end
+
+    def append(self, record: bytes) -> int:
+        """Write a record, or several, and return the position of the first. Once this returns, the death of this
+        process cannot lose them.
+
+        :raises SpoolFull: if the spool's limit is reached or the disk has no room
+        """
+        position = self.end
+        if position + len(record) - self._released > self._limit:
+            raise SpoolFull(f"the spool has reached its limit of {self._limit} bytes")
+        try:
+            if self._writing < 0 or position - self._starts[-1] >= SEGMENT:
+                self._begin_segment()
+            self._write(record)
+        except OSError as error:
+            raise SpoolFull(f"the spool cannot be written to ({error.strerror})") from None
+        self.end = position + len(record)
+        return position
+
+    def _begin_segment(self) -> None:
+        fd = os.open(self._path(self.end), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        if self._writing >= 0:
+            os.close(self._writing)
+        self._writing = fd
+        if self.end not in self._starts:
+            self._starts.append(self.end)
+
+    def _write(self, record: bytes) -> None:
+        try:
+            written = os.write(self._writing, record)
+            while written < len(record):  # the disk is nearly full: the next write says so
+                written += os.write(self._writing, record[written:])
+        except OSError:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        """Cut off what was written of the last records, or else leave this segment as it is for a new one."""
+        try:
+            os.ftruncate(self._writing, self.end - self._starts[-1])
+        except OSError:
+            os.close(self._writing)
+            self._writing = -1
+
+    def sync(self) -> None:
+        """Bring what was written to the disk itself, so that it survives the loss of power, too."""
+        if self._writing < 0:
+            return
+        try:
+            os.fsync(self._writing)
+        except OSError as error:
+            log.error("the spool %s does not get to the disk: %s", self.id, error.strerror)
+
+    def read(self, position: int) -> dict[str, Any]:
+        """Return the body of the record that begins there.
+
+        :raises ValueError: if there is none
+        """
+        file, offset = self._open(position)
+        header = os.pread(file, HEADER.size, offset)
+        if len(header) < HEADER.size:
+            raise ValueError("the record is damaged")
+        size, checksum = HEADER.unpack(header)
+        return decode(os.pread(file, min(size, os.fstat(file).st_size), offset + HEADER.size), checksum)
+
+    def scan(self, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the records from one position up to another, each as its position and body.
+
+        A torn last record, as the death of the writer leaves it, is left out; a damaged one costs the rest of
+        its segment, which is logged.
+        """
+        starts = list(self._starts)
+        for begin, stop in zip(starts, [*starts[1:], end], strict=False):  # there may be none
+            if stop > start and begin < end:
+                yield from self._scan_segment(begin, max(start, begin), min(stop, end))
+
+    def _scan_segment(self, begin: int, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        position, rest = start, b""
+        with self._open_segment(begin) as file:
+            file.seek(start - begin)
+            while position < end:
+                if chunk := self._read_chunk(file):
+                    rest += chunk
+                used = 0
+                for size, body in records(rest):
+                    if position + used >= end:
+                        return
+                    yield position + used, body
+                    used += size
+                position, rest = position + used, rest[used:]
+                if not chunk and position < end:
+                    self._report_damage(begin, end - position, rest)
+                    return
+
+    def _read_chunk(self, file: IO[bytes]) -> bytes:
+        try:
+            return file.read(CHUNK)
+        except OSError as error:
+            log.error("the spool %s cannot be read: %s", self.id, error.strerror)
+            return b""
+
+    def _open_segment(self, begin: int) -> IO[bytes]:
+        try:
+            return self._path(begin).open("rb")
+        except (
+            OSError
+        ):  # its messages are lost, which is said when they are missed, but not those of the others
+            return io.BytesIO()
+
+    def _report_damage(self, begin: int, length: int, rest: bytes) -> None:
+        """Log what could not be read of a segment: so many bytes, of which these are there."""
+        if rest and begin == self._starts[-1] and is_torn(rest):
+            log.warning("dropped a torn last record of %d bytes of the spool %s", length, self.id)
+        else:
+            log.error("%d bytes of %s are damaged and lost", length, self._path(begin))
+
+    def release(self, position: int) -> None:
+        """Remove the segments that hold nothing from that position on: all before it is committed."""
+        self._released = position
+        while len(self._starts) > 1 and self._starts[1] <= position:
+            self._path(self._starts.pop(0)).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the whole spool, which from the first moment on is none to whoever adopts spools."""
+        unnamed = self._directory.with_name(f".{self.id}")
+        try:
+            self._directory.rename(unnamed)
+        except OSError as error:
+            log.error("the spool %s cannot be removed: %s", self.id, error.strerror)
+        shutil.rmtree(unnamed, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files, and of the lock."""
+        for fd in (self._writing, self._reading[1], self._losses, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._writing, self._reading, self._losses, self._lock = -1, (-1, -1), -1, -1
+
+    @property
+    def loss(self) -> Loss | None:
+        """What was lost, and not yet recorded elsewhere."""
+        return self._loss if self._loss.count else None
+
+    def lose(self, timestamp: float) -> Loss:
+        """Note that a message of that time was lost."""
+        with self._noting:
+            loss = self._loss.add(timestamp)
+            self._keep_loss(loss)
+        return loss
+
+    def forget_loss(self, recorded: Loss) -> None:
+        """Take what has been recorded elsewhere off the loss."""
+        with self._noting:
+            self._keep_loss(self._loss.without(recorded))
+
+    def _keep_loss(self, loss: Loss) -> None:
+        self._loss = loss
+        packed = LOSS.pack(*astuple(loss))
+        try:
+            os.pwrite(self._losses, packed, 0)
+        except OSError as error:
+            log.error("the spool %s cannot note what was lost: %s", self.id, error.strerror)
+
+    def _path(self, start: int) -> Path:
+        return self._directory / f"{start:020}.spool"
+
+    def _size(self, start: int) -> int:
+        return self._path(start).stat().st_size
+
+    def _open(self, position: int) -> tuple[int, int]:
+        """Return an open file and the position's offset in it."""
+        index = bisect_right(self._starts, position) - 1
+        if index < 0:
+            raise ValueError("there is no such record")
+        start = self._starts[index]
+        if self._reading[0] != start:
+            if self._reading[1] >= 0:
+                os.close(self._reading[1])
+            self._reading = (start, os.open(self._path(start), os.O_RDONLY))
+        return self._reading[1], position - start
+
+
+def _unpack_loss(data: bytes) -> Loss:
+    return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size else Loss(0, 0, 0)
+
+
+def _read_plugins(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        log.error("%s is damaged: which plugins the spool's messages were for is not known", path)
+        return frozenset()
+
+
+def make_spool(directory: Path, plugins: Iterable[str], limit: int) -> Spool:
+    """Make a new spool in a directory of spools, for messages that these plugins are to count.
+
+    :raises Unusable: if that cannot be done
+    """
+    name = str(uuid.uuid4())
+    unnamed = directory / f".{name}"
+    try:
+        unnamed.mkdir(mode=0o700, parents=True)
+        (unnamed / "plugins.json").write_text(json.dumps(sorted(plugins)), encoding="utf-8")
+        (unnamed / "loss").write_bytes(bytes(LOSS.size))
+        lock = _lock(unnamed)
+        assert lock is not None  # nobody else knows of it yet
+        unnamed.rename(directory / name)
+    except OSError as error:
+        raise Unusable(
+            f"statscache.spool.directory: no spool can be made in {directory} ({error.strerror}): "
+            "let the daemon's user write there, or set another directory"
+        ) from None
+    return Spool(directory / name, lock, limit)
+
+
+def adopt_spools(directory: Path) -> Iterator[Spool]:
+    """Lock and yield the spools in the directory whose daemons are dead, oldest first."""
+    for path in sorted(directory.glob("[!.]*/plugins.json"), key=_age):
+        lock = _lock(path.parent)
+        if lock is None:
+            continue
+        try:
+            spool = Spool(path.parent, lock, 0)
+        except OSError as error:
+            log.error("the spool %s cannot be adopted: %s", path.parent, error.strerror)
+            os.close(lock)
+        else:
+            yield spool
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _lock(directory: Path) -> int | None:
+    """Lock the directory for as long as this process lives; None if another process has."""
+    try:
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        return None  # whoever had it has just removed it
+    except OSError as error:
+        log.error("the spool %s cannot be locked: %s", directory, error.strerror)
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    if not (directory / "plugins.json").exists():
+        os.close(fd)
+        return None
+    return fd

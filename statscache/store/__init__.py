@@ -1,0 +1,1 @@
+"""The tables that statscache keeps for itself."""

@@ -1,0 +1,152 @@
+"""What the tables hold in full, and what is missing from them.
+
+A plugin has **covered** a second of bus time when every message of it counts for the plugin, or is in the quarantine
+for it. What takes a connection is called with one that holds the lock of `statscache.database.engine.counting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Identity, cast, extract, func, insert, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.history import Span
+from statscache.plugins import Base
+from statscache.spool.spool import Loss
+from statscache.store.positions import SpoolRow
+
+
+class CoverageRow(Base):
+    """What a plugin has counted in full."""
+
+    __tablename__ = "statscache_coverage"
+    # It is written at each flush: room in its pages lets a new version of a row lie beside the old one.
+    __table_args__ = (
+        {
+            "comment": "What each plugin has counted in full; statscache_freshness tells it for each table",
+            "postgresql_with": {"fillfactor": 50},
+        },
+    )
+
+    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    covered: Mapped[Any] = mapped_column(
+        TSTZMULTIRANGE,
+        server_default="{}",
+        comment="the bus time of which every message counts, or is in the quarantine",
+    )
+    since: Mapped[datetime] = mapped_column(comment="history is wanted from here on")
+    late: Mapped[int] = mapped_column(
+        server_default="0", comment="how many messages came when their time had been covered; they count"
+    )
+    updated: Mapped[datetime] = mapped_column(comment="when it last counted, or had nothing to count")
+
+
+class GapRow(Base):
+    """Messages that were lost."""
+
+    __tablename__ = "statscache_gap"
+    __table_args__ = ({"comment": "Messages that came over the bus and were lost: an archive may have them"},)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True, comment="a number for this row")
+    first: Mapped[datetime] = mapped_column(comment="the smallest of the messages' timestamps")
+    last: Mapped[datetime] = mapped_column(comment="the greatest")
+    messages: Mapped[int] = mapped_column(comment="how many")
+    reason: Mapped[str] = mapped_column(comment="why they were lost")
+    noted: Mapped[datetime] = mapped_column(comment="when this was written")
+
+
+def want(connection: Connection, since: Mapping[str, datetime]) -> None:
+    """Note from when on each plugin wants history."""
+    rows = [{"plugin": plugin, "since": start} for plugin, start in since.items()]
+    statement = postgresql.insert(CoverageRow).values(updated=func.now())
+    newer = {"since": statement.excluded.since}
+    connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=newer), rows)
+
+
+def cover(connection: Connection, plugins: Collection[str], span: Span | None, late: int = 0) -> None:
+    """Note that these plugins have counted, and covered a span.
+
+    :param span: None for nothing
+    :param late: how many messages came when their time had been covered
+    """
+    values: dict[str, Any] = {"updated": func.now()}
+    if span is not None:
+        values["covered"] = CoverageRow.covered + _ranges(span)
+    if late:
+        values["late"] = CoverageRow.late + late
+    connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(**values))
+
+
+def uncover(connection: Connection, plugins: Collection[str], span: Span) -> None:
+    """Note that these plugins lack messages of a span."""
+    less = CoverageRow.covered - _ranges(span)
+    connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(covered=less))
+
+
+def lacking(connection: Connection, plugins: Collection[str], span: Span) -> frozenset[str]:
+    """Return which of these plugins have covered no second of the span."""
+    query = select(CoverageRow.plugin).where(
+        CoverageRow.plugin.in_(plugins), ~CoverageRow.covered.overlaps(_ranges(span))
+    )
+    return frozenset(connection.scalars(query))
+
+
+def covered(connection: Connection, plugins: Collection[str], span: Span) -> dict[str, list[Span]]:
+    """Return what of a span each of these plugins has covered, oldest first."""
+    return _spans(connection, plugins, CoverageRow.covered * _ranges(span))
+
+
+def gaps(connection: Connection, plugins: Collection[str], span: Span) -> dict[str, list[Span]]:
+    """Return what of a span each of these plugins has not covered, oldest first."""
+    return _spans(connection, plugins, _ranges(span) - CoverageRow.covered)
+
+
+def wanted(connection: Connection, plugins: Collection[str]) -> dict[str, int]:
+    """Return from which second on each of these plugins wants history."""
+    second = cast(func.ceil(extract("epoch", CoverageRow.since)), BigInteger)
+    query = select(CoverageRow.plugin, second).where(CoverageRow.plugin.in_(plugins))
+    return dict(connection.execute(query).all())
+
+
+def _spans(connection: Connection, plugins: Collection[str], ranges: Any) -> dict[str, list[Span]]:
+    query = select(CoverageRow.plugin, func.unnest(ranges).label("range")).where(
+        CoverageRow.plugin.in_(plugins)
+    )
+    each = query.subquery("each")
+    ends = [cast(extract("epoch", end(each.c.range)), BigInteger) for end in (func.lower, func.upper)]
+    found: dict[str, list[Span]] = {plugin: [] for plugin in plugins}
+    for plugin, start, stop in connection.execute(select(each.c.plugin, *ends).order_by(each.c.range)):
+        found[plugin].append(Span(start, stop))
+    return found
+
+
+def _ranges(span: Span) -> Any:
+    """Return the span as a multirange, which the driver cannot send by itself."""
+    range_ = func.tstzrange(func.to_timestamp(span.start), func.to_timestamp(span.stop))
+    return func.tstzmultirange(range_, type_=TSTZMULTIRANGE)
+
+
+def record_loss(connection: Connection, plugins: Collection[str], spool: str, loss: Loss) -> None:
+    """Write that messages were lost since their spool had no room: their time is not covered any more.
+
+    What a commit has recorded whose answer never came, or before the daemon could note it, is not recorded again.
+    """
+    recorded = connection.scalar(select(SpoolRow.lost).where(SpoolRow.id == spool)) or 0
+    total = loss.before + loss.count
+    if total <= recorded:
+        return
+    row = {
+        "first": datetime.fromtimestamp(loss.first, UTC),
+        "last": datetime.fromtimestamp(loss.last, UTC),
+        "messages": total - recorded,
+        "reason": "the spool had no room",
+        "noted": datetime.now(UTC),
+    }
+    connection.execute(insert(GapRow).values(**row))
+    connection.execute(update(SpoolRow).where(SpoolRow.id == spool).values(lost=total))
+    uncover(connection, plugins, Span(int(loss.first), int(loss.last) + 1))

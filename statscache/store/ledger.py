@@ -1,0 +1,187 @@
+"""The messages counted lately, and by which plugins: what makes counting twice impossible.
+
+What takes a connection is called with one that holds the lock of `statscache.database.engine.counting`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    Connection,
+    Double,
+    Engine,
+    Identity,
+    Index,
+    Integer,
+    Subquery,
+    Text,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.engine import counting
+from statscache.plugins import Base
+from statscache.store.coverage import CoverageRow
+
+#: Whether a row was there before the present transaction.
+OLDER = text("statscache_ledger.xmin <> pg_current_xact_id()::xid")
+#: So many rows at most are pruned in one statement.
+PRUNED = 10_000
+
+
+class PluginSet(Base):
+    """Plugins that have counted the same messages."""
+
+    __tablename__ = "statscache_plugin_set"
+    __table_args__ = ({"comment": "Sets of plugins, as the ledger names them"},)
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True, comment="a number for the set")
+    plugins: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), unique=True, comment="the plugins' identifiers, sorted"
+    )
+
+
+class LedgerRow(Base):
+    """A message that was counted."""
+
+    __tablename__ = "statscache_ledger"
+    __table_args__ = (
+        # Rows are written and pruned in the order of this column, for which the smallest of indexes is enough.
+        Index(
+            "statscache_ledger_counted_at",
+            "counted_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
+        {
+            "comment": "The messages counted lately; what is in here is never counted again by the same plugins"
+        },
+    )
+
+    msg_id: Mapped[str] = mapped_column(
+        primary_key=True, comment="the message's id, or a hash of its content where it has no usable one"
+    )
+    # No foreign key: to check it would cost as much as all the rest of writing a row.
+    plugin_set: Mapped[int] = mapped_column(
+        Integer, comment="the plugins that have counted or quarantined it: an id of statscache_plugin_set"
+    )
+    counted_at: Mapped[datetime] = mapped_column(comment="when it was first counted")
+    timestamp: Mapped[datetime] = mapped_column(comment="the message's time, cut to seconds")
+
+
+def enter(
+    connection: Connection,
+    ids: Collection[str],
+    seconds: Collection[int],
+    plugins: frozenset[str],
+    remember: bool = True,
+) -> Mapping[str, frozenset[str]]:
+    """Note that these plugins have all of these messages, and return which of them some plugin had before.
+
+    :param ids: the messages' ids, each once
+    :param seconds: their timestamps, cut to seconds since 1970, in the same order
+    :param remember: False for messages so old that coverage tells they were counted; these are not added
+    :return: for each message that was in the ledger, those of the plugins that it was not yet counted by
+    """
+    if remember and _insert(connection, ids, seconds, _set_of(connection, plugins)) == len(ids):
+        return {}
+    known = _known(connection, ids)
+    sets = _plugins_of(connection, set(known.values()))
+    _widen(connection, known, sets, plugins)
+    return {id: plugins - sets[number] for id, number in known.items()}
+
+
+def _insert(connection: Connection, ids: Collection[str], seconds: Collection[int], number: int) -> int:
+    """Insert those of the messages that are new, and return how many."""
+    times = func.to_timestamp(column_of_numbers(seconds, Double))
+    rows = select(column_of_texts(ids, Text), literal(number), func.now(), times)
+    columns = ["msg_id", "plugin_set", "counted_at", "timestamp"]
+    statement = insert(LedgerRow).from_select(columns, rows)
+    return connection.execute(statement.on_conflict_do_nothing()).rowcount
+
+
+def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """Return the sets of those messages that were there before this transaction."""
+    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    found = (
+        select(LedgerRow.msg_id, LedgerRow.plugin_set)
+        .join(given, given.c.msg_id == LedgerRow.msg_id)
+        .where(OLDER)
+    )
+    return {row.msg_id: row.plugin_set for row in connection.execute(found)}
+
+
+def _set_of(connection: Connection, plugins: frozenset[str]) -> int:
+    """Return the number of the set with exactly these plugins, which is made if need be."""
+    names = sorted(plugins)
+    number = connection.scalar(select(PluginSet.id).where(PluginSet.plugins == names))
+    if number is None:
+        number = connection.scalar(insert(PluginSet).values(plugins=names).returning(PluginSet.id))
+    assert number is not None
+    return number
+
+
+def _plugins_of(connection: Connection, numbers: Collection[int]) -> dict[int, frozenset[str]]:
+    if not numbers:
+        return {}
+    query = select(PluginSet.id, PluginSet.plugins).where(PluginSet.id.in_(numbers))
+    return {number: frozenset(plugins) for number, plugins in connection.execute(query)}
+
+
+def _widen(
+    connection: Connection,
+    known: Mapping[str, int],
+    sets: Mapping[int, frozenset[str]],
+    plugins: frozenset[str],
+) -> None:
+    """Add the plugins to the sets of the messages that were known."""
+    by_set = defaultdict(list)
+    for id, number in known.items():
+        if not plugins <= sets[number]:
+            by_set[number].append(id)
+    for number, ids in by_set.items():
+        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        wider = _set_of(connection, sets[number] | plugins)
+        connection.execute(
+            update(LedgerRow).where(LedgerRow.msg_id == given.c.msg_id).values(plugin_set=wider)
+        )
+
+
+def prune(engine: Engine, keep: timedelta) -> int:
+    """Delete messages that were counted longer ago than `keep`, some at a time, and return how many.
+
+    A message stays as long as one of the plugins that have it has not covered its time: that gap will be filled from
+    an archive, which has the message, too.
+    """
+    old = (
+        select(LedgerRow.msg_id)
+        .join(done := _done(), done.c.id == LedgerRow.plugin_set)
+        .where(LedgerRow.counted_at < func.now() - keep, done.c.covered.contains(LedgerRow.timestamp))
+        .limit(PRUNED)
+    )
+    with counting(engine) as connection:
+        return connection.execute(delete(LedgerRow).where(LedgerRow.msg_id.in_(old))).rowcount
+
+
+def _done() -> Subquery:
+    """Return, for each set of plugins, the time that all of them have covered or do not want."""
+    plugins = select(PluginSet.id, func.unnest(PluginSet.plugins).label("plugin")).subquery("members")
+    # What came a little late just after the first start is wanted when somebody lets history begin earlier.
+    unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since.op("-")(text("interval '1 day'"))))
+    each = func.coalesce(CoverageRow.covered + unwanted, text("'{}'::tstzmultirange"))
+    return (
+        select(plugins.c.id, func.range_intersect_agg(each, type_=TSTZMULTIRANGE).label("covered"))
+        .outerjoin(CoverageRow, CoverageRow.plugin == plugins.c.plugin)
+        .group_by(plugins.c.id)
+        .subquery("done")
+    )

@@ -1,0 +1,68 @@
+"""How far each spool is committed, written in the transaction that commits it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.database.engine import counting
+from statscache.plugins import Base
+
+
+class DatabaseRow(Base):
+    """Which database this is."""
+
+    __tablename__ = "statscache_database"
+    __table_args__ = (
+        {"comment": "One row: what tells this database from others, so that no spool goes astray"},
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="a UUID")
+
+
+class SpoolRow(Base):
+    """How far a daemon's spool is committed."""
+
+    __tablename__ = "statscache_spool"
+    __table_args__ = ({"comment": "How far the spool of each daemon is committed"},)
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="the name of the spool's directory")
+    position: Mapped[int] = mapped_column(comment="how many bytes of it are committed")
+    updated: Mapped[datetime] = mapped_column(comment="when that was written")
+    lost: Mapped[int] = mapped_column(
+        server_default="0", comment="how many messages found no room in it and are in statscache_gap"
+    )
+
+
+def database_id(engine: Engine) -> str:
+    """Return what tells this database from all others."""
+    with counting(engine, patient=True) as connection:
+        found: str | None = connection.scalar(select(DatabaseRow.id))
+        if found is None:
+            found = str(uuid.uuid4())
+            connection.execute(insert(DatabaseRow).values(id=found))
+    return found
+
+
+def store_position(connection: Connection, spool: str, position: int) -> None:
+    """Write how far a spool is committed."""
+    row = {"position": position, "updated": func.now()}
+    statement = insert(SpoolRow).values(id=spool, **row)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=row))
+
+
+def position_of(engine: Engine, spool: str) -> int:
+    """Return how far a spool is committed, 0 if nothing of it is."""
+    with counting(engine) as connection:  # after whatever its daemon's last transaction came to
+        return connection.scalar(select(SpoolRow.position).where(SpoolRow.id == spool)) or 0
+
+
+def forget_spools(engine: Engine, spools: Collection[str]) -> None:
+    """Delete the rows of spools that are no more."""
+    with engine.begin() as connection:
+        connection.execute(delete(SpoolRow).where(SpoolRow.id.in_(spools)))

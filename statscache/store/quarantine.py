@@ -1,0 +1,305 @@
+"""The messages that one plugin could not digest, kept with the error until they count or somebody drops them.
+
+What writes here is called by a connection that holds the lock of `statscache.database.engine.counting`.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Select,
+    Text,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.errors import Unstorable, text_of
+from statscache.messages.message import Message, Naming
+from statscache.plugins import Base
+
+#: How long to wait before a message is tried again: so many times in all, then only by hand. What was only put
+#: off is due at once.
+PAUSES = (
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+)
+#: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
+AT_ONCE = 500
+BYTES = 16 << 20
+#: So many tracebacks at most are kept of what a plugin's `process` raises in one flush.
+TRACEBACKS = 100
+#: The longest topic, error and traceback that are kept, in characters.
+TOPIC, ERROR, TRACEBACK = 1_000, 2_000, 20_000
+
+
+class Body(Base):
+    """A message that is in the quarantine for one plugin or more."""
+
+    __tablename__ = "statscache_quarantine_body"
+    __table_args__ = ({"comment": "The messages in the quarantine, each once"},)
+
+    msg_id: Mapped[str] = mapped_column(primary_key=True, comment="the message's id, as in the ledger")
+    body: Mapped[str] = mapped_column(
+        comment="the message as JSON in ASCII; text, since jsonb takes neither NUL nor lone surrogates"
+    )
+
+
+class QuarantineRow(Base):
+    """A message that one plugin could not digest."""
+
+    __tablename__ = "statscache_quarantine"
+    __table_args__ = (
+        Index("statscache_quarantine_next_attempt", "next_attempt"),
+        Index("statscache_quarantine_msg_id", "msg_id"),
+        {"comment": "Messages that a plugin could not digest; they count for all the others"},
+    )
+
+    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    msg_id: Mapped[str] = mapped_column(
+        ForeignKey(Body.msg_id), primary_key=True, comment="the message's id, as in the ledger"
+    )
+    topic: Mapped[str] = mapped_column(comment="the message's topic")
+    timestamp: Mapped[datetime] = mapped_column(comment="the message's time")
+    error: Mapped[str] = mapped_column(comment="what was wrong when it was last tried")
+    traceback: Mapped[str] = mapped_column(comment="where in the plugin; empty where that tells nothing")
+    first_failure: Mapped[datetime] = mapped_column(comment="when it was first tried")
+    last_failure: Mapped[datetime] = mapped_column(comment="when it was last tried")
+    attempts: Mapped[int] = mapped_column(Integer, comment="how often it was tried; 0 if only put off")
+    next_attempt: Mapped[datetime | None] = mapped_column(
+        comment="when it is tried again; null if only by hand"
+    )
+
+
+#: Selects messages in the quarantine by `plugin` and `msg_id`.
+Chosen = Select[str, str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a message is in the quarantine.
+
+    :param trace: the traceback, empty where it tells nothing
+    :param tried: False if the plugin was not even asked
+    """
+
+    error: str
+    trace: str = ""
+    tried: bool = True
+
+
+def failure(error: BaseException, brief: bool = False) -> Failure:
+    """Return what is kept of an error; without the traceback if it is to be brief, or tells nothing."""
+    trace = "" if brief or isinstance(error, Unstorable) else "".join(traceback.format_exception(error))
+    return Failure(printable(f"{type(error).__name__}: {text_of(error)}", ERROR), printable(trace, TRACEBACK))
+
+
+def printable(text: str, length: int) -> str:
+    """Return the text, shortened, with what PostgreSQL cannot hold as escapes."""
+    kept = text if len(text) <= length else text[: length - 4] + " ..."
+    return kept.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A message in the quarantine for one plugin."""
+
+    message: Message
+    attempts: int
+    first_failure: datetime
+
+
+def put(
+    connection: Connection,
+    plugins: Collection[str],
+    messages: Iterable[Message],
+    failures: Mapping[str, Failure],
+    before: Mapping[str, Patient] | None = None,
+) -> None:
+    """Put messages into the quarantine, for each of the plugins.
+
+    :param failures: why, by the message's id, for each of the messages
+    :param before: those that were in it already, by id
+    """
+    now, messages = datetime.now(UTC), iter(messages)
+    while some := list(islice(messages, AT_ONCE)):
+        ids = column_of_texts([message.id for message in some], Text)
+        bodies = select(ids, column_of_texts(map(json.dumps, some), Text))
+        connection.execute(insert(Body).from_select(["msg_id", "body"], bodies).on_conflict_do_nothing())
+        rows = [_row(message, failures[message.id], (before or {}).get(message.id), now) for message in some]
+        connection.execute(_replace(plugins, ids, rows, now))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is noted of a message, for any plugin.
+
+    :param pause: seconds until it is tried again, None if that is only by hand
+    """
+
+    topic: str
+    when: datetime
+    why: Failure
+    first_failure: datetime
+    attempts: int
+    pause: float | None
+
+
+def _row(message: Message, why: Failure, before: Patient | None, now: datetime) -> Row:
+    attempts = (before.attempts if before else 0) + why.tried
+    first_failure = before.first_failure if before else now
+    return Row(printable(message.topic, TOPIC), message.when, why, first_failure, attempts, _pause(attempts))
+
+
+def _pause(attempts: int) -> float | None:
+    """Return how many seconds after so many attempts the next one is, None if it is only by hand."""
+    if attempts > len(PAUSES):
+        return None
+    return PAUSES[attempts - 1].total_seconds() if attempts else 0.0
+
+
+def _replace(plugins: Collection[str], ids: Any, rows: Sequence[Row], now: datetime) -> Insert:
+    """Return what writes a row for each plugin and message, instead of the one that may be there."""
+    each = func.unnest(cast(list(plugins), ARRAY(Text))).column_valued("each_plugin")
+    time = DateTime(timezone=True)
+    pauses = column_of_numbers(("NULL" if row.pause is None else row.pause for row in rows), Double)
+    columns = {
+        "plugin": each,
+        "msg_id": ids,
+        "topic": column_of_texts([row.topic for row in rows], Text),
+        "timestamp": column_of_texts([row.when.isoformat() for row in rows], time),
+        "error": column_of_texts([row.why.error for row in rows], Text),
+        "traceback": column_of_texts([row.why.trace for row in rows], Text),
+        "first_failure": column_of_texts([row.first_failure.isoformat() for row in rows], time),
+        "last_failure": literal(now, time),
+        "attempts": column_of_numbers((row.attempts for row in rows), Integer),
+        "next_attempt": literal(now, time) + pauses * text("interval '1 second'"),
+    }
+    statement = insert(QuarantineRow).from_select(list(columns), select(*columns.values()))
+    kept = ("plugin", "msg_id", "first_failure")
+    newer = {name: statement.excluded[name] for name in columns if name not in kept}
+    return statement.on_conflict_do_update(index_elements=["plugin", "msg_id"], set_=newer)
+
+
+def due(connection: Connection, plugins: Collection[str]) -> list[str]:
+    """Return which of the plugins have messages whose next attempt is due."""
+    query = (
+        select(QuarantineRow.plugin)
+        .where(QuarantineRow.next_attempt <= func.now(), QuarantineRow.plugin.in_(plugins))
+        .distinct()
+    )
+    return list(connection.scalars(query))
+
+
+def rows_of(plugin: str, ids: Collection[str]) -> Chosen:
+    """Return what selects these messages of a plugin."""
+    chosen = select(QuarantineRow.plugin, QuarantineRow.msg_id)
+    return chosen.where(QuarantineRow.plugin == plugin, QuarantineRow.msg_id.in_(ids))
+
+
+def find(
+    connection: Connection, plugins: Collection[str] = (), ids: Collection[str] = ()
+) -> Sequence[QuarantineRow]:
+    """Return the messages in the quarantine for any of these plugins and with any of these ids, oldest first.
+
+    :param plugins: empty for all
+    :param ids: empty for all
+    """
+    query = select(QuarantineRow).order_by(QuarantineRow.first_failure, QuarantineRow.plugin)
+    if plugins:
+        query = query.where(QuarantineRow.plugin.in_(plugins))
+    if ids:
+        query = query.where(QuarantineRow.msg_id.in_(ids))
+    return Session(connection).scalars(query).all()
+
+
+def due_rows(plugin: str) -> Chosen:
+    """Return what selects the messages of a plugin that are due."""
+    some = (
+        select(QuarantineRow.msg_id)
+        .where(QuarantineRow.plugin == plugin, QuarantineRow.next_attempt <= func.now())
+        .order_by(QuarantineRow.next_attempt)
+        .limit(AT_ONCE)
+    )
+    size, order = func.octet_length(Body.body), Body.msg_id
+    sized = select(
+        Body.msg_id,
+        func.sum(size).over(order_by=order).label("bytes"),
+        func.row_number().over(order_by=order).label("number"),
+    ).where(Body.msg_id.in_(some))
+    fits = sized.subquery("fits")
+    return (
+        select(QuarantineRow.plugin, QuarantineRow.msg_id)
+        .join(fits, fits.c.msg_id == QuarantineRow.msg_id)
+        .where(QuarantineRow.plugin == plugin, or_(fits.c.bytes <= BYTES, fits.c.number == 1))
+    )
+
+
+def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, Patient]:
+    """Take messages out of the quarantine, those that count again in the same transaction, and return them by id.
+
+    :param chosen: selects `plugin` and `msg_id`, all of one plugin
+    """
+    gone = (
+        delete(QuarantineRow)
+        .where(tuple_(QuarantineRow.plugin, QuarantineRow.msg_id).in_(chosen))
+        .returning(QuarantineRow.msg_id, QuarantineRow.attempts, QuarantineRow.first_failure)
+    )
+    taken = {id: (attempts, first) for id, attempts, first in connection.execute(gone)}
+    return {
+        id: Patient(Message(json.loads(text), naming), *taken[id]) for id, text in _bodies(connection, taken)
+    }
+
+
+def _bodies(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    if ids:
+        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        for row in connection.execute(
+            select(Body.msg_id, Body.body).join(given, given.c.msg_id == Body.msg_id)
+        ):
+            yield row.msg_id, row.body
+
+
+def forget_bodies(connection: Connection, ids: Collection[str]) -> None:
+    """Delete the bodies of those messages that are in the quarantine for no plugin any more."""
+    if ids:
+        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        still = select(QuarantineRow.msg_id).where(QuarantineRow.msg_id == Body.msg_id).exists()
+        connection.execute(delete(Body).where(Body.msg_id == given.c.msg_id, ~still))
+
+
+def drop(connection: Connection, chosen: Chosen) -> int:
+    """Delete messages from the quarantine, so that they never count, and return how many."""
+    gone = (
+        delete(QuarantineRow)
+        .where(tuple_(QuarantineRow.plugin, QuarantineRow.msg_id).in_(chosen))
+        .returning(QuarantineRow.msg_id)
+    )
+    ids = list(connection.scalars(gone))
+    forget_bodies(connection, set(ids))
+    return len(ids)
