@@ -8,41 +8,31 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.writer import Writer
-from statscache.database.engine import create_tables, first_line, open_database
+from statscache.database.engine import open_database
+from statscache.database.trouble import first_line
 from statscache.errors import HUNG, Unusable
 from statscache.hosting.dispatch import Takers
-from statscache.hosting.loader import Entry, Part, load, running
+from statscache.hosting.loader import Part, load, running
 from statscache.hosting.runner import QueuedRunner, make_runner
 from statscache.hosting.suspension_policy import Judge
-from statscache.hosting.suspensions import SuspensionRow, Suspensions
+from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
 from statscache.messages.processors import Meta
-from statscache.plugins import Base
 from statscache.schema.freshness import create_views
 from statscache.schema.functions import create_functions
 from statscache.schema.indexes import add_indexes
-from statscache.schema.registry import PluginRow, register
+from statscache.schema.prepare import _fitting, _tables, _unable
+from statscache.schema.registry import register
+from statscache.schema.tables import create_tables
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
-from statscache.store.coverage import CoverageRow, GapRow
-from statscache.store.ledger import LedgerRow, PluginSet
-from statscache.store.positions import DatabaseRow, SpoolRow
-from statscache.store.quarantine import Body, QuarantineRow
 
 log = logging.getLogger(__name__)
-
-CORE_TABLES = {
-    row.__tablename__
-    for row in (
-        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow, CoverageRow),
-        *(Body, QuarantineRow, SuspensionRow, GapRow),
-    )
-}
 
 
 class Program:
@@ -163,58 +153,3 @@ def unusable(settings: Settings, error: DBAPIError) -> Unusable:
     return Unusable(
         f"the database of {settings.uri_name} fails ({first_line(error)}): see to it, and start again"
     )
-
-
-def table_of(part: Part) -> Table | None:
-    """Return the table of a plugin's model."""
-    return getattr(part.plugin.model, "__table__", None)
-
-
-def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
-    """Return the tables to be there: all that are declared, without those of plugins that do not run."""
-    models = [plugin.model for entry in entries for plugin in entry.plugins if not entry.on]
-    off = {getattr(model, "__table__", None) for model in models}
-    used = [table for part in parts if (table := table_of(part)) is not None]
-    declared = [table for table in Base.metadata.sorted_tables if table not in off]
-    return list(dict.fromkeys([*declared, *used]))
-
-
-def _unable(
-    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
-    """Return why each plugin that should run does not, by its entry point or ident."""
-    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
-    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
-    unfit = {ident: name for ident, name in tables.items() if name in differing}
-    return failing | {
-        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
-        for ident, name in unfit.items()
-    }
-
-
-def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
-    """Return the plugins whose tables are as their models say.
-
-    :raises Unusable: if a table of statscache itself differs, or all plugins' do
-    """
-    for name in CORE_TABLES:
-        if name in differing:
-            raise Unusable(
-                f"the table {name} is not the one this version of statscache writes "
-                f"({'; '.join(differing[name])}): rename it away, or set another database"
-            )
-    fitting = []
-    for part in parts:
-        table = table_of(part)
-        if table is not None and table.fullname in differing:
-            log.error(
-                "%s is disabled: its table %s is not what its model says (%s); rename the table or change it",
-                part.ident,
-                table.fullname,
-                "; ".join(differing[table.fullname]),
-            )
-        else:
-            fitting.append(part)
-    if not fitting:
-        raise Unusable("no plugin can run: none of their tables is what its model says, see the log for each")
-    return fitting

@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from statscache.app import Program, open_program, unusable
 from statscache.bus.watermark import Attendance
 from statscache.counting.flusher import Flusher
-from statscache.database.engine import counting, first_line
+from statscache.database.lock import counting
+from statscache.database.trouble import first_line
 from statscache.errors import HUNG
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.filler import Filler
@@ -26,7 +27,8 @@ from statscache.hosting.watchdog import suspects
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.settings import Settings
-from statscache.spool.spool import Spool, adopt_spools, make_spool
+from statscache.spool.directory import adopt_spools, make_spool
+from statscache.spool.spool import Spool
 from statscache.store import ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.inventory import Census, take_census

@@ -210,31 +210,6 @@ _FIELDS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Set
 SETTINGS = {setting.key: setting for setting in _FIELDS.values()}
 
 
-def fedmsg_config() -> dict[str, Any]:
-    """Return the fedmsg configuration of this machine and directory, fedmsg's defaults where there is none.
-
-    :raises Unusable: if a file of it cannot be read
-    """
-    try:
-        return _load_fedmsg_config()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the files are programs, which can fail in any way
-        reason = (
-            f"{type(error).__name__}: {error}"  # unlike its repr, without the line, which may hold a password
-        )
-        raise Unusable(
-            f"the fedmsg configuration cannot be read ({reason}): correct the file in fedmsg.d"
-        ) from None
-
-
-def _load_fedmsg_config() -> dict[str, Any]:
-    from fedmsg import config as fedmsg  # only here: the hub hands its configuration over itself
-
-    try:
-        return dict(fedmsg.load_config([], None))
-    except ValueError:  # no endpoints, which only a hub needs
-        return {**fedmsg.defaults, **fedmsg.load_config([], None, disable_defaults=True)}
-
-
 def read_settings(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from a fedmsg configuration.
 

@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 
 from sqlalchemy import text
 
-from statscache.app import CORE_TABLES, Program
+from statscache.app import Program
 from statscache.daemon import Daemon
-from statscache.database.engine import create_tables, make_engine
+from statscache.database.engine import make_engine
 from statscache.hosting.loader import Part
 from statscache.messages import rules
 from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
 from statscache.schema.freshness import create_views
+from statscache.schema.prepare import CORE_TABLES
 from statscache.schema.registry import register
+from statscache.schema.tables import create_tables
 from statscache.settings import Settings
 
 MINUTE = Schedule(timedelta(minutes=1))

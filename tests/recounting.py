@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine, inspect, text
 
-from statscache.database.engine import counting
-from statscache.history import Span
+from statscache.database.lock import counting
 from statscache.plugins import LatestModel, LatestPlugin, Message
+from statscache.span import Span
 from statscache.store.coverage import cover
 from tests.bench import Bench
 

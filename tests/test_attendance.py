@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from statscache.bus.watermark import AHEAD, APART, FROZEN, KEPT, PAUSE, SETTLE, Attendance
-from statscache.history import Span
+from statscache.span import Span
 
 NOON = 1_700_000_000.0
 LATENESS = 30

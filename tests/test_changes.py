@@ -10,12 +10,13 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.counting.notifications import Changes
-from statscache.database.engine import APART
-from statscache.history import Slice, Span
+from statscache.database.lock import APART
+from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
 from statscache.history.slice_counter import Historian
 from statscache.plugins import BaseModel, BasePlugin, Message
+from statscache.span import Span
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
 from tests.datagrepper import Archive
 from tests.listener import Listener

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from statscache.database.engine import counting, create_tables, make_engine
-from statscache.history import Span
+from statscache.database.engine import make_engine
+from statscache.database.lock import counting
+from statscache.schema.tables import create_tables
+from statscache.span import Span
 from statscache.store.coverage import CoverageRow, cover, covered, gaps, lacking, uncover, want, wanted
 from tests.bench import Bad, Bench, fail
 

@@ -19,10 +19,11 @@ import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statscache.history import Archive, HistoryError, Hole, Slice, Span
+from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
 from statscache.history.archives.datagrepper.client import Client, Unavailable, pause_of
 from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Page
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.span import Span
 from tests.pages import Pages, Query, Reply, Row
 
 START = 1_700_000_000
@@ -524,7 +525,7 @@ def test_the_interpreter_ends_while_a_request_hangs(pages: Pages) -> None:
     """No thread keeps a program alive that is done."""
     pages.trouble = lambda query, times: time.sleep(0.2 if query["page"] == "1" else 3)
     program = (
-        "from statscache.history import Span; import time;"
+        "from statscache.span import Span; import time;"
         "from statscache.history.archives.datagrepper.slices import Datagrepper;"
         f"next(iter(Datagrepper({pages.url!r}, rows_per_page=100).slices(Span({START + 80}, {START + 100}))));"
         f"reading = Datagrepper({pages.url!r}, rows_per_page=10).slices(Span({START}, {START + 100}));"

@@ -13,18 +13,12 @@ from sqlalchemy import types as kinds
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from statscache.app import CORE_TABLES
 from statscache.daemon import Daemon, open_daemon
-from statscache.database.engine import (
-    check_server,
-    create_tables,
-    differences,
-    first_line,
-    is_database_trouble,
-    make_engine,
-    open_database,
-)
+from statscache.database.engine import check_server, make_engine, open_database
+from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Unusable
+from statscache.schema.prepare import CORE_TABLES
+from statscache.schema.tables import create_tables, differences
 from statscache.settings import Settings
 from tests.hub import Hub
 

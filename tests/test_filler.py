@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 from urllib3 import Retry
 
-from statscache.database.engine import counting
-from statscache.history import Span
+from statscache.database.lock import counting
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.span import Span
 from statscache.store.coverage import cover, want
 from tests.bench import Bench, Good, Other
 from tests.datagrepper import Archive, Fault

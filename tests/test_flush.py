@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from statscache.counting.flusher import Pause
+from statscache.counting.pause import Pause
 from statscache.hosting.runner import QueuedRunner, StatefulRunner, make_runner
 from statscache.intake import backlog
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from statscache.daemon import Daemon
-from statscache.database.engine import counting, create_tables
-from statscache.history import Span
+from statscache.database.lock import counting
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
 from statscache.hosting.loader import Part
@@ -21,6 +20,8 @@ from statscache.plugins import Base, CountingPlugin, CountModel, Schedule, count
 from statscache.schema.freshness import COMMENTS, NAME, create_views
 from statscache.schema.functions import Counts, create_functions, definitions
 from statscache.schema.objects import see_to
+from statscache.schema.tables import create_tables
+from statscache.span import Span
 from statscache.store.coverage import cover
 from tests.bench import MINUTE, Bench, Good, Other
 from tests.datagrepper import Archive

@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from statscache.daemon import open_daemon
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.demo.traffic import traffic
-from statscache.history import Span
 from statscache.schema.grants import grant, grants_for
-from statscache.spool.spool import Loss
+from statscache.span import Span
+from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
 from tests.conftest import ALL_ON, SHARED, new_database, read_lines
 from tests.grafana import dashboard, expanded, panels, queries

@@ -11,14 +11,15 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
-from statscache.app import CORE_TABLES
 from statscache.daemon import open_daemon
-from statscache.database.engine import DENIED, create_tables, state_of
+from statscache.database.trouble import DENIED, state_of
 from statscache.hosting.loader import Part
 from statscache.plugins import CountingPlugin, counting_model
 from statscache.schema.functions import create_functions
 from statscache.schema.grants import PRIVATE, PUBLIC
 from statscache.schema.objects import quoted
+from statscache.schema.prepare import CORE_TABLES
+from statscache.schema.tables import create_tables
 from tests.bench import MINUTE
 from tests.place import Place
 

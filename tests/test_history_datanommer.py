@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from statscache.history import HistoryError, Hole, Slice, Span
 from statscache.history.archives import datanommer
+from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datanommer import Datanommer
+from statscache.span import Span
 from tests.hub import wait_for
 
 #: The columns for what a message says, over the years.

@@ -14,13 +14,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from statscache.errors import Rejected
+from statscache.hosting.dispatch import Taken
 from statscache.intake import accept as intake_module
 from statscache.intake.accept import Intake
-from statscache.intake.batch import Taken
 from statscache.messages import rules
 from statscache.messages.message import END_OF_TIME, LONGEST_ID, Message
 from statscache.reasons import Tally
-from statscache.spool.spool import make_spool
+from statscache.spool.directory import make_spool
 
 SPOOLS = tempfile.TemporaryDirectory(prefix="statscache-spools-", ignore_cleanup_errors=True)
 TOPIC = "org.fedoraproject.prod.bodhi.update.comment"

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from statscache.database.engine import counting, create_tables, make_engine
-from statscache.history import Span
+from statscache.database.engine import make_engine
+from statscache.database.lock import counting
 from statscache.messages.message import Message
+from statscache.schema.tables import create_tables
+from statscache.span import Span
 from statscache.store import ledger
 from statscache.store.coverage import CoverageRow, cover, want
 from statscache.store.ledger import LedgerRow, PluginSet

@@ -19,10 +19,10 @@ from urllib3 import Retry
 
 from statscache.daemon import Daemon
 from statscache.errors import StatscacheError
-from statscache.history import Span
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
 from statscache.history.recount.verify import Report
+from statscache.span import Span
 from statscache.store.coverage import covered
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.conftest import read_lines

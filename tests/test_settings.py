@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.errors import Unusable
-from statscache.settings import SETTINGS, URI, URI_VARIABLE, Settings, fedmsg_config, read_settings
+from statscache.settings import SETTINGS, URI, URI_VARIABLE, Settings, read_settings
 
 GOOD_URI = "postgresql://tester@localhost/counts"
 FREQUENCY = "statscache.producer.frequency"

@@ -24,8 +24,10 @@ from sqlalchemy import Engine
 from statscache.daemon import open_daemon
 from statscache.errors import Unusable
 from statscache.spool import spool as spool_module
+from statscache.spool.directory import adopt_spools, make_spool
+from statscache.spool.loss import Loss
 from statscache.spool.record import encode
-from statscache.spool.spool import Loss, Spool, SpoolFull, adopt_spools, make_spool
+from statscache.spool.spool import Spool, SpoolFull
 
 LIMIT = 1 << 30
 HUGE = 10**4000
@@ -319,7 +321,8 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from statscache.spool.record import encode
-from statscache.spool.spool import SpoolFull, make_spool
+from statscache.spool.directory import make_spool
+from statscache.spool.spool import SpoolFull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -417,7 +420,7 @@ def test_a_living_process_keeps_its_spool(spool: Spool, directory: Path) -> None
     """Neither the process itself nor another adopts a spool whose daemon lives."""
     fill(spool, 3)
     assert list(adopt_spools(directory)) == []
-    code = f"from statscache.spool.spool import *; print(list(adopt_spools(Path({str(directory)!r}))))"
+    code = f"from statscache.spool.directory import *; print(list(adopt_spools(Path({str(directory)!r}))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -426,7 +429,7 @@ DAEMON = """
 import sys, time
 from pathlib import Path
 from statscache.spool.record import encode
-from statscache.spool.spool import make_spool
+from statscache.spool.directory import make_spool
 spool = make_spool(Path(sys.argv[1]), ["x"], 1 << 30)
 for n in range(1000):
     spool.append(encode({"n": n}))
@@ -436,7 +439,7 @@ time.sleep(60)
 ADOPTER = """
 import sys
 from pathlib import Path
-from statscache.spool.spool import adopt_spools
+from statscache.spool.directory import adopt_spools
 print("ready", flush=True)
 sys.stdin.readline()
 found = [(spool.id, sum(1 for _ in spool.scan(0, spool.end))) for spool in adopt_spools(Path(sys.argv[1]))]

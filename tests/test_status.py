@@ -23,9 +23,11 @@ from rich.console import Console
 from sqlalchemy import Engine, text
 
 from statscache.cli import main
-from statscache.cli.show import BAR, Shown
-from statscache.cli.top import Busy, Top
+from statscache.cli.show import BAR, table_of_rows
+from statscache.cli.top import table_of_keys
 from statscache.daemon import Daemon
+from statscache.query.busiest import Busy, Top
+from statscache.query.recent import Shown
 from tests.conftest import new_database
 from tests.hub import wait_for
 from tests.place import Place, lines
@@ -174,8 +176,8 @@ def test_in_a_narrow_terminal_bars_give_way_and_keys_do_not() -> None:
     windows = [now - timedelta(minutes=back) for back in reversed(range(15))]
     busy = Top("x", ["category"], "1m", now, windows, [Busy(("buildsys",), list(range(15)))])
     for table, whole in (
-        (Shown(["category", "volume"], [("buildsys", 530)], bars=True).as_table(), "█" * BAR),
-        (busy.as_table(), busy.rows[0].line.strip()),
+        (table_of_rows(Shown(["category", "volume"], [("buildsys", 530)], bars=True)), "█" * BAR),
+        (table_of_keys(busy), "▁▂▂▃▃▄▄▅▆▆▇▇██"),
     ):
         for width in (40, 10_000):
             terminal = Console(width=width, file=io.StringIO())

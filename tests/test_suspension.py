@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
 
-from statscache.database.engine import create_tables, make_engine
+from statscache.database.engine import make_engine
 from statscache.hosting.suspensions import (
     HANGS,
     LONGEST,
@@ -24,6 +24,7 @@ from statscache.hosting.suspensions import (
     SuspensionRow,
     Suspensions,
 )
+from statscache.schema.tables import create_tables
 
 Make = Callable[[], Suspensions]
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, text
 from urllib3 import Retry
 
 from statscache.errors import StatscacheError
-from statscache.history import Span
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.sample import Sample
 from statscache.history.recount.verify import Finding, Report, Verification
+from statscache.span import Span
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.datagrepper import Archive, Fault
 from tests.place import Place, lines, rows

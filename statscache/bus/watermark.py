@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from statscache.history import Span
+from statscache.span import Span
 
 #: A connection counts from so many seconds on: a subscription takes effect a moment after it, and clocks differ.
 SETTLE = 5.0

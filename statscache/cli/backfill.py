@@ -4,85 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from statscache.app import Program, open_program
+from statscache.cli.options import from_option, second_of, since_option, until_option
+from statscache.cli.progress import _report, progress
 from statscache.cli.report import as_json as in_json
-from statscache.cli.report import ends, show
-from statscache.cli.show import parse_since
+from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
+from statscache.configuration import fedmsg_config
 from statscache.errors import StatscacheError
-from statscache.history import Archive, Span
+from statscache.history.archives.archive import Archive
 from statscache.history.archives.choose import archive_of
 from statscache.history.backfill import Backfill
-from statscache.settings import fedmsg_config
-
-Advance = Callable[[int, int], None]
-
-since_option = click.option(
-    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
-)
-until_option = click.option(
-    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
-)
-from_option = click.option(
-    "--from",
-    "url",
-    metavar="URL",
-    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
-    "by default statscache.datagrepper.endpoint.",
-)
-
-
-@click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-)
-@click.option(
-    "--covers",
-    nargs=2,
-    metavar="FROM TO",
-    help="The files together have every message of this time, which then is complete.",
-)
-@json_option
-def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
-    """Count the messages of FILES as if they came over the bus.
-
-    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
-    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
-    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
-    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
-    count again.
-    """
-    from statscache.history.files.replay import replay as replay_files
-
-    span = _span(*covers) if covers else None
-    with one_line():
-        program = open_program(fedmsg_config())
-        program.watchdog().start()
-        with progress("replay", _size(files)) as advance:
-            outcome = replay_files(program, files, _report, advance, span)
-    covered = None if outcome.bad else span
-    if as_json:
-        found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}
-        print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
-    else:
-        click.echo(
-            f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
-            f"{outcome.bad} bad lines" + (f"\n{covered} is covered" if covered else "")
-        )
-    if outcome.bad:
-        sys.exit(2)
+from statscache.span import Span
 
 
 @click.command()
@@ -232,61 +170,3 @@ def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int
     if start is not None and start >= stop:
         raise StatscacheError("--since must be before --until")
     return start, stop
-
-
-def _span(start: str, stop: str) -> Span:
-    """Return the span that `--covers` names.
-
-    :raises OneLine: if it is none, or not yet over
-    """
-    first, last = second_of(start, "--covers"), second_of(stop, "--covers")
-    if first >= last:
-        raise OneLine("--covers must be given a FROM before its TO")
-    if last > time.time():
-        raise OneLine("--covers must be given a TO in the past: no file has what is yet to come")
-    return Span(first, last)
-
-
-def second_of(when: str, option: str) -> int:
-    """Return the second, since 1970, that an option names.
-
-    :raises OneLine: if it names none
-    """
-    try:
-        return int(parse_since(when, datetime.now(UTC)).timestamp())
-    except (ValueError, OverflowError):
-        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None
-
-
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[Advance]:
-    """Show a progress bar on standard error, where that is a terminal."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(what, total=total, counted=0, rate=0.0)
-
-        def advance(size: int, counted: int) -> None:
-            now = bar.tasks[task]
-            messages = now.fields["counted"] + counted
-            elapsed = max(now.elapsed or 0.0, 0.001)
-            bar.update(task, advance=size, counted=messages, rate=messages / elapsed)
-
-        yield advance
-
-
-def _size(paths: Sequence[Path]) -> int | None:
-    """Return how many bytes there are to read, None where that cannot be known."""
-    if not all(path.is_file() for path in paths):
-        return None
-    return sum(path.stat().st_size for path in paths)
-
-
-def _report(line: str) -> None:
-    click.echo(f"statscache: {line}", err=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from statscache.cli.terminal import one_line
+from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.hosting.loader import load
 from statscache.plugins import Base
 from statscache.schema.grants import grant as give
 from statscache.schema.grants import grants_for
-from statscache.settings import fedmsg_config, read_settings
+from statscache.settings import read_settings
 
 
 @click.command()

@@ -11,9 +11,11 @@ from sqlalchemy import Connection, select
 
 from statscache.app import open_program
 from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
-from statscache.database.engine import counting, open_database
+from statscache.configuration import fedmsg_config
+from statscache.database.engine import open_database
+from statscache.database.lock import counting
 from statscache.errors import StatscacheError
-from statscache.settings import fedmsg_config, read_settings
+from statscache.settings import read_settings
 from statscache.store import quarantine as store
 
 #: How much of an error `list` shows, in characters.

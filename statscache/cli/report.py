@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from statscache.cli.terminal import cell, console, table_of
-from statscache.history import Span
 from statscache.history.recount.compare import Difference, Row
 from statscache.history.recount.targets import Target
 from statscache.history.recount.verify import MOST, Finding, Report
 from statscache.plugins import Rows
+from statscache.span import Span
 
 #: So many tables, and times, are named in a sentence.
 NAMED = 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from statscache.cli.terminal import OneLine, one_line
+from statscache.configuration import fedmsg_config
 from statscache.errors import Unusable
 from statscache.setting_types import ADDRESS
-from statscache.settings import fedmsg_config, read_settings
+from statscache.settings import read_settings
 
 
 @click.command()

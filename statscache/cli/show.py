@@ -1,126 +1,83 @@
-"""A plugin's table at the terminal."""
+"""`statscache show`: what a plugin has counted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
+import click
 from rich.table import Table
-from sqlalchemy import Connection, Select, func, select
 
-from statscache.cli.terminal import bar_of, cell, table_of
-from statscache.errors import StatscacheError
-from statscache.plugins import BasePlugin, CountModel, LatestModel
-from statscache.plugins.counting import key_columns
+from statscache.cli.options import parse_since
+from statscache.cli.terminal import (
+    OneLine,
+    bar_of,
+    cell,
+    console,
+    json_option,
+    one_line,
+    print_json,
+    table_of,
+)
+from statscache.configuration import fedmsg_config
+from statscache.database.engine import open_database
+from statscache.hosting.loader import find_plugin, load
+from statscache.query.recent import Shown, recent
+from statscache.settings import read_settings
 
-ROWS = 20
 BAR = 30
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def parse_since(value: str, now: datetime) -> datetime:
-    """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by an ISO 8601 date or time.
+@click.command()
+@click.argument("ident")
+@click.option(
+    "--since", metavar="WHEN", help="Leave out what is earlier: 2h, 7d, or 2024-05-31T12:00 in UTC."
+)
+@click.option("--by", metavar="KEY", help="Sum over time for each value of this key, such as category.")
+@click.option("--top", metavar="N", type=click.IntRange(1, 10_000), help="Only the N greatest counts.")
+@json_option
+def show(ident: str, since: str | None, by: str | None, top: int | None, as_json: bool) -> None:
+    """Show what the plugin IDENT has counted.
 
-    :raises ValueError: if it is neither; UTC is assumed where no zone is given
-    :raises OverflowError: if it lies before the year 1 or after 9999
+    IDENT is as in volume-by-category-1h; `statscache plugins` lists them. Shown are the last windows, oldest
+    first. With --by or --top, the greatest counts come first. What counts by a key, such as a category, is summed
+    over it unless --by names it.
     """
-    span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
-    if span:
-        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
-    when = datetime.fromisoformat(value)
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    try:
+        start = None if since is None else parse_since(since, datetime.now(UTC))
+    except (ValueError, OverflowError):
+        raise OneLine(f"--since must be like 2h, 7d or 2024-05-31T12:00, not {since!r}") from None
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        plugin = find_plugin(load(settings, config), ident)
+        with open_database(settings).connect() as connection:
+            shown = recent(connection, plugin, start, by, top)
+    if as_json:
+        print_json(shown.as_json())
+        return
+    terminal = console()
+    terminal.print(table_of_rows(shown))
+    hint = shown.hint or ("this is what all parts of the plugin have written" if "/" in ident else "")
+    if hint and terminal.is_terminal:
+        terminal.print(f"\n{hint}", style="dim")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a plugin's table holds, for a person or a program.
-
-    :param titles: the columns' names; the last one is the volume where there are bars
-    :param bars: whether the last column is shown as bars, too
-    :param hint: what else could be asked, empty for nothing
-    """
-
-    titles: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    bars: bool = False
-    hint: str = ""
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return a dict for each row."""
-        return [dict(zip(self.titles, row, strict=True)) for row in self.rows]
-
-    def as_table(self) -> Table:
-        """Return it for the terminal."""
-        if self.bars:
-            return self._with_bars()
-        table = table_of(*(self.titles if self.rows else ("no rows",)))
-        for row in self.rows:
-            table.add_row(*map(cell, row))
-        return table
-
-    def _with_bars(self) -> Table:
-        table = table_of(*self.titles[:-1])
-        table.add_column(self.titles[-1], justify="right", no_wrap=True)
-        table.add_column("")
-        greatest = max((int(row[-1]) for row in self.rows), default=1)
-        for row in self.rows:
-            bar = bar_of("█" * max(1, round(BAR * int(row[-1]) / greatest)))
-            table.add_row(*map(cell, row), bar)
-        return table
+def table_of_rows(shown: Shown) -> Table:
+    """Return rows for the terminal."""
+    if shown.bars:
+        return _with_bars(shown)
+    table = table_of(*(shown.titles if shown.rows else ("no rows",)))
+    for row in shown.rows:
+        table.add_row(*map(cell, row))
+    return table
 
 
-def show(
-    connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
-) -> Shown:
-    """Return what the plugin's table holds.
-
-    :param since: leave out what is earlier
-    :param by: for counts, sum over time for each value of this key column
-    :param top: how many rows; of windows, those with the greatest counts
-    :raises StatscacheError: if the plugin has no table, or no such key
-    """
-    model = plugin.model
-    if model is None:
-        raise StatscacheError(f"{plugin.ident} has no table to show")
-    if issubclass(model, CountModel):
-        return _counts(connection, plugin, since, by, top)
-    if by is not None:
-        raise StatscacheError(f"{plugin.ident} keeps no counts to sum: leave out --by")
-    newest = select(*_columns(model)).order_by(model.timestamp.desc()).limit(top or ROWS)
-    result = connection.execute(_from(newest, model, since))
-    return Shown(list(result.keys()), result.all())
-
-
-def _columns(model: Any) -> list[Any]:
-    if issubclass(model, LatestModel):
-        return [
-            model.timestamp,
-            model.category,
-            model.category_constraint,
-            model.message["status"].label("status"),
-        ]
-    return [column for column in model.__table__.columns if column.name != "id"]
-
-
-def _counts(
-    connection: Connection, plugin: BasePlugin, since: datetime | None, by: str | None, top: int | None
-) -> Shown:
-    model = plugin.model
-    keys = key_columns(model)
-    if by is not None and by not in keys:
-        there = f"its keys are {', '.join(keys)}" if keys else "it counts under no key"
-        raise StatscacheError(f"{plugin.ident} does not count by {by!r}: {there}")
-    column = getattr(model, by or "timestamp")
-    volume = func.sum(model.volume).label("volume")
-    order = volume.desc() if by or top else column.desc()
-    query = select(column, volume).group_by(column).order_by(order, column).limit(top or ROWS)
-    rows = connection.execute(_from(query, model, since)).all()
-    hint = "" if by or not keys else f"for each {' or '.join(keys)}: --by {keys[0]}"
-    return Shown([by or "timestamp", "volume"], rows if by or top else rows[::-1], bars=True, hint=hint)
-
-
-def _from(query: Select[Any], model: Any, since: datetime | None) -> Select[Any]:
-    return query if since is None else query.where(model.timestamp >= since)
+def _with_bars(shown: Shown) -> Table:
+    table = table_of(*shown.titles[:-1])
+    table.add_column(shown.titles[-1], justify="right", no_wrap=True)
+    table.add_column("")
+    greatest = max((int(row[-1]) for row in shown.rows), default=1)
+    for row in shown.rows:
+        bar = bar_of("█" * max(1, round(BAR * int(row[-1]) / greatest)))
+        table.add_row(*map(cell, row), bar)
+    return table

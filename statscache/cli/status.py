@@ -1,34 +1,23 @@
-"""The commands that tell how things are: `status` and `top`."""
+"""`statscache status`: whether the daemon is well."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.table import Table
-from rich.text import Text
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
-from statscache.cli.top import busiest
-from statscache.database.engine import first_line, open_database
+from statscache.configuration import fedmsg_config
 from statscache.health.status import PluginStatus, Status, look
-from statscache.hosting.loader import find_plugin, load, running
-from statscache.plugins import BasePlugin
-from statscache.settings import fedmsg_config, read_settings
+from statscache.hosting.loader import load, running
+from statscache.settings import read_settings
 
 STYLES = {"fine": "bold green", "degraded": "bold yellow", "not working": "bold red"}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-#: How many keys `top` shows where the terminal does not say.
-KEYS = 20
-#: The lines of the terminal that are not keys.
-OTHER_LINES = 4
 
 
 @click.command()
@@ -113,67 +102,3 @@ def _size(size: float) -> str:
     while size >= 1024 and unit < len(UNITS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size:.0f} {UNITS[unit]}"
-
-
-@click.command()
-@click.argument("ident", default="volume-by-category-1m")
-@click.option(
-    "--windows",
-    metavar="N",
-    type=click.IntRange(2, 120),
-    default=15,
-    show_default=True,
-    help="How many windows, the present one included.",
-)
-@click.option("--keys", metavar="N", type=click.IntRange(1, 1000), help="How many keys; as many as fit.")
-@click.option(
-    "--every",
-    metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
-    default=2.0,
-    help="How often to look again; by default every 2 s.",
-)
-@click.option("--once", is_flag=True, help="Look once and end; so it is, too, if there is no terminal.")
-@json_option
-def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as_json: bool) -> None:
-    """Show the busiest keys of the last windows, live.
-
-    IDENT is a plugin that counts by a key, such as volume-by-category-1m (which it is by default). Ctrl-C ends it.
-    """
-    with one_line():
-        config = fedmsg_config()
-        settings = read_settings(config)
-        plugin = find_plugin(load(settings, config), ident)
-        engine = open_database(settings)
-        terminal = console()
-        with engine.connect() as connection:
-            first = busiest(connection, plugin, datetime.now(UTC), windows, keys or KEYS)
-    if as_json:
-        print_json(first.as_json())
-    elif once or not terminal.is_terminal:
-        terminal.print(first.as_table())
-    else:
-        _live(terminal, engine, plugin, windows, keys, every)
-
-
-def _live(
-    terminal: Console, engine: Engine, plugin: BasePlugin, windows: int, keys: int | None, every: float
-) -> None:
-    """Look again and again until Ctrl-C. A database that is away for a while is said and no reason to end."""
-    try:
-        with Live(console=terminal, screen=True, auto_refresh=False) as live:
-            while True:
-                rows = keys or max(terminal.height - OTHER_LINES, 1)
-                live.update(_picture(engine, plugin, windows, rows), refresh=True)
-                time.sleep(every)
-    except KeyboardInterrupt:
-        pass
-
-
-def _picture(engine: Engine, plugin: BasePlugin, windows: int, keys: int) -> RenderableType:
-    try:
-        with engine.connect() as connection:
-            found = busiest(connection, plugin, datetime.now(UTC), windows, keys)
-    except DBAPIError as error:
-        return Text(f"the database says: {first_line(error)}")
-    return Group(found.as_table(), Text("Ctrl-C ends it", style="dim"))

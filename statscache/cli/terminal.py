@@ -18,12 +18,8 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.database.engine import first_line, state_of
+from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
-
-#: The SQLSTATE of a table that is not there.
-NO_TABLE = "42P01"
-
 
 #: Lets a command print what it would show as JSON.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")

@@ -1,110 +1,115 @@
-"""The busiest keys of the last windows."""
+"""`statscache top`: the busiest keys of the last windows, live."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
-from sqlalchemy import Connection, func, select, tuple_
+from rich.text import Text
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
-from statscache.cli.terminal import bar_of, cell, table_of
-from statscache.errors import StatscacheError
-from statscache.plugins import BasePlugin, CountModel, Schedule
-from statscache.plugins.counting import key_columns
+from statscache.cli.terminal import bar_of, cell, console, json_option, one_line, print_json, table_of
+from statscache.configuration import fedmsg_config
+from statscache.database.engine import open_database
+from statscache.database.trouble import first_line
+from statscache.hosting.loader import find_plugin, load
+from statscache.plugins import BasePlugin
+from statscache.query.busiest import Top, busiest
+from statscache.settings import read_settings
 
 LEVELS = "▁▂▃▄▅▆▇█"
+#: How many keys are shown where the terminal does not say.
+KEYS = 20
+#: The lines of the terminal that are not keys.
+OTHER_LINES = 4
 
 
-@dataclass
-class Busy:
-    """A key, and how much there was of it in each window, oldest first; the last window is the present one."""
+@click.command()
+@click.argument("ident", default="volume-by-category-1m")
+@click.option(
+    "--windows",
+    metavar="N",
+    type=click.IntRange(2, 120),
+    default=15,
+    show_default=True,
+    help="How many windows, the present one included.",
+)
+@click.option("--keys", metavar="N", type=click.IntRange(1, 1000), help="How many keys; as many as fit.")
+@click.option(
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 3600),
+    default=2.0,
+    help="How often to look again; by default every 2 s.",
+)
+@click.option("--once", is_flag=True, help="Look once and end; so it is, too, if there is no terminal.")
+@json_option
+def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as_json: bool) -> None:
+    """Show the busiest keys of the last windows, live.
 
-    keys: tuple[str, ...]
-    volumes: list[int]
-
-    @property
-    def total(self) -> int:
-        """How much in all."""
-        return sum(self.volumes)
-
-    @property
-    def line(self) -> str:
-        """The volumes as a line of bars."""
-        greatest = max(self.volumes)
-        levels = (-(-volume * len(LEVELS) // greatest) - 1 for volume in self.volumes)
-        return "".join(LEVELS[level] if level >= 0 else " " for level in levels)
-
-
-@dataclass
-class Top:
-    """The busiest keys of a plugin, the busiest first.
-
-    :param now: when they were looked for
-    :param windows: the start of each window, oldest first
+    IDENT is a plugin that counts by a key, such as volume-by-category-1m (which it is by default). Ctrl-C ends it.
     """
-
-    plugin: str
-    titles: Sequence[str]
-    length: str
-    now: datetime
-    windows: list[datetime]
-    rows: list[Busy] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
-        rows = [
-            {**dict(zip(self.titles, row.keys, strict=True)), "volume": row.total, "volumes": row.volumes}
-            for row in self.rows
-        ]
-        return {"plugin": self.plugin, "now": self.now, "windows": self.windows, "rows": rows}
-
-    def as_table(self) -> Table:
-        """Return it for the terminal."""
-        table = table_of(*self.titles)
-        for title in ("now", "before", f"{len(self.windows)} x {self.length}"):
-            table.add_column(title, justify="right", no_wrap=True)
-        table.add_column(bar_of(f"{self.windows[0]:%H:%M:%S} … {self.windows[-1]:%H:%M:%S} UTC"))
-        for row in self.rows:
-            numbers = map(str, (row.volumes[-1], row.volumes[-2], row.total))
-            table.add_row(*map(cell, row.keys), *numbers, bar_of(row.line))
-        table.title = f"{self.plugin}, {self.now:%Y-%m-%d %H:%M:%S} UTC" + ("" if self.rows else ": nothing")
-        table.title_justify = "left"
-        return table
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        plugin = find_plugin(load(settings, config), ident)
+        engine = open_database(settings)
+        terminal = console()
+        with engine.connect() as connection:
+            first = busiest(connection, plugin, datetime.now(UTC), windows, keys or KEYS)
+    if as_json:
+        print_json(first.as_json())
+    elif once or not terminal.is_terminal:
+        terminal.print(table_of_keys(first))
+    else:
+        _live(terminal, engine, plugin, windows, keys, every)
 
 
-def busiest(connection: Connection, plugin: BasePlugin, now: datetime, windows: int, rows: int) -> Top:
-    """Return the busiest keys of the last windows, the present one included.
-
-    :raises StatscacheError: if the plugin does not count by a key in windows
-    """
-    keys, schedule = _keyed(plugin)
-    model = plugin.model
-    starts = [schedule.last(now) - schedule.interval * back for back in reversed(range(windows))]
-    top = Top(plugin.ident, keys, str(schedule), now.astimezone(UTC), starts)
-    columns, recent = [getattr(model, key) for key in keys], model.timestamp >= starts[0]
-    volume = func.sum(model.volume)
-    ranked = select(*columns).where(recent).group_by(*columns).order_by(volume.desc(), *columns).limit(rows)
-    found: dict[tuple[str, ...], Busy] = {
-        tuple(row): Busy(tuple(row), [0] * windows) for row in connection.execute(ranked)
-    }
-    each = select(model.timestamp, model.volume, *columns).where(recent, tuple_(*columns).in_(list(found)))
-    places = {start: place for place, start in enumerate(starts)}
-    for start, count, *key in connection.execute(each) if found else ():
-        if start in places:
-            found[tuple(key)].volumes[places[start]] = count
-    top.rows = sorted((busy for busy in found.values() if busy.total), key=lambda busy: -busy.total)
-    return top
+def _live(
+    terminal: Console, engine: Engine, plugin: BasePlugin, windows: int, keys: int | None, every: float
+) -> None:
+    """Look again and again until Ctrl-C. A database that is away for a while is said and no reason to end."""
+    try:
+        with Live(console=terminal, screen=True, auto_refresh=False) as live:
+            while True:
+                rows = keys or max(terminal.height - OTHER_LINES, 1)
+                live.update(_picture(engine, plugin, windows, rows), refresh=True)
+                time.sleep(every)
+    except KeyboardInterrupt:
+        pass
 
 
-def _keyed(plugin: BasePlugin) -> tuple[list[str], Schedule]:
-    """Return a plugin's keys and windows."""
-    counts = plugin.model is not None and issubclass(plugin.model, CountModel)
-    keys = key_columns(plugin.model) if counts else []
-    if not keys or plugin.schedule is None:
-        raise StatscacheError(
-            f"{plugin.ident} does not count by a key: name one that does, such as volume-by-category-1m"
-        )
-    return keys, plugin.schedule
+def _picture(engine: Engine, plugin: BasePlugin, windows: int, keys: int) -> RenderableType:
+    try:
+        with engine.connect() as connection:
+            found = busiest(connection, plugin, datetime.now(UTC), windows, keys)
+    except DBAPIError as error:
+        return Text(f"the database says: {first_line(error)}")
+    return Group(table_of_keys(found), Text("Ctrl-C ends it", style="dim"))
+
+
+def table_of_keys(top: Top) -> Table:
+    """Return the busiest keys for the terminal."""
+    table = table_of(*top.titles)
+    for title in ("now", "before", f"{len(top.windows)} x {top.length}"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column(bar_of(f"{top.windows[0]:%H:%M:%S} … {top.windows[-1]:%H:%M:%S} UTC"))
+    for row in top.rows:
+        numbers = map(str, (row.volumes[-1], row.volumes[-2], row.total))
+        table.add_row(*map(cell, row.keys), *numbers, bar_of(_line(row.volumes)))
+    table.title = f"{top.plugin}, {top.now:%Y-%m-%d %H:%M:%S} UTC" + ("" if top.rows else ": nothing")
+    table.title_justify = "left"
+    return table
+
+
+def _line(volumes: Sequence[int]) -> str:
+    """Return the volumes as a line of bars."""
+    greatest = max(volumes)
+    levels = (-(-volume * len(LEVELS) // greatest) - 1 for volume in volumes)
+    return "".join(LEVELS[level] if level >= 0 else " " for level in levels)

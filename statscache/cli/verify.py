@@ -9,14 +9,15 @@ import time
 import click
 
 from statscache.app import open_program
-from statscache.cli.backfill import from_option, progress, second_of, since_option, until_option
+from statscache.cli.options import from_option, second_of, since_option, until_option
+from statscache.cli.progress import progress
 from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, one_line
+from statscache.configuration import fedmsg_config
 from statscache.history.archives.choose import archive_of
 from statscache.history.recount.sample import Sample
 from statscache.history.recount.verify import Verification
-from statscache.settings import fedmsg_config
 
 #: The exit codes.
 DIFFERS, UNCHECKED = 1, 2

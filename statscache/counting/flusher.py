@@ -9,45 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from statscache.component import Pulse, Work
+from statscache.counting.pause import Pause
 from statscache.counting.writer import Writer
-from statscache.database.engine import first_line, is_database_trouble
+from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import is_interrupt
 from statscache.intake.backlog import Backlog
 
 log = logging.getLogger(__name__)
 
-#: The longest pause in seconds before what has failed is tried again.
-LONGEST_PAUSE = 30.0
 #: How often in seconds the quarantine, the ledger and the directory of spools are looked after.
 UPKEEP = 10.0
 #: How often in seconds the flusher looks whether a burst is over, which then need not wait for the next flush.
 LOOK = 0.1
 #: How often in seconds the database is looked for when there is nothing to write.
 PROBE = 2.0
-
-
-class Pause:
-    """How long to leave alone what has failed: one second, then twice as long each time."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._length = 0.0
-        self._until = 0.0
-
-    @property
-    def over(self) -> bool:
-        """Whether it is time to try."""
-        return self._clock() >= self._until
-
-    def lengthen(self) -> float:
-        """Begin a pause after a failure and return its length in seconds."""
-        self._length = min(self._length * 2 or 1.0, LONGEST_PAUSE)
-        self._until = self._clock() + self._length
-        return self._length
-
-    def end(self) -> None:
-        """Forget the failures."""
-        self._length = self._until = 0.0
 
 
 class Flusher:

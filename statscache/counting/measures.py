@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from statscache.store.quarantine import Failure
+from statscache.store.failure import Failure
 
 #: Upper bounds in seconds. A message's time is known to the whole second, so a delay can be one second too long.
 FLUSH_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

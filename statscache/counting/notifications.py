@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Select, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.arrays import column_of_texts
-from statscache.database.engine import APART, first_line, is_database_trouble
+from statscache.database.lock import APART
 from statscache.database.timing import Bounds
+from statscache.database.trouble import first_line, is_database_trouble
 
 log = logging.getLogger(__name__)
 

@@ -14,26 +14,23 @@ from sqlalchemy.orm import Session
 
 from statscache.counting.measures import Measures
 from statscache.counting.notifications import Changes
-from statscache.database.engine import (
-    counting,
-    first_line,
-    guarded,
-    is_database_trouble,
-    is_elsewhere,
-    settle,
-)
+from statscache.database.guard import guarded, settle
+from statscache.database.lock import counting
 from statscache.database.timing import RowCount, Stopwatch, Written
+from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere
 from statscache.errors import is_interrupt
-from statscache.history import Span
+from statscache.hosting.dispatch import Taken
 from statscache.hosting.runner import Runner
 from statscache.hosting.suspension_policy import MOST, Judge
 from statscache.hosting.watchdog import Watch
-from statscache.intake.batch import Batch, OldBatch, Taken
+from statscache.intake.batch import Batch, OldBatch
 from statscache.messages.message import Message, Naming
+from statscache.span import Span
 from statscache.store import ledger, quarantine
 from statscache.store.coverage import cover, covered, lacking, record_loss
+from statscache.store.failure import Failure, failure
 from statscache.store.positions import store_position
-from statscache.store.quarantine import Failure, Patient, failure
+from statscache.store.quarantine import Patient
 
 log = logging.getLogger(__name__)
 

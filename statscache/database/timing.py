@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from statscache.plugins.windows import CHANGED
-
 #: How the server says that a statement has written.
 WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE")
 
 #: From which second since 1970 on to before which one.
 Bounds = tuple[int, int]
+
+
+#: The execution option of a statement that says so: from which second since 1970 on to before which one.
+CHANGED = "statscache_changed"
 
 
 class Stopwatch:

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.flusher import UPKEEP
-from statscache.database.engine import first_line, open_database
+from statscache.database.engine import open_database
+from statscache.database.trouble import first_line
 from statscache.errors import Unusable
 from statscache.health.checks import RECENT
 from statscache.health.client import Answer, ask

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from statscache.app import Program
-from statscache.history import Archive, Hole
+from statscache.history.archives.archive import Archive, Hole
 from statscache.history.plan import to_fetch
 from statscache.history.slice_counter import Historian, patiently
 

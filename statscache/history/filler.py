@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from statscache.component import Pulse
-from statscache.database.engine import first_line
-from statscache.history import Archive, HistoryError, Hole, Slice, Span
-from statscache.history.plan import Piece, without
+from statscache.database.trouble import first_line
+from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
+from statscache.history.plan import Piece
+from statscache.span import Span, without
 
 log = logging.getLogger(__name__)
 

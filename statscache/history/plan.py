@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection
 
-from statscache.history import Span
+from statscache.span import Span
 from statscache.store.coverage import gaps, wanted
 
 
@@ -47,20 +47,6 @@ def to_fetch(
     span = Span(min([*starts.values(), stop - 1]) if start is None else start, stop)
     found = gaps(connection, plugins, span)
     return span, pieces(found if start is not None else since(found, starts))
-
-
-def without(span: Span, others: Iterable[Span]) -> list[Span]:
-    """Return what is left of a span without others, oldest first."""
-    left, start = [], span.start
-    for other in sorted(others):
-        if other.stop <= start or other.start >= span.stop:
-            continue
-        if other.start > start:
-            left.append(Span(start, other.start))
-        start = max(start, other.stop)
-    if start < span.stop:
-        left.append(Span(start, span.stop))
-    return left
 
 
 def since(lacking: Mapping[str, Iterable[Span]], starts: Mapping[str, int]) -> dict[str, list[Span]]:

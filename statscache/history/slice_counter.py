@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from statscache.app import Program
-from statscache.database.engine import first_line, is_database_trouble
+from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Rejected, StatscacheError
-from statscache.history import Slice
+from statscache.history.archives.archive import Slice
 from statscache.hosting.dispatch import Takers
 from statscache.intake.batch import OldBatch
 from statscache.messages.message import Message

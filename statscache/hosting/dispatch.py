@@ -6,18 +6,17 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 from statscache.errors import Unstorable, is_interrupt, text_of
 from statscache.hosting.watchdog import Watch
-from statscache.intake.batch import Taken
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin, CountingPlugin
 from statscache.reasons import Tally
-from statscache.store.quarantine import TRACEBACKS, failure
+from statscache.store.failure import TRACEBACKS, Failure, failure
 
 log = logging.getLogger(__name__)
 
@@ -190,3 +189,17 @@ def report(refused: Tally, ident: str, message: Message, error: BaseException) -
             refused.counts[kind],
             exc_info=None if isinstance(error, Unstorable) else error,
         )
+
+
+@dataclass
+class Taken:
+    """What one plugin has taken from messages.
+
+    :param items: what it has put into its queue
+    :param failures: why its `process` refused a message, by the message's id
+    :param seconds: about how long it took
+    """
+
+    items: list[Any] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    seconds: float = 0.0

@@ -12,10 +12,9 @@ from types import FunctionType
 from sqlalchemy.orm import Session
 
 from statscache.errors import is_interrupt
-from statscache.hosting.dispatch import Taker, Takers, keep, report, topics_of, wants
+from statscache.hosting.dispatch import Taken, Taker, Takers, keep, report, topics_of, wants
 from statscache.hosting.loader import Part
 from statscache.hosting.watchdog import Watch
-from statscache.intake.batch import Taken
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin
 from statscache.reasons import Tally

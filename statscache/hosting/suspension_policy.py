@@ -7,14 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from statscache.database.engine import (
-    first_line,
-    is_database_trouble,
-    is_locked_out,
-    may_be_the_statements,
-)
+from statscache.database.trouble import first_line, is_database_trouble, is_locked_out, may_be_the_statements
 from statscache.hosting.suspensions import Suspensions
-from statscache.store.quarantine import Failure
+from statscache.store.failure import Failure
 
 log = logging.getLogger(__name__)
 

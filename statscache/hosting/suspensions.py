@@ -12,9 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.engine import first_line
+from statscache.database.trouble import first_line
 from statscache.plugins import Base
-from statscache.store.quarantine import ERROR, printable
+from statscache.store.failure import ERROR, printable
 
 log = logging.getLogger(__name__)
 

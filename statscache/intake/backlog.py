@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from statscache.bus.watermark import Attendance
 from statscache.errors import Rejected
-from statscache.history import Span
 from statscache.hosting.dispatch import Takers
 from statscache.intake.accept import MANY, Intake
 from statscache.intake.batch import Batch
 from statscache.messages.message import Message, Naming
+from statscache.span import Span
 from statscache.spool.spool import Spool
 
 log = logging.getLogger(__name__)

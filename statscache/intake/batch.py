@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from statscache.history import Span
+from statscache.hosting.dispatch import Taken
 from statscache.messages.message import Message, Naming
+from statscache.span import Span
 from statscache.spool.spool import Spool
-from statscache.store.quarantine import Failure
-
-
-@dataclass
-class Taken:
-    """What one plugin has taken from messages.
-
-    :param items: what it has put into its queue
-    :param failures: why its `process` refused a message, by the message's id
-    :param seconds: about how long it took
-    """
-
-    items: list[Any] = field(default_factory=list)
-    failures: dict[str, Failure] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 @dataclass

@@ -6,6 +6,7 @@ by an entry point of the group ``statscache.plugin``; an entry point may also na
 
 from typing import NoReturn
 
+from statscache.database.model import Base
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin, Umbrella
@@ -13,7 +14,6 @@ from statscache.plugins.counting import CountingPlugin, CountModel, counting_mod
 from statscache.plugins.keys import LONGEST_KEY
 from statscache.plugins.latest import LatestModel, LatestPlugin
 from statscache.plugins.models import (
-    Base,
     BaseModel,
     CategorizedLogModel,
     CategorizedModel,

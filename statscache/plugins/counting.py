@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.model import Base
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key
-from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 from statscache.plugins.windows import changing

@@ -13,10 +13,10 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, distinct_on, insert
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.model import Base
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key, check_text
-from statscache.plugins.models import Base
 from statscache.plugins.rows import Rows
 from statscache.plugins.windows import changing
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-#: The execution option of a statement that says so: from which second since 1970 on to before which one.
-CHANGED = "statscache_changed"
+from statscache.database.timing import CHANGED
 
 
 def changing(seconds: Sequence[int], length: int = 1) -> Mapping[str, tuple[int, int]]:

@@ -10,19 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    FromClause,
-    Select,
-    Table,
-    Text,
-    cast,
-    func,
-    select,
-    true,
-    tuple_,
-)
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Select, Table, Text, cast, func, select, true, tuple_
 
 from statscache.query.columns import Column
 from statscache.query.cursors import Cursor

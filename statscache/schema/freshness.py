@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, func, select
 
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.schema.objects import Definition, Variant, see_to
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.dialects.postgresql import dialect
 
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, Schedule
 from statscache.schema.objects import Definition, Variant, in_quotes, quoted, see_to

@@ -9,7 +9,8 @@ from itertools import product
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.database.engine import DENIED, counting, first_line, is_database_trouble, state_of
+from statscache.database.lock import counting
+from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.schema.objects import quoted
 

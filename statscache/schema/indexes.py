@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, Index, Table, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from statscache.database.engine import counting, first_line, is_database_trouble, is_locked_out
+from statscache.database.lock import counting
+from statscache.database.trouble import first_line, is_database_trouble, is_locked_out
 
 log = logging.getLogger(__name__)
 

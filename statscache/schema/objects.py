@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.database.engine import first_line, is_database_trouble, is_locked_out
+from statscache.database.trouble import first_line, is_database_trouble, is_locked_out
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ There = Mapping[str, str | None]
 def see_to(connection: Connection, definitions: Collection[Definition]) -> None:
     """Make what is not there as it should be; what cannot be made is logged.
 
-    :param connection: holds the lock of `statscache.database.engine.counting`
+    :param connection: holds the lock of `statscache.database.lock.counting`
     :raises DBAPIError: if the database fails
     """
     connection.exec_driver_sql(PATIENCE)

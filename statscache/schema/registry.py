@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Text, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import Base
 from statscache.store.coverage import want

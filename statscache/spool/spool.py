@@ -6,22 +6,20 @@ before it since the spool was made; it is how records are named.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import logging
 import os
 import shutil
-import struct
 import threading
-import uuid
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import IO, Any
 
-from statscache.errors import StatscacheError, Unusable
+from statscache.errors import StatscacheError
+from statscache.spool.loss import LOSS, Loss, _unpack_loss
 from statscache.spool.record import HEADER, decode, is_torn, records
 
 log = logging.getLogger(__name__)
@@ -29,37 +27,10 @@ log = logging.getLogger(__name__)
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 8 << 20
 CHUNK = 1 << 20
-#: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
-LOSS = struct.Struct("<QddQ")
 
 
 class SpoolFull(StatscacheError):
     """A message that found no room; the text says why."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Messages that were lost since their spool had no room.
-
-    :param count: how many
-    :param first: the smallest of their timestamps, in seconds since 1970
-    :param last: the greatest
-    :param before: how many of the same spool had been recorded before
-    """
-
-    count: int
-    first: float
-    last: float
-    before: int = 0
-
-    def add(self, timestamp: float) -> Loss:
-        """Return this with one message more."""
-        first, last = (self.first, self.last) if self.count else (timestamp, timestamp)
-        return Loss(self.count + 1, min(first, timestamp), max(last, timestamp), self.before)
-
-    def without(self, recorded: Loss) -> Loss:
-        """Return what is left of this when what was lost until a moment ago has been recorded."""
-        return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
 
 
 class Spool:
@@ -297,77 +268,9 @@ class Spool:
         return self._reading[1], position - start
 
 
-def _unpack_loss(data: bytes) -> Loss:
-    return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size else Loss(0, 0, 0)
-
-
 def _read_plugins(path: Path) -> frozenset[str]:
     try:
         return frozenset(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
         log.error("%s is damaged: which plugins the spool's messages were for is not known", path)
         return frozenset()
-
-
-def make_spool(directory: Path, plugins: Iterable[str], limit: int) -> Spool:
-    """Make a new spool in a directory of spools, for messages that these plugins are to count.
-
-    :raises Unusable: if that cannot be done
-    """
-    name = str(uuid.uuid4())
-    unnamed = directory / f".{name}"
-    try:
-        unnamed.mkdir(mode=0o700, parents=True)
-        (unnamed / "plugins.json").write_text(json.dumps(sorted(plugins)), encoding="utf-8")
-        (unnamed / "loss").write_bytes(bytes(LOSS.size))
-        lock = _lock(unnamed)
-        assert lock is not None  # nobody else knows of it yet
-        unnamed.rename(directory / name)
-    except OSError as error:
-        raise Unusable(
-            f"statscache.spool.directory: no spool can be made in {directory} ({error.strerror}): "
-            "let the daemon's user write there, or set another directory"
-        ) from None
-    return Spool(directory / name, lock, limit)
-
-
-def adopt_spools(directory: Path) -> Iterator[Spool]:
-    """Lock and yield the spools in the directory whose daemons are dead, oldest first."""
-    for path in sorted(directory.glob("[!.]*/plugins.json"), key=_age):
-        lock = _lock(path.parent)
-        if lock is None:
-            continue
-        try:
-            spool = Spool(path.parent, lock, 0)
-        except OSError as error:
-            log.error("the spool %s cannot be adopted: %s", path.parent, error.strerror)
-            os.close(lock)
-        else:
-            yield spool
-
-
-def _age(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _lock(directory: Path) -> int | None:
-    """Lock the directory for as long as this process lives; None if another process has."""
-    try:
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        return None  # whoever had it has just removed it
-    except OSError as error:
-        log.error("the spool %s cannot be locked: %s", directory, error.strerror)
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    if not (directory / "plugins.json").exists():
-        os.close(fd)
-        return None
-    return fd

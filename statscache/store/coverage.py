@@ -1,7 +1,7 @@
 """What the tables hold in full, and what is missing from them.
 
 A plugin has **covered** a second of bus time when every message of it counts for the plugin, or is in the quarantine
-for it. What takes a connection is called with one that holds the lock of `statscache.database.engine.counting`.
+for it. What takes a connection is called with one that holds the lock of `statscache.database.lock.counting`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.history import Span
 from statscache.plugins import Base
-from statscache.spool.spool import Loss
+from statscache.span import Span
+from statscache.spool.loss import Loss
 from statscache.store.positions import SpoolRow
 
 

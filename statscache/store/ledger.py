@@ -1,6 +1,6 @@
 """The messages counted lately, and by which plugins: what makes counting twice impossible.
 
-What takes a connection is called with one that holds the lock of `statscache.database.engine.counting`.
+What takes a connection is called with one that holds the lock of `statscache.database.lock.counting`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.store.coverage import CoverageRow
 

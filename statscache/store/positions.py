@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.plugins import Base
 
 

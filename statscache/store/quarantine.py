@@ -1,12 +1,11 @@
 """The messages that one plugin could not digest, kept with the error until they count or somebody drops them.
 
-What writes here is called by a connection that holds the lock of `statscache.database.engine.counting`.
+What writes here is called by a connection that holds the lock of `statscache.database.lock.counting`.
 """
 
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,9 +35,9 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
-from statscache.errors import Unstorable, text_of
 from statscache.messages.message import Message, Naming
 from statscache.plugins import Base
+from statscache.store.failure import TOPIC, Failure, printable
 
 #: How long to wait before a message is tried again: so many times in all, then only by hand. What was only put
 #: off is due at once.
@@ -52,10 +51,6 @@ PAUSES = (
 #: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
 AT_ONCE = 500
 BYTES = 16 << 20
-#: So many tracebacks at most are kept of what a plugin's `process` raises in one flush.
-TRACEBACKS = 100
-#: The longest topic, error and traceback that are kept, in characters.
-TOPIC, ERROR, TRACEBACK = 1_000, 2_000, 20_000
 
 
 class Body(Base):
@@ -98,31 +93,6 @@ class QuarantineRow(Base):
 
 #: Selects messages in the quarantine by `plugin` and `msg_id`.
 Chosen = Select[str, str]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a message is in the quarantine.
-
-    :param trace: the traceback, empty where it tells nothing
-    :param tried: False if the plugin was not even asked
-    """
-
-    error: str
-    trace: str = ""
-    tried: bool = True
-
-
-def failure(error: BaseException, brief: bool = False) -> Failure:
-    """Return what is kept of an error; without the traceback if it is to be brief, or tells nothing."""
-    trace = "" if brief or isinstance(error, Unstorable) else "".join(traceback.format_exception(error))
-    return Failure(printable(f"{type(error).__name__}: {text_of(error)}", ERROR), printable(trace, TRACEBACK))
-
-
-def printable(text: str, length: int) -> str:
-    """Return the text, shortened, with what PostgreSQL cannot hold as escapes."""
-    kept = text if len(text) <= length else text[: length - 4] + " ..."
-    return kept.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 @dataclass(frozen=True)

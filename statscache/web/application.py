@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from statscache.configuration import fedmsg_config
 from statscache.hosting.loader import load
 from statscache.query.errors import Refusal
 from statscache.query.tables import served
-from statscache.settings import Settings, fedmsg_config, read_settings
+from statscache.settings import Settings, read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database

@@ -16,15 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from statscache.cli.terminal import NO_TABLE
-from statscache.database.engine import (
-    DENIED,
-    DRIVER_ARGUMENTS,
-    database_url,
-    is_database_trouble,
-    set_up_sessions,
-    state_of,
-)
+from statscache.database.engine import DRIVER_ARGUMENTS, database_url, set_up_sessions
+from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import Refusal, bad
 from statscache.schema.registry import PluginRow

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from statscache.history import Span
 from statscache.messages.message import Message
 from statscache.messages.processors import Meta
+from statscache.span import Span
 from tests.reference import RELENG, Body, Cells, Place, Reference, differences
 from tests.torture.check import SHOWN, Tables, poisoned, some
 

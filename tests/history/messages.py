@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from statscache.demo.traffic import traffic
-from statscache.history import Span
+from statscache.span import Span
 from tests.reference import Body
 from tests.torture.messages import vary
 

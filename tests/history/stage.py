@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 
-from statscache.database.engine import counting
-from statscache.history import Span
+from statscache.database.lock import counting
+from statscache.span import Span
 from statscache.store.coverage import want
 from tests.datagrepper import Archive, Fault, Faults
 from tests.history.check import Inspector

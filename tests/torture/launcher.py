@@ -26,12 +26,14 @@ SESSION = (
     "SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
 )
 HASTE: dict[str, dict[str, Any]] = {
-    "counting.flusher": {"LONGEST_PAUSE": 1.0, "UPKEEP": 0.5},
+    "counting.flusher": {"UPKEEP": 0.5},
+    "counting.pause": {"LONGEST_PAUSE": 1.0},
     "spool.spool": {"SEGMENT": 1 << 18},
     "intake.backlog": {"MANY": 3_000},
     "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
     "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
     "database.engine": {"SESSION": SESSION},
+    "database.guard": {"SESSION": SESSION},
 }
 #: The steps at which a daemon can be told to die: at each of these functions, before and after.
 STEPS = {

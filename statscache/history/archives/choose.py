@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statscache.errors import StatscacheError
-from statscache.history import Archive
+from statscache.history.archives.archive import Archive
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.archives.datanommer import Datanommer
 from statscache.settings import Settings

@@ -25,9 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from statscache.database.engine import COLUMNS, DRIVER_ARGUMENTS, first_line, shown_url
-from statscache.history import HistoryError, Hole, Slice, Span
+from statscache.database.engine import DRIVER_ARGUMENTS, shown_url
+from statscache.database.trouble import first_line
+from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.read_ahead import ahead
+from statscache.schema.tables import COLUMNS
+from statscache.span import Span
 
 #: About so many rows make a slice, and so many are fetched at a time.
 ROWS = 20_000

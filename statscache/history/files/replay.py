@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statscache.app import Program
-from statscache.database.engine import counting
+from statscache.database.lock import counting
 from statscache.errors import Rejected
-from statscache.history import Span
 from statscache.history.files.json_stream import BadLine
 from statscache.history.files.messages import messages
 from statscache.history.slice_counter import Historian, patiently
 from statscache.messages.message import Message
+from statscache.span import Span
 from statscache.store.coverage import cover
 
 #: So many messages are counted in one transaction.

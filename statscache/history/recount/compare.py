@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from statscache.history import Span
 from statscache.history.recount.shadow import shadow
 from statscache.history.recount.targets import Target
 from statscache.plugins import Rows
+from statscache.span import Span
 
 Row = dict[str, Any]
 #: The table that holds all that differs while it is exchanged.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select
 
-from statscache.history import Span
 from statscache.history.recount.recount import inside, second_of
 from statscache.history.recount.shadow import Shadow, shadow, shadow_table
 from statscache.history.recount.targets import Target
+from statscache.span import Span
 from statscache.store import ledger
 from statscache.store.quarantine import Body, QuarantineRow
 

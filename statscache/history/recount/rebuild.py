@@ -13,7 +13,7 @@ from statscache.app import Program
 from statscache.counting.notifications import Changes
 from statscache.counting.writer import DAY
 from statscache.errors import StatscacheError
-from statscache.history import Archive, Span
+from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
 from statscache.history.recount.quarantined import refused
 from statscache.history.recount.recount import Advance, Recount, Spans, inside, second_of
@@ -21,6 +21,7 @@ from statscache.history.recount.shadow import Shadow, shadow
 from statscache.history.recount.targets import Target, choose
 from statscache.history.recount.verify import MOST, Finding, Report, closed
 from statscache.plugins import Base
+from statscache.span import Span
 from statscache.store import ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet

@@ -11,10 +11,11 @@ from sqlalchemy import BigInteger, Connection, cast, extract, func, literal, or_
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 
 from statscache.errors import StatscacheError
-from statscache.history import Archive, Hole, Span
-from statscache.history.plan import pieces, without
+from statscache.history.archives.archive import Archive, Hole
+from statscache.history.plan import pieces
 from statscache.history.recount.shadow import Shadow, analyze, shadow
 from statscache.history.recount.targets import Target
+from statscache.span import Span, clipped
 from statscache.store.coverage import uncover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine import QuarantineRow
@@ -123,12 +124,6 @@ def inside(column: Any, spans: Iterable[Span]) -> Any:
 def second_of(column: Any) -> Any:
     """Return the whole second of an instant, since 1970."""
     return cast(func.floor(extract("epoch", column)), BigInteger)
-
-
-def clipped(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return what of the spans lies in others, oldest first."""
-    others = list(others)
-    return [part for span in spans for part in without(span, without(span, others))]
 
 
 def _unseen(plugins: frozenset[str], spans: Sequence[Span]) -> Any:

@@ -6,11 +6,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from statscache.history import Span
-from statscache.history.plan import without
 from statscache.history.recount.recount import Spans
 from statscache.history.recount.targets import Target
 from statscache.plugins import Rows
+from statscache.span import Span, without
 
 #: Of a table without windows, so many seconds are drawn at once.
 STRETCH = 3600

@@ -29,9 +29,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from statscache.app import Program
-from statscache.database.engine import APART, DENIED, counting, first_line, make_engine, state_of
+from statscache.database.engine import make_engine
+from statscache.database.lock import APART, counting
+from statscache.database.trouble import DENIED, first_line, state_of
 from statscache.errors import StatscacheError, Unusable
-from statscache.history import Slice
+from statscache.history.archives.archive import Slice
 from statscache.history.recount.targets import Target
 from statscache.history.slice_counter import Historian
 from statscache.hosting.loader import Part

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, select
 
-from statscache.app import Program, table_of
+from statscache.app import Program
 from statscache.errors import StatscacheError
-from statscache.history import Span
 from statscache.hosting.loader import Part
 from statscache.plugins import BasePlugin, Rows
+from statscache.schema.prepare import table_of
 from statscache.schema.registry import PluginRow
+from statscache.span import Span
 
 
 @dataclass(frozen=True, eq=False)

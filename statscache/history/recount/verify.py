@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 
 from statscache.app import Program
 from statscache.errors import StatscacheError
-from statscache.history import Archive, Hole, Span
-from statscache.history.plan import without
+from statscache.history.archives.archive import Archive, Hole
 from statscache.history.recount.compare import Comparison, Differences
 from statscache.history.recount.quarantined import copy, leave_out, quarantined_in, refused
 from statscache.history.recount.recount import Advance, Recount, Spans
 from statscache.history.recount.sample import Sample, drawn
 from statscache.history.recount.shadow import Shadow
 from statscache.history.recount.targets import Target, choose
+from statscache.span import Span, without
 from statscache.store.coverage import gaps, wanted
 
 #: So many rows that differ are kept of each table.

@@ -22,7 +22,7 @@ from urllib3.exceptions import (
 )
 
 from statscache.errors import StatscacheError
-from statscache.history import HistoryError
+from statscache.history.archives.archive import HistoryError
 
 T = TypeVar("T")
 Query = Mapping[str, str]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from statscache.errors import Rejected
-from statscache.history import HistoryError, Slice, Span
+from statscache.history.archives.archive import HistoryError, Slice
 from statscache.messages.message import Message
+from statscache.span import Span
 
 #: How often the pages of a span are read before it is divided; of one second, which cannot be.
 ROUNDS = 3

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from statscache.history import Slice, Span
+from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.client import Stopped, Unavailable
 from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Failed, Incomplete, Page
+from statscache.span import Span
 
 #: Fetches one page of a span; gives up when the event is set.
 Fetch = Callable[[Span, Ask, threading.Event], Page]

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import urllib3
 
-from statscache.history import HistoryError, Hole, Slice, Span
+from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datagrepper.client import RETRY, TIMEOUT, Client, Stopped
 from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Dense, Failed, Page
 from statscache.history.archives.datagrepper.fetchers import Fetchers, Run
+from statscache.span import Span
 
 #: The most rows that datagrepper puts on a page.
 ROWS_PER_PAGE = 100

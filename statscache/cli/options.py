@@ -1,0 +1,66 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from statscache.cli.terminal import OneLine
+from statscache.span import Span
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+since_option = click.option(
+    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
+)
+until_option = click.option(
+    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+)
+from_option = click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    "by default statscache.datagrepper.endpoint.",
+)
+
+
+def parse_since(value: str, now: datetime) -> datetime:
+    """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by an ISO 8601 date or time.
+
+    :raises ValueError: if it is neither; UTC is assumed where no zone is given
+    :raises OverflowError: if it lies before the year 1 or after 9999
+    """
+    span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
+    if span:
+        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+    when = datetime.fromisoformat(value)
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _span(start: str, stop: str) -> Span:
+    """Return the span that `--covers` names.
+
+    :raises OneLine: if it is none, or not yet over
+    """
+    first, last = second_of(start, "--covers"), second_of(stop, "--covers")
+    if first >= last:
+        raise OneLine("--covers must be given a FROM before its TO")
+    if last > time.time():
+        raise OneLine("--covers must be given a TO in the past: no file has what is yet to come")
+    return Span(first, last)
+
+
+def second_of(when: str, option: str) -> int:
+    """Return the second, since 1970, that an option names.
+
+    :raises OneLine: if it names none
+    """
+    try:
+        return int(parse_since(when, datetime.now(UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None

@@ -1,0 +1,67 @@
+"""`statscache replay`: messages from files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from statscache.app import open_program
+from statscache.cli.options import _span
+from statscache.cli.progress import _report, progress
+from statscache.cli.report import ends
+from statscache.cli.terminal import json_option, one_line, print_json
+from statscache.configuration import fedmsg_config
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--covers",
+    nargs=2,
+    metavar="FROM TO",
+    help="The files together have every message of this time, which then is complete.",
+)
+@json_option
+def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
+    """Count the messages of FILES as if they came over the bus.
+
+    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
+    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
+    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
+    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
+    count again.
+    """
+    from statscache.history.files.replay import replay as replay_files
+
+    span = _span(*covers) if covers else None
+    with one_line():
+        program = open_program(fedmsg_config())
+        program.watchdog().start()
+        with progress("replay", _size(files)) as advance:
+            outcome = replay_files(program, files, _report, advance, span)
+    covered = None if outcome.bad else span
+    if as_json:
+        found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}
+        print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
+    else:
+        click.echo(
+            f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
+            f"{outcome.bad} bad lines" + (f"\n{covered} is covered" if covered else "")
+        )
+    if outcome.bad:
+        sys.exit(2)
+
+
+def _size(paths: Sequence[Path]) -> int | None:
+    """Return how many bytes there are to read, None where that cannot be known."""
+    if not all(path.is_file() for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)

@@ -1,0 +1,55 @@
+"""What keeps a plugin from ending or bending the transaction that it shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+#: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
+#: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
+#: must be on the server's disk, however else the server is set up.
+SESSION = (
+    "SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET lock_timeout = '30s'; SET statement_timeout = '60s'; "
+    "SET idle_in_transaction_session_timeout = '20s'; SET synchronous_commit = on"
+)
+#: A statement that ends a transaction, and comments, behind which one can hide.
+ENDING = re.compile(
+    r"^\s*end\b|(^|;)\s*(commit|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",
+    re.IGNORECASE,
+)
+COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+@contextmanager
+def guarded(connection: Connection) -> Iterator[None]:
+    """Let nobody commit or roll back the connection's transaction meanwhile; savepoints are as usual."""
+    info = connection.info  # out of reach if the connection is lost
+    info["guarded"] = True
+    try:
+        yield
+    finally:
+        info["guarded"] = False
+
+
+def _check_guard(connection: Connection) -> None:
+    if not connection.invalidated and connection.info.get("guarded"):
+        raise RuntimeError("a plugin must not end the transaction of the flush: let it use its session alone")
+
+
+def _check_statement(connection: Connection, cursor: Any, statement: str, *args: Any) -> None:
+    if connection.info.get("guarded") and ENDING.search(COMMENT.sub(" ", statement)):
+        _check_guard(connection)
+
+
+def settle(connection: Connection) -> None:
+    """Check now what a plugin has deferred to the commit, and undo what it has set for those after it.
+
+    :raises DBAPIError: if a deferred constraint is violated
+    """
+    connection.exec_driver_sql(
+        "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RESET ROLE; RESET ALL; " + SESSION
+    )

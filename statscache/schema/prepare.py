@@ -1,0 +1,83 @@
+"""Seeing to the tables before plugins run, and which plugins can run on them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Table
+
+from statscache.errors import Unusable
+from statscache.hosting.loader import Entry, Part
+from statscache.hosting.suspensions import SuspensionRow
+from statscache.plugins import Base
+from statscache.schema.registry import PluginRow
+from statscache.store.coverage import CoverageRow, GapRow
+from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.positions import DatabaseRow, SpoolRow
+from statscache.store.quarantine import Body, QuarantineRow
+
+log = logging.getLogger(__name__)
+
+CORE_TABLES = {
+    row.__tablename__
+    for row in (
+        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow, CoverageRow),
+        *(Body, QuarantineRow, SuspensionRow, GapRow),
+    )
+}
+
+
+def table_of(part: Part) -> Table | None:
+    """Return the table of a plugin's model."""
+    return getattr(part.plugin.model, "__table__", None)
+
+
+def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
+    """Return the tables to be there: all that are declared, without those of plugins that do not run."""
+    models = [plugin.model for entry in entries for plugin in entry.plugins if not entry.on]
+    off = {getattr(model, "__table__", None) for model in models}
+    used = [table for part in parts if (table := table_of(part)) is not None]
+    declared = [table for table in Base.metadata.sorted_tables if table not in off]
+    return list(dict.fromkeys([*declared, *used]))
+
+
+def _unable(
+    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return why each plugin that should run does not, by its entry point or ident."""
+    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
+    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
+    unfit = {ident: name for ident, name in tables.items() if name in differing}
+    return failing | {
+        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
+        for ident, name in unfit.items()
+    }
+
+
+def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
+    """Return the plugins whose tables are as their models say.
+
+    :raises Unusable: if a table of statscache itself differs, or all plugins' do
+    """
+    for name in CORE_TABLES:
+        if name in differing:
+            raise Unusable(
+                f"the table {name} is not the one this version of statscache writes "
+                f"({'; '.join(differing[name])}): rename it away, or set another database"
+            )
+    fitting = []
+    for part in parts:
+        table = table_of(part)
+        if table is not None and table.fullname in differing:
+            log.error(
+                "%s is disabled: its table %s is not what its model says (%s); rename the table or change it",
+                part.ident,
+                table.fullname,
+                "; ".join(differing[table.fullname]),
+            )
+        else:
+            fitting.append(part)
+    if not fitting:
+        raise Unusable("no plugin can run: none of their tables is what its model says, see the log for each")
+    return fitting

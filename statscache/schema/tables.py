@@ -1,0 +1,83 @@
+"""Creating tables, and what makes one that is there unfit for its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import sort_tables
+
+from statscache.database.lock import counting
+from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
+from statscache.errors import Unusable
+from statscache.settings import URI
+
+COLUMNS = text(
+    "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
+    "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
+
+
+def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:
+    """Create the tables that are missing.
+
+    :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
+    :raises Unusable: if the database's user may create none, or the database fails
+    """
+    try:
+        with counting(engine, patient=True) as connection:
+            found = {table.fullname: _see_to(connection, table) for table in sort_tables(tables)}
+    except DBAPIError as error:
+        advice = "look at the server's log, and start again"
+        if state_of(error) == DENIED:
+            advice = "give its user the right to, as with GRANT CREATE ON SCHEMA public"
+        raise Unusable(
+            f"the tables cannot be created in the database of {URI} ({first_line(error)}): {advice}"
+        ) from error
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def _see_to(connection: Connection, table: Table) -> list[str]:
+    """Create the table if it is missing, and return why it cannot be used."""
+    try:
+        with connection.begin_nested():
+            table.create(connection, checkfirst=True)
+            return list(differences(connection, table))
+    except SQLAlchemyError as error:
+        if state_of(error) == DENIED or is_database_trouble(error):
+            raise
+        return [f"it cannot be created: {first_line(error)}"]
+
+
+def differences(connection: Connection, table: Table) -> Iterator[str]:
+    """Yield what of a table in the database makes it unfit for its model."""
+    there = _columns(connection, table)
+    for column in table.columns:
+        if column.name not in there:
+            yield f"the column {column.name} is missing"
+            continue
+        wanted, (given, _) = _canonical(connection, column.type), there[column.name]
+        if wanted != given:
+            yield f"the column {column.name} is {given} instead of {wanted}"
+    for name, (_, needed) in there.items():
+        if needed and name not in table.columns:
+            yield f"the column {name} is not the model's, and must not be empty"
+    key = inspect(connection).get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    expected = [column.name for column in table.primary_key]
+    if set(key) != set(expected):
+        yield f"the primary key is ({', '.join(key)}) instead of ({', '.join(expected)})"
+
+
+def _columns(connection: Connection, table: Table) -> dict[str, tuple[str, bool]]:
+    """Return each column's type, by the name PostgreSQL gives it, and whether a new row must say what it holds."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return {row[0]: (row[1], row[2]) for row in connection.execute(COLUMNS, {"table": name})}
+
+
+def _canonical(connection: Connection, kind: Any) -> str:
+    """Return a type by the name that PostgreSQL itself gives it, so that FLOAT is double precision."""
+    declared = kind.compile(dialect=connection.dialect).partition(" COLLATE ")[0]
+    name = connection.scalar(select(func.format_type(func.to_regtype(declared), None)))
+    return str(name or declared)

@@ -1,0 +1,58 @@
+"""A stretch of bus time in whole seconds, and its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from statscache.messages.message import END_OF_TIME
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Bus time from the second `start` until just before the second `stop`, both in whole seconds since 1970 UTC.
+
+    :raises ValueError: if it would be empty
+    """
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if self.start >= self.stop:
+            raise ValueError(f"a span ends after its start, unlike {self.start} to {self.stop}")
+
+    def __contains__(self, second: int) -> bool:
+        return self.start <= second < self.stop
+
+    def __str__(self) -> str:
+        start, stop = (
+            datetime.fromtimestamp(min(end, END_OF_TIME - 1), UTC) for end in (self.start, self.stop)
+        )
+        return f"{start:%Y-%m-%d %H:%M:%S} to {stop:%Y-%m-%d %H:%M:%S} UTC"
+
+    @property
+    def seconds(self) -> int:
+        """How long it is."""
+        return self.stop - self.start
+
+
+def without(span: Span, others: Iterable[Span]) -> list[Span]:
+    """Return what is left of a span without others, oldest first."""
+    left, start = [], span.start
+    for other in sorted(others):
+        if other.stop <= start or other.start >= span.stop:
+            continue
+        if other.start > start:
+            left.append(Span(start, other.start))
+        start = max(start, other.stop)
+    if start < span.stop:
+        left.append(Span(start, span.stop))
+    return left
+
+
+def clipped(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return what of the spans lies in others, oldest first."""
+    others = list(others)
+    return [part for span in spans for part in without(span, without(span, others))]
