@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from statscache.counting.measures import Measures
+from statscache.counting.update import PluginUpdates
 from statscache.counting.writer import Writer
 from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
@@ -65,7 +67,9 @@ class Program:
         #: The same on the thread that writes.
         self.own = Takers([runner.own for runner in queued], self._watches[1], holds)
         judge = Judge(self.suspensions, settings.plugin_budget)
-        self.writer = Writer(engine, runners, judge, naming, self._watches[1], settings.ledger_keep)
+        measures = Measures(runner.ident for runner in runners)
+        updates = PluginUpdates(judge, self._watches[1], measures)
+        self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep)
 
     def open(self) -> None:
         """Learn from the database which plugins are suspended."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from statscache.store.failure import Failure
+from statscache.counting.transaction import Outcome
 
 #: Upper bounds in seconds. A message's time is known to the whole second, so a delay can be one second too long.
 FLUSH_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -73,30 +73,15 @@ class Measures:
         self.flushed_at = 0.0
         #: How old the oldest message of that flush was then, in seconds.
         self.last_delay = 0.0
-        self._pending: list[tuple[str, int, list[str]]] = []
 
-    def begin(self) -> None:
-        """Forget what the last transaction has not brought to an end."""
-        self._pending.clear()
-
-    def counted(self, plugin: str, messages: int, failures: Mapping[str, Failure]) -> None:
-        """Note what a plugin has done in the present transaction.
-
-        :param messages: how many it was to count
-        :param failures: why, for those that it did not
-        """
-        errors = [failure.error for failure in failures.values() if failure.tried]
-        self._pending.append((plugin, messages - len(failures), errors))
-
-    def committed(self) -> None:
-        """Note that the present transaction is committed."""
-        for plugin, processed, errors in self._pending:
-            measures = self.plugins[plugin]
-            measures.processed += processed
-            if errors:
-                measures.failed += len(errors)
-                measures.failed_at, measures.error = time.time(), errors[-1]
-        self._pending.clear()
+    def committed(self, outcomes: Iterable[Outcome]) -> None:
+        """Note what plugins have done in a transaction that is committed."""
+        for outcome in outcomes:
+            measures = self.plugins[outcome.plugin]
+            measures.processed += outcome.processed
+            if outcome.errors:
+                measures.failed += len(outcome.errors)
+                measures.failed_at, measures.error = time.time(), outcome.errors[-1]
 
     def took(self, plugin: str, seconds: float, statements: float) -> None:
         """Note how long a plugin took, and how long its statements did, in seconds."""

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from statscache.app import Program
 from statscache.counting.notifications import Changes
-from statscache.counting.writer import DAY
+from statscache.counting.overlap import MARGIN_S, horizon
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
@@ -122,7 +122,7 @@ def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Fi
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
-    _remember(connection, time.time() - program.settings.ledger_keep.total_seconds() - DAY)
+    _remember(connection, horizon(program.settings.ledger_keep) - MARGIN_S)
     changes.tell(connection)
     return findings
 
@@ -148,13 +148,13 @@ def _copy(connection: Connection, model: type[Base], rows: Any) -> None:
     connection.execute(insert(model).from_select(names, rows).on_conflict_do_nothing())
 
 
-def _remember(connection: Connection, horizon: float) -> None:
+def _remember(connection: Connection, oldest: float) -> None:
     """Enter what was counted into the real ledger, so that none of it counts again when it comes over the bus.
 
-    :param horizon: what is older, in seconds since 1970, is entered only where it is in the ledger for others
+    :param oldest: what is older, in seconds since 1970, is entered only where it is in the ledger for others
     """
     seen, sets = shadow(LedgerRow), shadow(PluginSet)
-    young = seen.c.timestamp > func.to_timestamp(horizon)
+    young = seen.c.timestamp > func.to_timestamp(oldest)
     known = select(1).where(LedgerRow.msg_id == seen.c.msg_id).exists()
     for number, plugins in connection.execute(select(sets.c.id, sets.c.plugins)).all():
         messages = select(seen.c.msg_id, second_of(seen.c.timestamp)).where(seen.c.plugin_set == number)

@@ -1,0 +1,51 @@
+"""What belongs to one transaction in which plugins count, and ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from statscache.counting.notifications import Changes
+from statscache.store.failure import Failure
+
+#: What a transaction is for: new messages, or what is in the quarantine.
+Work = Literal["flushes", "retries"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one plugin has done in a transaction.
+
+    :param processed: how many messages it has counted, or looked at and left
+    :param errors: what it failed with, for each message that it was tried on and did not take
+    """
+
+    plugin: str
+    processed: int
+    errors: list[str]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A transaction under way.
+
+    :param changes: which windows of which tables it changes
+    :param outcomes: what each plugin has done in it
+    """
+
+    connection: Connection
+    work: Work = "flushes"
+    changes: Changes = field(default_factory=Changes)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def note(self, plugin: str, messages: int, failures: Mapping[str, Failure]) -> None:
+        """Note what a plugin has done.
+
+        :param messages: how many it was to count
+        :param failures: why, for those that it did not
+        """
+        errors = [failure.error for failure in failures.values() if failure.tried]
+        self.outcomes.append(Outcome(plugin, messages - len(failures), errors))

@@ -1,0 +1,208 @@
+"""Letting one plugin after the other write, each in a savepoint of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from statscache.counting.measures import Measures
+from statscache.counting.transaction import Transaction
+from statscache.database.guard import guarded, settle
+from statscache.database.timing import Stopwatch, Written
+from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere
+from statscache.errors import is_interrupt
+from statscache.hosting.dispatch import Taken
+from statscache.hosting.runner import Runner
+from statscache.hosting.suspension_policy import MOST, Judge
+from statscache.hosting.watchdog import Watch
+from statscache.messages.message import Message
+from statscache.store import quarantine
+from statscache.store.failure import Failure, failure
+from statscache.store.quarantine import Patient
+
+log = logging.getLogger(__name__)
+
+PUT_OFF = Failure("put off: the plugin was suspended before it was tried", tried=False)
+
+#: Gives the messages with these ids.
+Read = Callable[[Iterable[str]], Iterator[Message]]
+
+
+class PluginError(Exception):
+    """A plugin's `process` or `update` failed as a whole; the cause is what it raised."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The messages that one plugin is to count in a transaction.
+
+    :param read: reads messages back by their ids
+    :param taken: what the plugin has taken from exactly these messages already; None if it has not
+    """
+
+    ids: Sequence[str]
+    read: Read
+    taken: Taken | None = None
+
+    def halves(self) -> tuple[Share, Share]:
+        """Return its first and its second half, of which nothing is taken yet."""
+        middle = len(self.ids) // 2
+        return Share(self.ids[:middle], self.read), Share(self.ids[middle:], self.read)
+
+
+class PluginUpdates:
+    """Lets plugins write, and puts into the quarantine what they cannot.
+
+    :param judge: is told how each plugin does
+    :param watch: kept up to date with the plugin that is being called
+    :param measures: is told how long each plugin takes
+    """
+
+    def __init__(self, judge: Judge, watch: Watch, measures: Measures) -> None:
+        self.measures = measures
+        self._judge = judge
+        self._watch = watch
+
+    def count(
+        self,
+        transaction: Transaction,
+        runner: Runner,
+        share: Share,
+        before: Mapping[str, Patient] | None = None,
+    ) -> Mapping[str, Failure]:
+        """Let a plugin count messages, and put those that it cannot into the quarantine.
+
+        :param before: the messages that have just been taken out of the quarantine
+        :return: why, for each message that is in the quarantine now
+        """
+        if self._judge.holds(runner.ident):
+            failures: Mapping[str, Failure] = dict.fromkeys(runner.wanted(share.ids, share.read), PUT_OFF)
+        else:
+            failures = self._attempt(transaction, runner, share)
+            judge = self._judge.counted if before is None else self._judge.retried
+            judge(runner.ident, len(share.ids), failures)
+        transaction.note(runner.ident, len(share.ids), failures)
+        if failures:
+            messages = share.read(failures)
+            quarantine.put(transaction.connection, [runner.ident], messages, failures, before)
+        return failures
+
+    def _attempt(self, transaction: Transaction, runner: Runner, share: Share) -> Mapping[str, Failure]:
+        """Let a plugin write all messages together, or else all that do not fail alone."""
+        try:
+            return self._write_together(transaction, runner, share)
+        except PluginError as error:
+            log.error(
+                "%s could not write %d messages: %s",
+                runner.ident,
+                len(share.ids),
+                error,
+                exc_info=error.__cause__,
+            )
+            return self._narrow(transaction, runner, share, error)
+
+    def _narrow(
+        self, transaction: Transaction, runner: Runner, share: Share, error: PluginError
+    ) -> dict[str, Failure]:
+        """Let a plugin write ever smaller parts of messages that it could not write together."""
+        failures: dict[str, Failure] = {}
+        alone = 0
+        parts = [(share, error)]
+        while parts:
+            some, error = parts.pop()
+            if len(some.ids) == 1:
+                failures[some.ids[0]] = failure(error.__cause__ or error)
+                alone += 1
+                continue
+            for part in reversed(some.halves()):
+                if alone >= MOST:
+                    failures |= dict.fromkeys(part.ids, PUT_OFF)
+                    continue
+                try:
+                    failures |= self._write_together(transaction, runner, part)
+                except PluginError as again:
+                    parts.append((part, again))
+        return failures
+
+    def _write_together(
+        self, transaction: Transaction, runner: Runner, share: Share
+    ) -> Mapping[str, Failure]:
+        """Let a plugin write messages in a savepoint.
+
+        :return: why, for each message that the plugin's `process` refused
+        :raises PluginError: if its `update` failed; then it has written nothing
+        """
+        stopwatch, taken = Stopwatch(transaction.connection), share.taken
+        try:
+            if taken is None:
+                self._watch.begin(runner.ident)
+                taken = self._take(runner, share)
+            if runner.has_taken(taken):
+                self._watch.begin(runner.ident, stopwatch)
+                update_table(transaction, runner, taken)
+            self._judge.updated(runner.ident, transaction.work)
+        except PluginError:
+            runner.discard()
+            raise
+        except Exception as error:
+            self._judge.ended(runner.ident, transaction.work, error)
+            raise
+        finally:
+            self._end(runner.ident, stopwatch, taken)
+        return taken.failures
+
+    def _take(self, runner: Runner, share: Share) -> Taken:
+        try:
+            return runner.take(lambda: self._watched(runner.ident, share.read(share.ids)))
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
+
+    def _watched(self, ident: str, messages: Iterator[Message]) -> Iterator[Message]:
+        for message in messages:
+            self._watch.begin(ident)
+            yield message
+
+    def _end(self, ident: str, stopwatch: Stopwatch, taken: Taken | None) -> None:
+        """Note that the plugin is called no more, and how long it took."""
+        self._watch.end()
+        seconds = stopwatch.seconds + (taken.seconds if taken else 0)
+        self._judge.took(ident, seconds)
+        self.measures.took(ident, seconds, stopwatch.waited)
+
+
+def update_table(transaction: Transaction, runner: Runner, taken: Taken) -> None:
+    """Let a plugin update its table, in a savepoint and a session of its own.
+
+    The order of the calls is what contains every way in which a plugin can leave its session.
+
+    :raises PluginError: if the plugin failed; then it has written nothing
+    :raises Exception: if the transaction cannot go on
+    """
+    connection = transaction.connection
+    outer, savepoint = connection.get_transaction(), connection.begin_nested()
+    written = Written(connection, runner.table)
+    session = Session(connection, join_transaction_mode="create_savepoint")
+    try:
+        with guarded(connection):
+            runner.update(session, taken)
+            session.commit()
+            session.close()
+            settle(connection)
+            savepoint.commit()
+        transaction.changes.add(written.changes)
+    except BaseException as error:
+        trouble = is_database_trouble(error) and not is_elsewhere(error, connection)
+        if is_interrupt(error) or trouble or connection.invalidated:
+            raise
+        if not (outer and outer.is_active):
+            connection.invalidate()  # it tried to end it, which leaves nothing to go on with
+            raise
+        session.rollback()
+        session.close()
+        savepoint.rollback()
+        raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
