@@ -61,14 +61,15 @@ class Program:
         self.plugins = {part.ident: part.plugin for part in parts}
         self.suspensions = suspensions or Suspensions(engine)
         holds = self.suspensions.holds
-        self._watches = Watch(), Watch()
+        #: Which plugin is being called, on the thread of the intake and on that which writes.
+        self.watches = Watch(), Watch()
         #: Hands messages to plugins as they come, on the intake's thread.
-        self.live = Takers([runner.live for runner in queued], self._watches[0], holds)
+        self.live = Takers([runner.live for runner in queued], self.watches[0], holds)
         #: The same on the thread that writes.
-        self.own = Takers([runner.own for runner in queued], self._watches[1], holds)
+        self.own = Takers([runner.own for runner in queued], self.watches[1], holds)
         judge = Judge(self.suspensions, settings.plugin_budget)
         measures = Measures(runner.ident for runner in runners)
-        updates = PluginUpdates(judge, self._watches[1], measures)
+        updates = PluginUpdates(judge, self.watches[1], measures)
         self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep)
 
     def open(self) -> None:
@@ -84,12 +85,7 @@ class Program:
     def takers(self, plugins: frozenset[str]) -> Takers:
         """Return what hands messages to those of the plugins that run, on the thread that writes."""
         owns = [runner.own for runner in self._queued if runner.ident in plugins]
-        return Takers(owns, self._watches[1], self.suspensions.holds)
-
-    @property
-    def calls(self) -> list[tuple[str, float]]:
-        """The plugins that are being called just now, and for how many seconds."""
-        return [(watch.busy, watch.seconds) for watch in self._watches if watch.busy is not None]
+        return Takers(owns, self.watches[1], self.suspensions.holds)
 
     def watchdog(
         self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
@@ -106,7 +102,7 @@ class Program:
             finally:
                 end()
 
-        return Watchdog(self._watches, self.settings.plugin_hang, hung, stacks)
+        return Watchdog(self.watches, self.settings.plugin_hang, hung, stacks)
 
     def retry(self, plugin: str, ids: Sequence[str]) -> int:
         """Try messages in the quarantine again at a person's word, and return how many count now.

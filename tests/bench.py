@@ -112,14 +112,14 @@ class Bench:
 
     def keep_up(self) -> None:
         """Let the daemon do what is to be done now and then, and what can wait."""
-        self.daemon.keep_up()
-        while self.daemon.use_spare_time():
+        self.daemon.upkeep.keep_up()
+        while self.daemon.upkeep.use_spare_time():
             pass
 
     def die(self) -> None:
         """Let go of all that a killed process lets go of, and of nothing else."""
-        backlog = self.daemon._backlog
-        for spool in [self.daemon._spool, *(source.spool for source in backlog._adopted)]:
+        backlog = self.daemon.backlog
+        for spool in [self.daemon.spool, *(source.spool for source in backlog._adopted)]:
             spool.close()
         self.engine.dispose()
 

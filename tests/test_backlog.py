@@ -44,7 +44,7 @@ def no_trouble() -> None:
 
 def spools(bench: Bench) -> list[Path]:
     """Return the directories of spools."""
-    return [path for path in bench.daemon._spools.iterdir() if not path.name.startswith(".")]
+    return [path for path in bench.daemon.spools.iterdir() if not path.name.startswith(".")]
 
 
 def test_what_a_dead_daemon_left_is_written_first_and_from_its_committed_position(
@@ -79,16 +79,16 @@ def test_a_death_before_any_commit_loses_nothing(make_bench: MakeBench) -> None:
 def test_an_empty_spool_of_a_dead_daemon_blocks_nothing(make_bench: MakeBench) -> None:
     """A daemon that died before it had accepted anything leaves a spool that is removed, with its row."""
     dead = make_bench(*ALL)
-    dead.daemon._spool.lose(7.0)
+    dead.daemon.spool.lose(7.0)
     dead.die()
     bench = make_bench(*ALL)
     bench.accept("x")
     bench.flush()
     assert bench.volumes() == [1] * 4
-    assert [path.name for path in spools(bench)] == [bench.daemon._spool.id]
+    assert [path.name for path in spools(bench)] == [bench.daemon.spool.id]
     assert bench.execute("SELECT messages, reason FROM statscache_gap") == [(1, "the spool had no room")]
     bench.keep_up()
-    assert bench.execute("SELECT id FROM statscache_spool") == [(bench.daemon._spool.id,)]
+    assert bench.execute("SELECT id FROM statscache_spool") == [(bench.daemon.spool.id,)]
 
 
 def test_a_torn_spool_of_a_dead_daemon_is_written_up_to_its_tear(make_bench: MakeBench) -> None:
@@ -96,12 +96,12 @@ def test_a_torn_spool_of_a_dead_daemon_is_written_up_to_its_tear(make_bench: Mak
     dead = make_bench(*ALL)
     dead.accept(*"abc")
     dead.die()
-    [path] = dead.daemon._spools.glob("*/*.spool")
+    [path] = dead.daemon.spools.glob("*/*.spool")
     path.write_bytes(path.read_bytes()[:-5])
     bench = make_bench(*ALL)
     bench.flush()
     assert bench.volumes() == [2] * 4
-    assert [path.name for path in spools(bench)] == [bench.daemon._spool.id]
+    assert [path.name for path in spools(bench)] == [bench.daemon.spool.id]
 
 
 def test_a_stop_writes_what_was_adopted_and_what_was_accepted(make_bench: MakeBench) -> None:
@@ -149,7 +149,7 @@ def test_a_spool_whose_adoption_failed_is_adopted_later(
         dead.send(f"of {number}")
         dead.die()
     with monkeypatch.context() as patch:
-        patch.setattr("statscache.daemon.position_of", lambda engine, spool: fail(None))
+        patch.setattr("statscache.upkeep.adoption.position_of", lambda engine, spool: fail(None))
         with pytest.raises(RuntimeError):
             make_bench(*ALL)
     bench = make_bench(*ALL)
@@ -213,7 +213,7 @@ def test_after_a_failed_flush_all_is_read_back_in_bounded_batches(
     assert sizes == [5, 5, 5, 5, 3, 3, 2]
     assert bench.volumes() == [28] * 4
     bench.send("live")
-    batch = bench.daemon._backlog.next()
+    batch = bench.daemon.backlog.next()
     assert batch is not None
     assert (list(batch.refs), batch.taken["good"].items) == (["live"], [(30, "x")])
 
@@ -225,14 +225,14 @@ def test_what_a_failed_reading_left_is_not_counted_twice(
     bench = make_bench(*ALL)
     bench.accept(*"abcdef")
     failed_flush(bench)
-    scan = bench.daemon._spool.scan
+    scan = bench.daemon.spool.scan
 
     def scan_half(start: int, end: int) -> Iterator[Any]:
         yield from itertools.islice(scan(start, end), 3)
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.daemon._spool, "scan", scan_half)
+        patch.setattr(bench.daemon.spool, "scan", scan_half)
         with pytest.raises(OSError, match="Input/output"):
             bench.flush()
     bench.flush()
@@ -245,7 +245,7 @@ def test_a_spooled_message_that_is_none_is_left_out(
     """What another version accepted and this one does not costs nothing but itself, and the log tells of it."""
     dead = make_bench(*ALL)
     dead.accept("a")
-    dead.daemon._spool.append(encode({"topic": "odd", "timestamp": "yesterday"}))
+    dead.daemon.spool.append(encode({"topic": "odd", "timestamp": "yesterday"}))
     dead.accept("b")
     dead.die()
     bench = make_bench(*ALL)
@@ -258,7 +258,7 @@ def test_a_damaged_record_that_plugins_have_taken_costs_one_flush(make_bench: Ma
     """Where a message cannot be read back any more, the flush does without it and all others count."""
     bench = make_bench(*ALL)
     bench.accept(*"abc")
-    [path] = bench.daemon._spools.glob("*/*.spool")
+    [path] = bench.daemon.spools.glob("*/*.spool")
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
     path.write_bytes(damaged)
@@ -318,7 +318,7 @@ def test_what_finds_no_room_is_recorded_as_a_gap(
     assert bench.volumes() == [201 - lost] * 4
     assert len(bench.execute("SELECT * FROM statscache_gap")) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(bench.daemon._spool, "append", _full)
+        patch.setattr(bench.daemon.spool, "append", _full)
         bench.accept("z")
     bench.flush()
     assert bench.execute("SELECT sum(messages) FROM statscache_gap") == [(lost + 1,)]

@@ -16,7 +16,7 @@ import txzmq
 from moksha.hub.hub import MokshaHub
 from sqlalchemy import Engine
 
-from statscache.bus.fedmsg import attach
+from statscache.bus.fedmsg import watch
 from statscache.bus.watermark import APART, Attendance
 from tests.hub import Bus, Hub, wait_for
 from tests.test_attendance import Clock
@@ -32,7 +32,7 @@ from tests.hub import wait_for
 
 def observe():
     hub = wait_for("the hub", lambda: getattr(moksha.hub, "_hub", None))
-    daemon, last = hub.consumers[0]._daemon, None
+    daemon, last = hub.consumers[0]._service._daemon, None
     while True:
         accepted, position = daemon.intake.accepted, daemon.intake.position
         span = daemon.attendance.claim(position, {LATENESS})
@@ -169,7 +169,7 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
     connection.addEndpoints([txzmq.ZmqEndpoint("connect", second.endpoint)])
     bus.wait_for_subscriber()
     second.wait_for_subscriber()
-    clock, monitor = Clock(), attach(hub)
+    clock, monitor = Clock(), watch(hub)
     attendance = Attendance(clock)
     monitor.start(attendance, lambda: 0)
 
@@ -211,7 +211,7 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
 def test_an_endpoint_without_a_connection_of_its_own_is_missed(endpoint: str, method: str, name: str) -> None:
     """Where the hub failed to connect, or waits for publishers to come, nothing is ever heard in full."""
     hub, attendance = connect(endpoint, method=method), Attendance(time.time)
-    monitor = attach(hub)
+    monitor = watch(hub)
     monitor.start(attendance, lambda: 0)
     assert list(attendance.missing) == [name]
     assert attendance.start is None

@@ -86,7 +86,7 @@ def test_nothing_is_told_when_nothing_has_changed(make_bench: Make, listener: Li
     assert len(listener.heard()) == 2
     bench.intake.accept(body(0))
     bench.flush()
-    bench.daemon.keep_up()
+    bench.daemon.upkeep.keep_up()
     bench.flush()
     assert listener.heard() == []
 

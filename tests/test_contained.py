@@ -94,7 +94,7 @@ def test_an_interrupt_that_a_plugin_raises_does_not_end_the_flushs_thread(bench:
     bench.daemon.start()
     for word in ("x", "y"):
         bench.accept(word)
-        bench.daemon.flusher.hurry()
+        bench.daemon.wake.hurry()
         time.sleep(1)
     assert bench.volumes() == [2, 2, 2, 0]
     assert bench.daemon.finish(5)
@@ -112,7 +112,7 @@ def test_a_loss_that_no_flush_has_recorded_yet_is_recorded_at_the_end(
     def full(record: bytes) -> int:
         raise SpoolFull("as the test says")
 
-    monkeypatch.setattr(daemon._spool, "append", full)
+    monkeypatch.setattr(daemon.spool, "append", full)
     assert not daemon.intake.accept({"topic": "a.b.c.d", "msg": {}, "timestamp": 5})
     monkeypatch.undo()
     assert daemon.finish(5)
@@ -150,9 +150,9 @@ def test_a_retry_of_large_messages_takes_some_at_a_time(daemon: Daemon, engine: 
     daemon.flusher.flush()
     with engine.begin() as connection:
         connection.execute(text("UPDATE statscache_quarantine SET next_attempt = now()"))
-    daemon.keep_up()
+    daemon.upkeep.keep_up()
     for _ in daemon.writer.plugins:
-        daemon.use_spare_time()
+        daemon.upkeep.use_spare_time()
     with engine.connect() as connection:
         tried = "SELECT count(*) FROM statscache_quarantine WHERE plugin LIKE '%by-user-1d' AND attempts = 2"
         assert 0 < (connection.scalar(text(tried)) or 0) < 12

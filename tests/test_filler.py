@@ -37,12 +37,12 @@ def archive() -> Iterator[Archive]:
 
 def fill(bench: Bench) -> None:
     """Let the daemon fetch and count until it lacks nothing."""
-    filler = bench.daemon._filler
+    filler = bench.daemon.filler
     assert filler is not None
     filler.start()
     wait_for(
         "all gaps to be filled",
-        lambda: (bench.daemon.flusher.use_spare_time(), not bench.daemon.lacking())[1],
+        lambda: (bench.daemon.flusher.use_spare_time(), not bench.daemon.gaps.pieces())[1],
     )
     filler.stop()
 
@@ -70,7 +70,7 @@ def test_a_gap_is_filled(make: Callable[..., Bench]) -> None:
     bounded(bench, "good")
     fill(bench)
     assert bench.volume("test_good") == 3600
-    assert bench.daemon.lacking() == []
+    assert bench.daemon.gaps.pieces() == []
 
 
 def test_what_came_over_the_bus_is_not_counted_again(make: Callable[..., Bench]) -> None:
@@ -106,7 +106,7 @@ def test_a_plugin_that_is_suspended_keeps_its_gap(make: Callable[..., Bench]) ->
     assert (bench.volume("test_good"), bench.volume("test_other")) == (0, 3600)
     assert bench.quarantined("good") == []
     bench.program.suspensions.lift("good")
-    assert [piece.plugins for piece in bench.daemon.lacking()] == [{"good"}]
+    assert [piece.plugins for piece in bench.daemon.gaps.pieces()] == [{"good"}]
 
 
 def test_gaps_do_not_wait_until_all_is_retried(make: Callable[..., Bench]) -> None:
@@ -117,14 +117,14 @@ def test_gaps_do_not_wait_until_all_is_retried(make: Callable[..., Bench]) -> No
     bench.accept("x")
     bench.flush()
     bench.program.suspensions.lift("good")
-    bench.daemon.keep_up()
+    bench.daemon.upkeep.keep_up()
     bench.execute("ALTER TABLE statscache_quarantine_body RENAME TO away")
-    filler = bench.daemon._filler
+    filler = bench.daemon.filler
     assert filler is not None
     filler.start()
     wait_for("a slice to be fetched", lambda: filler._fetched.qsize() > 0)
     for _ in range(4):
-        bench.daemon.keep_up()
+        bench.daemon.upkeep.keep_up()
         bench.daemon.flusher._spare_pause.end()
         bench.daemon.flusher.use_spare_time()
     filler.stop()
@@ -139,7 +139,7 @@ def test_a_page_that_keeps_failing_leaves_a_gap_that_is_tried_again(
     bench = make(Good)
     bounded(bench, "good")
     number = archive.fail(Fault.BAD_GATEWAY, around=START + 1800.5)
-    filler = bench.daemon._filler
+    filler = bench.daemon.filler
     assert filler is not None
     filler._archive = Datagrepper(archive.url, retry=Retry(total=1, backoff_factor=0))
     clock = [0.0]
@@ -147,14 +147,15 @@ def test_a_page_that_keeps_failing_leaves_a_gap_that_is_tried_again(
     filler.start()
     wait_for("the rest to be filled", lambda: (bench.daemon.flusher.use_spare_time(), filler._postponed)[1])
     wait_for("the rest to be counted", lambda: not bench.daemon.flusher.use_spare_time())
-    lacking = [piece.span for piece in bench.daemon.lacking()]
+    lacking = [piece.span for piece in bench.daemon.gaps.pieces()]
     assert bench.volume("test_good") == 3600 - sum(span.seconds for span in lacking)
     assert any(START + 1800 in span for span in lacking)
     assert sum(span.seconds for span in lacking) < 100
     archive.lift(number)
     clock[0] += 61
     wait_for(
-        "the gap to be filled", lambda: (bench.daemon.flusher.use_spare_time(), not bench.daemon.lacking())[1]
+        "the gap to be filled",
+        lambda: (bench.daemon.flusher.use_spare_time(), not bench.daemon.gaps.pieces())[1],
     )
     filler.stop()
     assert bench.volume("test_good") == 3600

@@ -174,7 +174,7 @@ def test_the_thread_flushes_by_itself_and_at_once_when_hurried(bench: Bench) -> 
     """Started, the flusher writes without being asked; stopped, it writes what is left and ends."""
     bench.daemon.start()
     bench.accept("x")
-    bench.daemon.flusher.hurry()
+    bench.daemon.wake.hurry()
     deadline = time.monotonic() + 10
     while not bench.volume("test_good") and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -204,7 +204,7 @@ def test_what_can_wait_and_fails_delays_no_flush(bench: Bench) -> None:
         raise RuntimeError("as the test says")
 
     flusher = bench.daemon.flusher
-    flusher._spare = spare
+    flusher._chores.use_spare_time = spare
     assert not flusher.use_spare_time()
     assert not flusher.use_spare_time()
     assert len(asked) == 1, "it was left alone the second time"

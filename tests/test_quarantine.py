@@ -129,12 +129,12 @@ def make_due(bench: Bench) -> None:
 def let_suspensions_end(bench: Bench) -> None:
     """Let the time pass until no plugin is suspended."""
     bench.execute("UPDATE statscache_suspension SET until = least(until, now())")
-    bench.daemon._suspensions.load()
+    bench.daemon.program.suspensions.load()
 
 
 def suspended(bench: Bench, plugin: str) -> bool:
     """Whether the plugin is suspended."""
-    return bench.daemon._suspensions.holds(plugin)
+    return bench.daemon.program.suspensions.holds(plugin)
 
 
 def flush_until_it_works(bench: Bench, most: int = 20) -> int:
@@ -658,7 +658,7 @@ def test_a_retry_that_always_ends_the_transaction_is_suspended_though_flushes_wo
         bench.flush()
         trouble(ENDINGS["runs into its time-out"])
         make_due(bench)
-        bench.daemon.keep_up()
+        bench.daemon.upkeep.keep_up()
         bench.daemon.flusher._spare_pause.end()
         bench.daemon.flusher.use_spare_time()
     assert suspended(bench, "bad")

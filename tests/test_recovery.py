@@ -25,7 +25,7 @@ def accept(daemon: Daemon, *numbers: int) -> None:
 
 def die(daemon: Daemon) -> None:
     """Leave a daemon as SIGKILL would: its lock is free and its files are as they are."""
-    daemon._spool.close()
+    daemon.spool.close()
     daemon.engine.dispose()
 
 

@@ -254,6 +254,6 @@ def test_something_else_that_listens_there_is_no_daemon(place_nowhere: Place, ad
 
 def test_a_census_looks_only_at_the_plugins_that_run(daemon: Daemon) -> None:
     """What the database holds of others is not this daemon's."""
-    daemon.keep_up()
-    assert set(daemon.census.plugins) == daemon.writer.plugins
-    assert all(one.gap_seconds == 0 for one in daemon.census.plugins.values())
+    daemon.upkeep.keep_up()
+    assert set(daemon.inventory.latest.plugins) == daemon.writer.plugins
+    assert all(one.gap_seconds == 0 for one in daemon.inventory.latest.plugins.values())

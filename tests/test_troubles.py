@@ -26,7 +26,7 @@ STARTED = "the thread of the flush does not run", "the hub has no endpoint of a 
 
 def found(bench: Bench) -> list[Trouble]:
     """Return what is wrong with a daemon, but for its having neither a hub nor a timer."""
-    return [trouble for trouble in Health(bench.daemon).troubles if trouble.what not in STARTED]
+    return [trouble for trouble in Health(bench.daemon.parts).troubles if trouble.what not in STARTED]
 
 
 @contextmanager
@@ -49,10 +49,10 @@ def test_all_is_well_with_a_daemon_that_only_waits(bench: Bench) -> None:
 
 def test_a_daemon_whose_flush_has_ended_is_not_live(bench: Bench) -> None:
     """What only a new start can mend is told as such, as is a hub without a bus."""
-    assert [death.what for death in Health(bench.daemon).deaths()] == [STARTED[0]]
-    assert {trouble.what for trouble in Health(bench.daemon).troubles} == set(STARTED)
+    assert [death.what for death in Health(bench.daemon.parts).deaths()] == [STARTED[0]]
+    assert {trouble.what for trouble in Health(bench.daemon.parts).troubles} == set(STARTED)
     with running(bench):
-        assert list(Health(bench.daemon).deaths()) == []
+        assert list(Health(bench.daemon.parts).deaths()) == []
 
 
 def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: Bench) -> None:
@@ -68,14 +68,14 @@ def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: B
     (trouble,) = found(bench)
     assert trouble.text.startswith("bad has been suspended for 0 s: 20 messages in a row failed")
     assert not trouble.severe
-    registry = make_registry(lambda: Health(bench.daemon))
+    registry = make_registry(lambda: Health(bench.daemon.parts))
     value = registry.get_sample_value
     assert value("statscache_plugin_suspended", {"plugin": "bad"}) == 1
     assert value("statscache_plugin_suspended", {"plugin": "good"}) == 0
     assert value("statscache_plugin_failed_total", {"plugin": "bad"}) == 21
     assert value("statscache_plugin_processed_total", {"plugin": "bad"}) == 0
     assert value("statscache_plugin_processed_total", {"plugin": "good"}) == 31
-    bench.daemon.keep_up()
+    bench.daemon.upkeep.keep_up()
     assert value("statscache_quarantine_messages", {"plugin": "bad"}) == 31
 
 
@@ -158,7 +158,8 @@ def test_a_flush_that_goes_on_failing_is_named_though_the_database_is_there(
     assert (trouble.kind, trouble.severe) == ("flush", True)
     assert trouble.text == "the flush has failed for 0 s: division by zero"
     assert (
-        make_registry(lambda: Health(bench.daemon)).get_sample_value("statscache_flush_failures_total") == 1
+        make_registry(lambda: Health(bench.daemon.parts)).get_sample_value("statscache_flush_failures_total")
+        == 1
     )
 
 

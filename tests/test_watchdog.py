@@ -104,8 +104,8 @@ def meanwhile(do: Callable[[], object]) -> Iterator[None]:
 
 def dog(bench: Bench, limit: float = LIMIT) -> Watchdog:
     """Return the bench's watchdog, with less patience."""
-    bench.daemon._watchdog._limit = limit
-    return bench.daemon._watchdog
+    bench.daemon.watchdog._limit = limit
+    return bench.daemon.watchdog
 
 
 def assert_named(bench: Bench, plugin: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +132,7 @@ def test_a_process_that_hangs_when_messages_are_read_back_is_named(
 ) -> None:
     """So is it on the flush's thread, when a flush has failed before."""
     bench = make_bench(Other, Sleeper, Keeper)
-    bench.daemon._backlog.failed()
+    bench.daemon.backlog.failed()
     bench.accept("a", "hang")
     assert not Sleeper.hanging.is_set()
     with meanwhile(bench.flush):
@@ -196,13 +196,15 @@ def test_many_short_calls_are_no_hang(make_bench: MakeBench) -> None:
 def test_a_plugin_that_hangs_is_suspended_before_the_restart(make_bench: MakeBench) -> None:
     """The table has it, for the daemon that comes after; one that cannot be stored is no reason not to restart."""
     bench = make_bench(Other, Sleeper)
-    restarts = []
-    bench.daemon.restart = lambda: restarts.append(bench.execute("SELECT plugin FROM statscache_suspension"))
-    bench.daemon._watchdog._on_hang("sleeper")
+    restarts: list[Any] = []
+    watchdog = bench.program.watchdog(
+        lambda: restarts.append(bench.execute("SELECT plugin FROM statscache_suspension"))
+    )
+    watchdog._on_hang("sleeper")
     assert restarts == [[("sleeper",)]]
-    bench.daemon._suspensions._store = lambda plugin: 1 // 0  # type: ignore[assignment,method-assign,return-value]
+    bench.daemon.program.suspensions._store = lambda plugin: 1 // 0  # type: ignore[assignment,method-assign,return-value]
     with pytest.raises(ZeroDivisionError):
-        bench.daemon._watchdog._on_hang("sleeper")
+        watchdog._on_hang("sleeper")
     assert len(restarts) == 2
 
 
@@ -211,7 +213,7 @@ def test_a_suspended_plugin_is_handed_nothing(make_bench: MakeBench) -> None:
     dead = make_bench(Other, Sleeper)
     with meanwhile(lambda: dead.accept("a", "hang")):
         assert Sleeper.hanging.wait(10)
-        dead.daemon._suspensions.suspend("sleeper", "it hung", hung=True)
+        dead.daemon.program.suspensions.suspend("sleeper", "it hung", hung=True)
     dead.die()
     Sleeper.hanging.clear()
     bench = make_bench(Other, Sleeper)
@@ -221,11 +223,11 @@ def test_a_suspended_plugin_is_handed_nothing(make_bench: MakeBench) -> None:
     assert not Sleeper.hanging.is_set()
     assert (bench.volume("test_other"), bench.volume("test_good")) == (3, 0)
     assert bench.quarantined("sleeper") == ["1", "2", "live"]
-    bench.daemon._suspensions.lift("sleeper")
+    bench.daemon.program.suspensions.lift("sleeper")
     bench.send("again", "b")
     bench.flush()
     bench.send("and again", "b")
-    batch = bench.daemon._backlog.next()
+    batch = bench.daemon.backlog.next()
     assert batch is not None
     assert batch.taken["sleeper"].items == [(30, "b")], "messages are handed over as they come again"
     assert bench.volume("test_good") == 1

@@ -155,7 +155,56 @@ class BusMonitor:
         )
 
 
-def attach(hub: Any) -> BusMonitor:
+class FedmsgBus:
+    """The bus as fedmsg's hub hears it.
+
+    :param monitor: watches the hub's sockets
+    """
+
+    def __init__(self, hub: Any, monitor: BusMonitor) -> None:
+        self._hub = hub
+        self._monitor = monitor
+
+    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+        """Begin to tell up to when all was heard."""
+        self._monitor.start(attendance, position)
+
+    def later(self, call: Callable[[], object]) -> object:
+        """Have a function called once the reactor has read what there is to be read."""
+        return reactor.callLater(0, call)
+
+    def call(self, call: Callable[[], object]) -> object:
+        """Have a function called on the reactor's thread. From any thread."""
+        return reactor.callFromThread(call)
+
+    def drain(self) -> None:
+        """Read what has arrived already."""
+        for connection in self._connections():
+            connection.doRead()
+
+    def stop(self) -> None:
+        """Receive nothing more."""
+        self._monitor.stop()
+        for connection in self._connections():
+            connection.shutdown()
+
+    def end(self) -> None:
+        """End the hub and the reactor."""
+        self._hub.stop()
+        reactor.stop()
+
+    def _connections(self) -> list[Any]:
+        """Return the hub's open connections."""
+        sockets = [getattr(extension, "subscriber_factories", {}) for extension in self._hub.extensions]
+        return [connection for found in sockets for connection in found.values() if connection.factory]
+
+
+def attach(hub: Any) -> FedmsgBus:
+    """Return the hub's bus, which is listened to from now on."""
+    return FedmsgBus(hub, watch(hub))
+
+
+def watch(hub: Any) -> BusMonitor:
     """Return a monitor of the hub's sockets, which from now on are watched and whose connections are kept alive."""
     keepalive = not hub.config.get("zmq_tcp_keepalive")
     names, lines = [], []

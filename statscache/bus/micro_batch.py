@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from statscache.hosting.dispatch import AT_ONCE
+#: So many messages are accepted together at most: as many as `statscache.hosting.dispatch` hands to one plugin at once.
+AT_ONCE = 128
 
 
 class Inbox:

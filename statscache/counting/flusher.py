@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from statscache.component import Pulse, Work
 from statscache.counting.pause import Pause
+from statscache.counting.wake import Wake
 from statscache.counting.writer import Writer
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import is_interrupt
@@ -25,14 +27,21 @@ LOOK = 0.1
 PROBE = 2.0
 
 
+class Chores(Protocol):
+    """What is done beside the flush, on its thread; each raises whatever it meets, and is done again later."""
+
+    def keep_up(self) -> None: ...
+    def use_spare_time(self) -> bool: ...
+
+
 class Flusher:
     """Flushes every `interval` seconds, on a thread of its own, and earlier when hurried.
 
     :param writer: writes a batch, or retries the quarantine, in one transaction
     :param backlog: gives the batches
-    :param upkeep: what else is to be done every `UPKEEP` seconds
-    :param spare: what else is to be done between two flushes, a little at a time; returns whether there was any
+    :param chores: what else is to be done, every `UPKEEP` seconds and between two flushes
     :param probe: raises what is wrong if the database is away
+    :param wake: wakes the thread
     :param clock: gives seconds, and never goes back
     """
 
@@ -41,17 +50,17 @@ class Flusher:
         writer: Writer,
         backlog: Backlog,
         interval: float,
-        upkeep: Callable[[], None] = lambda: None,
-        spare: Callable[[], bool] = lambda: False,
-        probe: Callable[[], object] = lambda: None,
+        chores: Chores,
+        probe: Callable[[], object],
+        wake: Wake,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._backlog = backlog
         self._interval = interval
-        self._upkeep = upkeep
-        self._spare = spare
+        self._chores = chores
         self._probe = probe
+        self._wake = wake
         self._clock = clock
         self._next_upkeep = clock()
         self._pause, self._spare_pause = Pause(clock), Pause(clock)
@@ -61,8 +70,7 @@ class Flusher:
         self.pulse, self.upkeep, self.database = Pulse(clock), Pulse(clock), Pulse(clock)
         #: What the thread is doing; None while it waits.
         self.work: Work | None = None
-        self._wake = threading.Event()
-        self._hurried = self._stopping = self._written = False
+        self._stopping = self._written = False
         self._patience = 0.0
         self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self.run, name="statscache-flush", daemon=True)
@@ -76,15 +84,6 @@ class Flusher:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def hurry(self) -> None:
-        """Flush now rather than at the end of the interval."""
-        self._hurried = True
-        self._wake.set()
-
-    def nudge(self) -> None:
-        """Use the time until the next flush, if there is something to be done in it."""
-        self._wake.set()
-
     def stop(self, patience: float) -> bool:
         """Write what is left, for so many seconds at most; return whether all is written. The thread ends.
 
@@ -92,7 +91,7 @@ class Flusher:
         """
         self._patience = patience
         self._stopping = True
-        self._wake.set()
+        self._wake.nudge()
         if self._thread.is_alive():
             self._thread.join(patience + 0.1)
         else:
@@ -104,9 +103,8 @@ class Flusher:
         while not self._stopping:
             now = self._clock()
             self._wake.wait(max(min(self._due - now, self._next_probe - now, LOOK), 0.0))
-            self._wake.clear()
             if self._is_due() or self._backlog.lull:
-                self._hurried = False
+                self._wake.hurried = False
                 while not self._stopping and self.tick():
                     pass
                 self._due = self._clock() + self._interval
@@ -156,7 +154,7 @@ class Flusher:
             return False
         try:
             with self._one_at_a_time, self._working("the count of what can wait"):
-                more = self._spare()
+                more = self._chores.use_spare_time()
         except BaseException as error:  # noqa: BLE001  see _failed
             self._failed(error, self._spare_pause, "what can wait could not be counted, which is tried again")
             return False
@@ -175,7 +173,7 @@ class Flusher:
         else:
             if self.database.beat():
                 self._pause.end()
-                self.hurry()
+                self._wake.hurry()
         self._next_probe = self._clock() + PROBE
 
     @contextmanager
@@ -187,7 +185,7 @@ class Flusher:
             self.work = None
 
     def _is_due(self) -> bool:
-        return self._hurried or self._clock() >= self._due
+        return self._wake.hurried or self._clock() >= self._due
 
     def _failed(self, error: BaseException, pause: Pause, what: str) -> None:
         """Begin a pause, and log why."""
@@ -233,7 +231,7 @@ class Flusher:
         if self._clock() >= self._next_upkeep:
             try:
                 with self._working("the upkeep"):
-                    self._upkeep()
+                    self._chores.keep_up()
             except Exception as error:
                 trouble = is_database_trouble(error)
                 self.upkeep.fail(first_line(error))

@@ -97,6 +97,12 @@ def database_url(settings: Settings) -> str:
     return start(settings.embedded, settings.uri_name)
 
 
+def probe(engine: Engine) -> None:
+    """Raise what is wrong if the database is away."""
+    with engine.connect():
+        pass  # a connection is tried before it is given out
+
+
 def shown_url(url: URL) -> str:
     """Return the URL without any password, which may also stand in its query."""
     return url.difference_update_query([key for key in url.query if "password" in key]).render_as_string()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from statscache.bus.watermark import BOUND
-
-if TYPE_CHECKING:
-    from statscache.daemon import Daemon
+from statscache.health.parts import Parts
 
 #: What is away for so many seconds is a trouble.
 AWAY = 5.0
@@ -48,10 +45,10 @@ def lasting(kind: str, what: str, seconds: float, why: str = "", severe: bool = 
 
 
 class Health:
-    """Looks at a daemon. Nothing here waits for anything, and any thread may ask."""
+    """Looks at the parts of a daemon. Nothing here waits for anything, and any thread may ask."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self._received = 0
         self._moved = time.time()
 
@@ -64,7 +61,7 @@ class Health:
 
     def deaths(self) -> Iterator[Trouble]:
         """Yield what only a new start can mend."""
-        if not self.daemon.flusher.is_alive:
+        if not self.parts.flusher.is_alive:
             what = "the thread of the flush does not run"
             yield Trouble("flush", what, what, 0.0)
         idle = time.time() - self._last_move()
@@ -76,14 +73,14 @@ class Health:
 
         While messages keep coming it may not get to look at its sockets.
         """
-        received = self.daemon.intake.received
+        received = self.parts.intake.received
         if received != self._received:
             self._received, self._moved = received, time.time()
-        return max(self._moved, self.daemon.attendance.looked or 0.0)
+        return max(self._moved, self.parts.attendance.looked or 0.0)
 
     def _database(self) -> Iterator[Trouble]:
         """Yield what keeps rows from being written; of several reasons only the one behind the others."""
-        flusher = self.daemon.flusher
+        flusher = self.parts.flusher
         now = flusher.pulse.clock()
         for kind, what, pulse, severe in (
             ("database", "the database has been away", flusher.database, True),
@@ -93,13 +90,13 @@ class Health:
             if (ailing := pulse.ailing) and now - ailing.since > AWAY:
                 yield lasting(kind, what, now - ailing.since, ailing.why, severe)
                 return
-        called = max((seconds for _, seconds in self.daemon.program.calls), default=0.0)
+        called = max((seconds for _, seconds in self.parts.calls), default=0.0)
         if (work := flusher.work) and (waited := now - work.since - called) > STUCK:
             yield lasting("flush", f"{work.what} has been waiting for the database", waited)
 
     def _bus(self) -> Iterator[Trouble]:
         """Yield the endpoints that are not connected, which is severe if all are."""
-        attendance, now = self.daemon.attendance, time.time()
+        attendance, now = self.parts.attendance, time.time()
         missing = {name: since for name, since in attendance.missing.items() if not name.endswith(BOUND)}
         for name, since in missing.items():
             if now - since > AWAY:
@@ -110,7 +107,7 @@ class Health:
             yield Trouble("bus", what, f"{what}: name some in fedmsg.d", 0.0)
 
     def _spool(self) -> Iterator[Trouble]:
-        intake, spool = self.daemon.intake, self.daemon.spool
+        intake, spool = self.parts.intake, self.parts.spool
         ago = time.time() - intake.lost_at
         if ago < RECENT:
             reasons = "; ".join(sorted(dict(intake.lost.counts)))
@@ -122,24 +119,24 @@ class Health:
 
     def _plugins(self) -> Iterator[Trouble]:
         """Yield what is wrong with plugins; one that is being called for long keeps all others waiting."""
-        program, now = self.daemon.program, time.time()
-        for plugin, seconds in program.calls:
+        parts, now = self.parts, time.time()
+        for plugin, seconds in parts.calls:
             if seconds > STUCK:
                 yield lasting("plugin", f"one call of {plugin} has taken", seconds)
-        for name, why in program.unable.items():
+        for name, why in parts.unable.items():
             yield Trouble("plugin", f"{name} does not run", f"{name} does not run: {why}", 0.0, severe=False)
-        suspended = program.suspensions.present
+        suspended = parts.suspensions.present
         for plugin, held in suspended.items():
             what, seconds = f"{plugin} has been suspended", max(now - held.since.timestamp(), 0.0)
             yield lasting("plugin", what, seconds, held.reason, severe=False)
-        for plugin, done in self.daemon.writer.measures.plugins.items():
+        for plugin, done in self.parts.writer.measures.plugins.items():
             ago = now - done.failed_at
             if ago < RECENT and plugin not in suspended:
                 text = f"{plugin} fails (so far {done.failed}), the last time {ago:.0f} s ago: {done.error}"
                 yield Trouble("plugin", f"{plugin} fails", text, ago, severe=False)
 
     def _history(self) -> Iterator[Trouble]:
-        filler = self.daemon.filler
+        filler = self.parts.filler
         if filler and (ailing := filler.pulse.ailing):
             seconds = filler.pulse.clock() - ailing.since
             yield lasting("history", "gaps could not be filled", seconds, ailing.why, severe=False)

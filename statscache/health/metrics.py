@@ -17,15 +17,15 @@ from prometheus_client.registry import Collector
 
 from statscache.bus.watermark import BOUND
 from statscache.counting.measures import Distribution, PluginMeasures
-from statscache.daemon import Daemon
 from statscache.health.checks import Health
+from statscache.health.parts import Parts
 
 Gauge = GaugeMetricFamily
 Counter = CounterMetricFamily
 
 
 class DaemonCollector(Collector):
-    """Gives all metrics of a daemon.
+    """Gives all metrics of a parts.
 
     :param health: gives what is known of the daemon; None while it is starting
     """
@@ -39,9 +39,9 @@ class DaemonCollector(Collector):
         health = self._health()
         yield from _ready(health)
         if health is not None:
-            daemon = health.daemon
+            parts = health.parts
             for part in (_messages, _plugins, _flushes, _stores, _gaps, _bus):
-                yield from part(daemon)
+                yield from part(parts)
 
 
 def make_registry(health: Callable[[], Health | None]) -> CollectorRegistry:
@@ -68,11 +68,11 @@ def _ready(health: Health | None) -> Iterator[Metric]:
     yield _filled(family, worst.items())
 
 
-def _messages(daemon: Daemon) -> Iterator[Metric]:
-    intake = daemon.intake
+def _messages(parts: Parts) -> Iterator[Metric]:
+    intake = parts.intake
     yield Counter("statscache_messages_received", "Messages that came over the bus", value=intake.received)
     yield Counter("statscache_messages_accepted", "Those that were taken", value=intake.accepted)
-    duplicates = intake.duplicates + daemon.writer.duplicates
+    duplicates = intake.duplicates + parts.writer.duplicates
     yield Counter(
         "statscache_messages_duplicate", "Those of these that had been taken before", value=duplicates
     )
@@ -82,8 +82,8 @@ def _messages(daemon: Daemon) -> Iterator[Metric]:
     yield _filled(lost, _by_text(intake.lost.counts))
 
 
-def _plugins(daemon: Daemon) -> Iterator[Metric]:
-    done = daemon.writer.measures.plugins
+def _plugins(parts: Parts) -> Iterator[Metric]:
+    done = parts.writer.measures.plugins
     values: dict[str, tuple[str, Callable[[PluginMeasures], float]]] = {
         "processed": ("Messages that a plugin has dealt with", lambda m: m.processed),
         "failed": ("How often a plugin has failed for a message", lambda m: m.failed),
@@ -93,15 +93,15 @@ def _plugins(daemon: Daemon) -> Iterator[Metric]:
     for name, (about, value) in values.items():
         family = Counter(f"statscache_plugin_{name}", about, labels=("plugin",))
         yield _filled(family, (((plugin,), value(measures)) for plugin, measures in done.items()))
-    suspended = daemon.program.suspensions.present
+    suspended = parts.suspensions.present
     flags = Gauge("statscache_plugin_suspended", "Whether a plugin is left alone", labels=("plugin",))
     yield _filled(flags, (((plugin,), plugin in suspended) for plugin in done))
     flags = Gauge("statscache_plugin_unable", "Plugins that should run and do not", labels=("plugin",))
-    yield _filled(flags, (((name,), 1) for name in daemon.program.unable))
+    yield _filled(flags, (((name,), 1) for name in parts.unable))
 
 
-def _flushes(daemon: Daemon) -> Iterator[Metric]:
-    measures, flusher = daemon.writer.measures, daemon.flusher
+def _flushes(parts: Parts) -> Iterator[Metric]:
+    measures, flusher = parts.writer.measures, parts.flusher
     yield _histogram("statscache_flush_seconds", "How long flushes took", measures.flush_seconds)
     yield _histogram(
         "statscache_delay_seconds", "From a message's time, cut to seconds, to its commit", measures.delay
@@ -120,30 +120,30 @@ def _flushes(daemon: Daemon) -> Iterator[Metric]:
     )
 
 
-def _stores(daemon: Daemon) -> Iterator[Metric]:
-    census = daemon.census
-    yield Gauge("statscache_queue_messages", "Messages that wait for a flush", value=daemon.intake.queued)
-    yield Gauge("statscache_spool_bytes", "What is accepted and not committed", value=daemon.spooled)
-    yield Gauge("statscache_spool_limit_bytes", "How much there is room for", value=daemon.spool.limit)
+def _stores(parts: Parts) -> Iterator[Metric]:
+    census = parts.inventory.latest
+    yield Gauge("statscache_queue_messages", "Messages that wait for a flush", value=parts.intake.queued)
+    yield Gauge("statscache_spool_bytes", "What is accepted and not committed", value=parts.spooled)
+    yield Gauge("statscache_spool_limit_bytes", "How much there is room for", value=parts.spool.limit)
     yield Gauge("statscache_ledger_rows", "About how many messages the ledger has", value=census.ledger_rows)
     yield Gauge("statscache_ledger_bytes", "How large it is", value=census.ledger_bytes)
     held = Gauge("statscache_quarantine_messages", "Messages set aside for a plugin", labels=("plugin",))
     yield _filled(held, (((plugin,), found.quarantined) for plugin, found in census.plugins.items()))
 
 
-def _gaps(daemon: Daemon) -> Iterator[Metric]:
-    found = daemon.census.plugins
+def _gaps(parts: Parts) -> Iterator[Metric]:
+    found = parts.inventory.latest.plugins
     gaps = Gauge("statscache_gaps", "Times that a plugin has not counted in full", labels=("plugin",))
     yield _filled(gaps, (((plugin,), one.gaps) for plugin, one in found.items()))
     seconds = Gauge("statscache_gap_seconds", "How long these are together", labels=("plugin",))
     yield _filled(seconds, (((plugin,), one.gap_seconds) for plugin, one in found.items()))
-    counted = daemon.filler.counted if daemon.filler else 0
+    counted = parts.filler.counted if parts.filler else 0
     yield Counter("statscache_history_messages", "Messages counted from the archive", value=counted)
 
 
-def _bus(daemon: Daemon) -> Iterator[Metric]:
-    missing = daemon.attendance.missing
-    names = [name for name in daemon.attendance.endpoints if not name.endswith(BOUND)]
+def _bus(parts: Parts) -> Iterator[Metric]:
+    missing = parts.attendance.missing
+    names = [name for name in parts.attendance.endpoints if not name.endswith(BOUND)]
     family = Gauge("statscache_bus_connected", "Whether an endpoint is connected", labels=("endpoint",))
     yield _filled(family, (((name,), name not in missing) for name in names))
 

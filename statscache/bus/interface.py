@@ -1,0 +1,39 @@
+"""What a bus is to the process that listens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from statscache.bus.watermark import Attendance
+
+
+class Bus(Protocol):
+    """Where messages come from. All is called on the thread on which they come, but for `call`."""
+
+    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+        """Begin to tell up to when all was heard.
+
+        :param position: gives the position in the spool before which all lies that has come
+        """
+        ...
+
+    def later(self, call: Callable[[], object]) -> object:
+        """Have a function called once what there is to be read has been read."""
+        ...
+
+    def call(self, call: Callable[[], object]) -> object:
+        """Have a function called on the thread on which messages come. From any thread."""
+        ...
+
+    def drain(self) -> None:
+        """Read what has arrived already."""
+        ...
+
+    def stop(self) -> None:
+        """Receive nothing more."""
+        ...
+
+    def end(self) -> None:
+        """End the loop in which messages are received, and with it the process."""
+        ...

@@ -1,0 +1,49 @@
+"""What health and metrics look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from statscache.bus.watermark import Attendance
+from statscache.counting.flusher import Flusher
+from statscache.counting.writer import Writer
+from statscache.history.filler import Filler
+from statscache.hosting.suspensions import Suspensions
+from statscache.hosting.watchdog import Watch
+from statscache.intake.accept import Intake
+from statscache.intake.backlog import Backlog
+from statscache.spool.spool import Spool
+from statscache.upkeep.inventory import TakeInventory
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a daemon. Each answers from any thread, and waits for nothing.
+
+    :param watches: which plugins are being called just now
+    :param unable: what does not run that should, and why
+    :param filler: None without an archive
+    """
+
+    intake: Intake
+    spool: Spool
+    backlog: Backlog
+    attendance: Attendance
+    flusher: Flusher
+    writer: Writer
+    suspensions: Suspensions
+    watches: Sequence[Watch]
+    unable: Mapping[str, str]
+    inventory: TakeInventory
+    filler: Filler | None
+
+    @property
+    def calls(self) -> list[tuple[str, float]]:
+        """The plugins that are being called just now, and for how many seconds."""
+        return [(watch.busy, watch.seconds) for watch in self.watches if watch.busy is not None]
+
+    @property
+    def spooled(self) -> int:
+        """How many bytes are accepted and not committed, in spools that dead daemons have left, too."""
+        return self.spool.held + self.backlog.adopted

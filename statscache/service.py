@@ -1,0 +1,122 @@
+"""What every process needs that counts, whatever its bus: the daemon, its health server, systemd, signals."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from statscache.bus.interface import Bus
+from statscache.bus.micro_batch import Inbox
+from statscache.daemon import open_daemon
+from statscache.errors import HUNG
+from statscache.health.checks import Health
+from statscache.health.server import Monitoring
+from statscache.health.systemd import Notifier
+from statscache.settings import read_setting
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
+DRAIN_S = 1.0
+LAST_FLUSH_S = 2.0
+#: So many objects more are a reason to look for reference cycles among the new ones; Python's own bound is 700.
+CYCLES = 50_000
+
+
+class Service:
+    """A daemon in a process of its own. From when it is made on it answers how it is.
+
+    :param config: the fedmsg configuration
+    :raises Unusable: if nothing can listen at the address at which it is to answer
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._deadline: float | None = None
+        self._monitoring = Monitoring(read_setting(config, "statscache.monitoring.address"))
+        self._monitoring.start()
+        self._notifier = Notifier(lambda: self._monitoring.is_live, lambda: self._monitoring.status)
+        self._notifier.start()
+
+    def open(self, config: Mapping[str, Any], bus: Bus) -> None:
+        """Open the daemon.
+
+        :param config: the fedmsg configuration
+        :param bus: is being listened to already, as what came until now is lost
+        :raises Unusable: if it cannot start
+        """
+        self._bus = bus
+        self._daemon = open_daemon(config, self._restart)
+        self._inbox = Inbox(self._daemon.intake.accept_all, bus.later)
+
+    def run(self) -> None:
+        """Begin to flush, and take the signals over from whoever had them. To be called once the loop runs."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        self._daemon.start()
+        self._bus.start(self._daemon.attendance, self._position)
+        self._monitoring.attend(Health(self._daemon.parts))
+        collect_seldom()
+        self._notifier.ready()
+        log.info("statscache is running")
+
+    def receive(self, body: dict[str, Any]) -> None:
+        """Take the body of one message."""
+        self._inbox.put(body)
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._bus.stop()
+
+    def finish(self) -> None:
+        """Write what is queued. The last thing that the process does."""
+        try:
+            self._inbox.empty()
+        finally:
+            written = self._daemon.finish(LAST_FLUSH_S)
+        self._monitoring.stop()
+        log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
+        if not written:
+            log.warning("what is not yet written is in its spool for the next start")
+
+    def _position(self) -> int:
+        """Return the position in the spool before which all lies that has come."""
+        self._inbox.empty()
+        return self._daemon.intake.position
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + DRAIN_S
+            self._bus.call(self._stop)
+
+    def _stop(self) -> None:
+        """Take what has arrived already, until there is no more or the time is up, and end the loop."""
+        log.info("statscache is stopping")
+        self._notifier.stop()
+        self._bus.drain()
+        self._bus.stop()
+        self._bus.end()
+
+    def _restart(self) -> None:
+        """Run this process's program anew, from its beginning. Called on the watchdog's thread."""
+        # A signal may have come, which the plugin that hangs has kept from its effect.
+        ends = self._deadline is not None
+        log.critical("statscache ends" if ends else "statscache restarts")
+        logging.shutdown()
+        try:
+            if not ends:
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        finally:
+            os._exit(HUNG)
+
+
+def collect_seldom() -> None:
+    """Let Python look for reference cycles less often: messages leave none, and to look costs a tenth of their time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(CYCLES)

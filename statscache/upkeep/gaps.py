@@ -1,0 +1,60 @@
+"""What plugins lack, and filling it from an archive."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection
+
+from sqlalchemy import Engine
+
+from statscache.bus.watermark import Attendance
+from statscache.history.filler import Filler
+from statscache.history.plan import Piece, to_fetch
+from statscache.hosting.suspensions import Suspensions
+
+
+class Gaps:
+    """Tells what is missing that is old enough to be in an archive.
+
+    What is to be heard on the bus, since the present connection, is not missing.
+
+    :param lateness: how many seconds old a message may be when it comes
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        plugins: Collection[str],
+        suspensions: Suspensions,
+        attendance: Attendance,
+        lateness: float,
+    ) -> None:
+        self._engine = engine
+        self._plugins = plugins
+        self._suspensions = suspensions
+        self._attendance = attendance
+        self._lateness = lateness
+
+    def until(self) -> int:
+        """Return the second before which what is not covered is missing."""
+        stop = math.floor(time.time() - self._lateness)
+        start = self._attendance.start
+        return stop if start is None else min(stop, start)
+
+    def pieces(self) -> list[Piece]:
+        """Return what the plugins lack that are not suspended, newest first."""
+        plugins = [plugin for plugin in self._plugins if not self._suspensions.holds(plugin)]
+        with self._engine.connect() as connection:
+            return to_fetch(connection, plugins, None, self.until())[1]
+
+
+class FillGaps:
+    """Counts what the filler's thread has fetched."""
+
+    def __init__(self, filler: Filler) -> None:
+        self._filler = filler
+
+    def run(self) -> bool:
+        """Count a slice, and return whether there was one."""
+        return self._filler.count_one()

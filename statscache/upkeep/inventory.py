@@ -1,0 +1,30 @@
+"""What the database holds, looked up for those who watch the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Engine
+
+from statscache.store.inventory import Census, take_census
+
+
+class TakeInventory:
+    """Looks at ledger, quarantine and gaps.
+
+    :param plugins: those that run
+    :param until: gives the second before which what is not covered is a gap
+    """
+
+    def __init__(self, engine: Engine, plugins: Collection[str], until: Callable[[], int]) -> None:
+        self._engine = engine
+        self._plugins = plugins
+        self._until = until
+        #: What there was when it was last looked at.
+        self.latest = Census()
+
+    def run(self) -> bool:
+        """Look."""
+        with self._engine.connect() as connection:
+            self.latest = take_census(connection, self._plugins, self._until())
+        return False
