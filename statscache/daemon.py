@@ -67,38 +67,16 @@ class Daemon:
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
         self.attendance = Attendance(time.time)
         self.wake = Wake()
-        self.intake = Intake(
-            self.spool,
-            program.live,
-            program.naming,
-            settings.memory_limit,
-            hurry=self.wake.hurry,
-            on_loss=self.attendance.interrupt,
-        )
-        self.backlog = Backlog(
-            self.intake,
-            self.spool,
-            program.own,
-            program.naming,
-            self.attendance,
-            math.ceil(settings.lateness),
-        )
-        self.gaps = Gaps(
-            self.engine, self.writer.plugins, program.suspensions, self.attendance, settings.lateness
-        )
+        self.intake = self._make_intake()
+        self.backlog = self._make_backlog()
+        self.gaps = self._make_gaps()
         #: What fills gaps, if there is an archive.
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(program, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
         self.upkeep = self._make_upkeep()
-        self.flusher = Flusher(
-            self.writer,
-            self.backlog,
-            settings.frequency,
-            self.upkeep,
-            partial(probe, self.engine),
-            self.wake,
-        )
+        look = partial(probe, self.engine)
+        self.flusher = Flusher(self.writer, self.backlog, settings.frequency, self.upkeep, look, self.wake)
         self.watchdog = program.watchdog(restart, self.spool.stacks)
 
     def open(self) -> None:
@@ -143,6 +121,27 @@ class Daemon:
             inventory=self.inventory,
             filler=self.filler,
         )
+
+    def _make_intake(self) -> Intake:
+        program = self.program
+        return Intake(
+            self.spool,
+            program.live,
+            program.naming,
+            program.settings.memory_limit,
+            hurry=self.wake.hurry,
+            on_loss=self.attendance.interrupt,
+        )
+
+    def _make_backlog(self) -> Backlog:
+        program = self.program
+        lateness = math.ceil(program.settings.lateness)
+        return Backlog(self.intake, self.spool, program.own, program.naming, self.attendance, lateness)
+
+    def _make_gaps(self) -> Gaps:
+        program = self.program
+        lateness = program.settings.lateness
+        return Gaps(self.engine, self.writer.plugins, program.suspensions, self.attendance, lateness)
 
     def _make_filler(self) -> Filler | None:
         settings = self.program.settings

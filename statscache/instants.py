@@ -1,4 +1,4 @@
-"""Instants as they are asked for: seconds since 1970, or ISO 8601."""
+"""Instants in texts: reading them as seconds since 1970 or ISO 8601, and writing them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-FIRST, LAST = -62_135_596_800, 253_402_300_799
+#: Seconds since 1970: the first second of the year 1, the start of the year 10000, and the last second before it.
+FIRST, END_OF_TIME = -62_135_596_800, 253_402_300_800
+LAST = END_OF_TIME - 1
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 #: In the extended form, or the basic one, which has no - and no :.
 ISO = re.compile(
@@ -16,6 +18,8 @@ ISO = re.compile(
     r"(?:[Tt ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
+#: A week, or a day of it.
+WEEK = re.compile(r"\d{4}(-?)W\d\d(\1[1-7])?", re.ASCII)
 _DAY = (
     r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 )
@@ -30,26 +34,54 @@ SCHEMA: dict[str, Any] = {
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
         {"type": "string", "pattern": rf"^[0-9]{{4}}(-{_DAY}|{_BASIC})[T ]{_TIME}{_ZONE}$"},
+        {"type": "string", "pattern": r"^(19|20)[0-9]{2}-?W(0[1-9]|[1-4][0-9]|5[0-2])$"},
     ]
 }
 
 
-def read_instant(text: str) -> datetime:
-    """Return the instant that a text names, in UTC.
+def read_instant(text: str, *, dates_first: bool = False) -> datetime:
+    """Return the instant that a text names, in UTC, which is also assumed where it names no zone.
 
+    :param dates_first: whether eight digits are a date, as in 20240531, rather than seconds since 1970
     :raises ValueError: with what was expected
     """
-    if NUMBER.fullmatch(text):
-        seconds = float(text)
-        if math.isfinite(seconds) and FIRST <= seconds <= LAST:
-            return datetime.fromtimestamp(seconds, UTC)
-    elif match := ISO.fullmatch(text):
-        try:
-            year, _, *others = match.groups()
-            return _from_parts(year, *others)
-        except ValueError:
-            pass
-    raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z (a + is written %2B)")
+    readers = (_from_iso, _from_seconds) if dates_first else (_from_seconds, _from_iso)
+    for read in readers:
+        if (when := read(text)) is not None:
+            return when
+    raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z")
+
+
+def write_instant(when: datetime) -> str:
+    """Return an instant in ISO 8601 and UTC, as in 2024-05-31T12:00:00Z; what has no zone is in UTC already."""
+    aware = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return aware.isoformat().replace("+00:00", "Z")
+
+
+def write_second(second: int) -> str:
+    """Return a second since 1970 in the same way, or the nearest that the years 1 to 9999 have."""
+    return write_instant(datetime.fromtimestamp(max(FIRST, min(second, LAST)), UTC))
+
+
+def _from_seconds(text: str) -> datetime | None:
+    if not NUMBER.fullmatch(text):
+        return None
+    seconds = float(text)
+    inside = math.isfinite(seconds) and FIRST <= seconds <= LAST
+    return datetime.fromtimestamp(seconds, UTC) if inside else None
+
+
+def _from_iso(text: str) -> datetime | None:
+    try:
+        if WEEK.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        match = ISO.fullmatch(text)
+        if match is None:
+            return None
+        year, _, *others = match.groups()
+        return _from_parts(year, *others)
+    except ValueError:
+        return None
 
 
 def _from_parts(

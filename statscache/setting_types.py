@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from psycopg2 import ProgrammingError
-from psycopg2.extensions import make_dsn
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from statscache.instants import read_instant
 
 EMBEDDED = "embedded:"
 DRIVER = "postgresql+psycopg2"
@@ -72,15 +72,14 @@ def _instant(value: Any) -> datetime | None:
     expected = "an instant such as '2024-05-31', '2024-05-31T12:00:00+00:00' or seconds since 1970, or None"
     if value is None:
         return None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(expected)
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except (TypeError, ValueError, OverflowError, OSError):
+        return read_instant(value, dates_first=True) if isinstance(value, str) else read_instant(repr(value))
+    except ValueError:
         raise ValueError(expected) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _endpoint(value: Any) -> str:
@@ -174,20 +173,7 @@ def _uri(value: Any) -> str:
         raise ValueError(expected)
     if url.drivername not in ("postgresql", "postgres", DRIVER):
         raise ValueError(f"{expected} (statscache keeps its tables in PostgreSQL only)")
-    url = url.set(drivername=DRIVER)
-    if not _is_understood(url):
-        raise ValueError(f"{expected} (PostgreSQL does not understand an option or a character of it)")
-    return url.render_as_string(hide_password=False)
-
-
-def _is_understood(url: URL) -> bool:
-    """Return whether libpq takes all of the URL, whatever is at its other end."""
-    try:
-        _, options = url.get_dialect()().create_connect_args(url)
-        make_dsn(**options)
-    except (ArgumentError, ValueError, ProgrammingError):
-        return False
-    return not any("\0" in str(option) for option in options.values())
+    return url.set(drivername=DRIVER).render_as_string(hide_password=False)
 
 
 FLAG = Kind("bool", "", _flag)
@@ -204,3 +190,33 @@ ADDRESS_OR_NONE = Kind("text", "", _address_or_none)
 CONNECTIONS = Kind("number", "", _connections)
 ADDRESS = Kind("text", "", _address)
 RATE = Kind("number", "1/s", _rate)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of the configuration.
+
+    :param default: as the configuration would have it; None if there is none
+    """
+
+    key: str
+    of: Kind[Any]
+    default: Any
+    meaning: str
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, for the documentation."""
+        return self.of.name
+
+    @property
+    def unit(self) -> str:
+        """The unit of a plain number, empty if it has none."""
+        return self.of.unit
+
+    def read(self, value: Any) -> Any:
+        """Return what the program uses for what the configuration holds.
+
+        :raises ValueError: with what was expected
+        """
+        return self.of.read(value)

@@ -30,6 +30,7 @@ from statscache.setting_types import (
     SECONDS,
     URL_TEXT,
     Kind,
+    Setting,
 )
 
 log = logging.getLogger(__name__)
@@ -38,36 +39,6 @@ URI = "statscache.sqlalchemy.uri"
 URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
 PREFIX = "statscache."
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One key of the configuration.
-
-    :param default: as the configuration would have it; None if there is none
-    """
-
-    key: str
-    of: Kind[Any]
-    default: Any
-    meaning: str
-
-    @property
-    def kind(self) -> str:
-        """The name of its kind, for the documentation."""
-        return self.of.name
-
-    @property
-    def unit(self) -> str:
-        """The unit of a plain number, empty if it has none."""
-        return self.of.unit
-
-    def read(self, value: Any) -> Any:
-        """Return what the program uses for what the configuration holds.
-
-        :raises ValueError: with what was expected
-        """
-        return self.of.read(value)
 
 
 def _setting(key: str, kind: Kind[T], default: Any, meaning: str) -> T:

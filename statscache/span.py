@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from statscache.messages.message import END_OF_TIME
+from statscache.instants import END_OF_TIME
 
 
 @dataclass(frozen=True, order=True)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statscache.configuration import fedmsg_config
-from statscache.database.engine import open_database
+from statscache.database.engine import check_url, open_database
 from statscache.errors import Unusable
 from statscache.settings import SETTINGS, URI, URI_VARIABLE, Settings, read_settings
 
@@ -81,7 +81,7 @@ def read_with(changes: dict[str, Any], environ: dict[str, str]) -> Settings:
 def refusal(key: str, value: Any, environ: dict[str, str] | None = None) -> str:
     """Return the message that refuses a value."""
     with pytest.raises(Unusable) as refused:
-        read_with({key: value}, environ or {})
+        check_url(read_with({key: value}, environ or {}))
     return str(refused.value)
 
 
@@ -224,7 +224,7 @@ def test_a_password_is_never_in_a_message(value: Any) -> None:
     """What is wrong with a URL is told without showing it."""
     assert SECRET not in refusal(URI, value)
     with pytest.raises(Unusable) as refused:
-        read_with({}, {URI_VARIABLE: str(value)})
+        check_url(read_with({}, {URI_VARIABLE: str(value)}))
     assert SECRET not in str(refused.value)
 
 

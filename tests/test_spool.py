@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 
 from statscache.daemon import open_daemon
 from statscache.errors import Unusable
+from statscache.spool import segment
 from statscache.spool import spool as spool_module
 from statscache.spool.directory import adopt_spools, make_spool
 from statscache.spool.loss import Loss
@@ -52,7 +53,7 @@ bodies = st.dictionaries(st.text(st.characters()), json_values, max_size=4)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a new segment follow after few records, and chunks end in the middle of them."""
     monkeypatch.setattr(spool_module, "SEGMENT", 200)
-    monkeypatch.setattr(spool_module, "CHUNK", 64)
+    monkeypatch.setattr(segment, "CHUNK", 64)
 
 
 @pytest.fixture
@@ -170,9 +171,7 @@ def test_a_torn_last_record_is_dropped(
         assert found == {position: body for position, body in filled.items() if position != last_position}
         told = [record.getMessage() for record in caplog.records]
         assert told == (
-            [f"dropped a torn last record of {length - begin} bytes of the spool {spool.id}"]
-            if length > begin
-            else []
+            [f"dropped a torn last record of {length - begin} bytes of {path}"] if length > begin else []
         )
 
 

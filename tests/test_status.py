@@ -95,7 +95,7 @@ def test_what_commands_do_comes_as_json_too(there: Place) -> None:
     counts = {"counted": 2, "known": 0, "rejected": 0, "bad_lines": 1}
     assert (code, json.loads(output)) == (2, {**counts, "covered": None})
     there.write("lines.jsonl", lines(body(0), broken))
-    covers = {"start": "2023-11-01T00:00:00+00:00", "stop": "2023-12-01T00:00:00+00:00"}
+    covers = {"start": "2023-11-01T00:00:00Z", "stop": "2023-12-01T00:00:00Z"}
     found = told(there, "replay", "lines.jsonl", "--covers", "2023-11-01", "2023-12-01")
     assert found == {"counted": 0, "known": 2, "rejected": 0, "bad_lines": 0, "covered": covers}
     one = ("--plugin", "volume-by-topic-1s")

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from statscache.app import open_program
 from statscache.health import checks as health_module
 from statscache.health.checks import Health, Trouble
-from statscache.health.metrics import make_registry
+from statscache.health.collector import make_registry
 from tests.bench import Bad, Bench, Good, fail
 from tests.gate import Gate
 from tests.hub import wait_for

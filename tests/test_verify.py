@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from statscache.errors import StatscacheError
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.sample import Sample
 from statscache.history.recount.verify import Finding, Report, Verification
+from statscache.instants import write_second
 from statscache.span import Span
 from tests.bench import Bad, Bench, Good, Keeper, Other
 from tests.datagrepper import Archive, Fault
@@ -296,7 +296,7 @@ def place(there: Place, two_hours: Archive, make_bench: Make, engine: Engine) ->
             "statscache.spool.directory": str(there.directory / "spool"),
         }
     )
-    start, stop = (datetime.fromtimestamp(end, UTC).isoformat() for end in (START, HOURS.stop))
+    start, stop = map(write_second, (START, HOURS.stop))
     there.answer("replay", there.write("all.jsonl", lines(*map(body, range(720)))), "--covers", start, stop)
     return there
 

@@ -25,10 +25,10 @@ from sqlalchemy.exc import InternalError
 from statscache.daemon import Daemon, open_daemon
 from statscache.errors import Unusable
 from statscache.instants import read_instant
-from statscache.query.errors import Refusal
 from statscache.setting_types import ADDRESS
 from statscache.settings import SETTINGS
 from statscache.web.database import make_reader
+from statscache.web.errors import Refusal
 from statscache.web.formats import negotiate
 from statscache.web.limits import CLIENTS, Allowance
 from statscache.web.server import listen

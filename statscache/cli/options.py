@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from statscache.cli.terminal import OneLine
+from statscache.instants import read_instant
 from statscache.span import Span
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -30,16 +31,15 @@ from_option = click.option(
 
 
 def parse_since(value: str, now: datetime) -> datetime:
-    """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by an ISO 8601 date or time.
+    """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by a text that `read_instant` reads.
 
-    :raises ValueError: if it is neither; UTC is assumed where no zone is given
-    :raises OverflowError: if it lies before the year 1 or after 9999
+    :raises ValueError: if it is neither
+    :raises OverflowError: if it lies before the year 1
     """
     span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
     if span:
         return now - timedelta(**{UNITS[span[2]]: int(span[1])})
-    when = datetime.fromisoformat(value)
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return read_instant(value, dates_first=True)
 
 
 def _span(start: str, stop: str) -> Span:

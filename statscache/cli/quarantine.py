@@ -17,6 +17,7 @@ from statscache.database.lock import counting
 from statscache.errors import StatscacheError
 from statscache.settings import read_settings
 from statscache.store import quarantine as store
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 #: How much of an error `list` shows, in characters.
 SHORT = 100
@@ -68,7 +69,7 @@ def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show a message, and what was wrong with it."""
     with one_line(), _connection() as connection:
         rows = _found(connection, plugins, (msg_id,))
-        body = connection.scalar(select(store.Body.body).where(store.Body.msg_id == msg_id))
+        body = connection.scalar(select(Body.body).where(Body.msg_id == msg_id))
     if as_json:
         print_json({"failures": [_as_json(row) for row in rows], "message": json.loads(body or "null")})
         return
@@ -134,8 +135,8 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, a
         click.echo(f"{len(rows)} messages dropped")
 
 
-def _as_json(row: store.QuarantineRow) -> dict[str, Any]:
-    return {column.name: getattr(row, column.name) for column in store.QuarantineRow.__table__.columns}
+def _as_json(row: QuarantineRow) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in QuarantineRow.__table__.columns}
 
 
 def _check_chosen(plugins: Sequence[str], msg_ids: Sequence[str], everything: bool) -> None:
@@ -147,9 +148,7 @@ def _connection() -> Connection:
     return open_database(read_settings(fedmsg_config())).connect()
 
 
-def _found(
-    connection: Connection, plugins: Sequence[str], msg_ids: Sequence[str]
-) -> Sequence[store.QuarantineRow]:
+def _found(connection: Connection, plugins: Sequence[str], msg_ids: Sequence[str]) -> Sequence[QuarantineRow]:
     """Return the messages that are meant.
 
     :raises StatscacheError: if there are none

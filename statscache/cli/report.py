@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from statscache.cli.terminal import cell, console, table_of
 from statscache.history.recount.compare import Difference, Row
 from statscache.history.recount.targets import Target
 from statscache.history.recount.verify import MOST, Finding, Report
+from statscache.instants import write_instant, write_second
 from statscache.plugins import Rows
 from statscache.span import Span
 
@@ -131,12 +132,11 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
 
 def ends(span: Span) -> dict[str, str]:
     """Return a span as JSON can hold it."""
-    start, stop = (datetime.fromtimestamp(end, UTC).isoformat() for end in (span.start, span.stop))
-    return {"start": start, "stop": stop}
+    return {"start": write_second(span.start), "stop": write_second(span.stop)}
 
 
 def _plain(row: Row | None) -> dict[str, Any] | None:
     """Return a row as JSON can hold it."""
     if row is None:
         return None
-    return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in row.items()}
+    return {name: write_instant(v) if isinstance(v, datetime) else v for name, v in row.items()}

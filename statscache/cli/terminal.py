@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
+from statscache.instants import write_instant
 
 #: Lets a command print what it would show as JSON.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -85,7 +86,7 @@ def print_json(value: Any) -> None:
 
 def _json_of(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
+        return write_instant(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Decimal):

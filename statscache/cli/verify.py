@@ -49,12 +49,7 @@ def verify(
 
     WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC.
     """
-    first, last = (
-        None if when is None else second_of(when, option)
-        for when, option in ((since, "--since"), (until, "--until"))
-    )
-    if first is not None and last is not None and first >= last:
-        raise OneLine("--since must be before --until")
+    first, last = _ends(since, until)
     if sample and seed is None:
         seed = time.time_ns() % 1_000_000
     with one_line():
@@ -76,3 +71,17 @@ def verify(
         sys.exit(DIFFERS)
     if not report.checked:
         sys.exit(UNCHECKED)
+
+
+def _ends(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """Return the seconds that the options name, None for one that is not given.
+
+    :raises OneLine: if an option names none, or the first is not before the last
+    """
+    first, last = (
+        None if when is None else second_of(when, option)
+        for when, option in ((since, "--since"), (until, "--until"))
+    )
+    if first is not None and last is not None and first >= last:
+        raise OneLine("--since must be before --until")
+    return first, last

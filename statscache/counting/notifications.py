@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Select, Text, func, select
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +13,7 @@ from statscache.database.arrays import column_of_texts
 from statscache.database.lock import APART
 from statscache.database.timing import Bounds
 from statscache.database.trouble import first_line, is_database_trouble
+from statscache.instants import write_second
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,6 @@ CHANNEL = "statscache"
 #: Commits fail once the queue of notifications is full, as when somebody listens in a transaction that never ends.
 #: Past this share of it nobody is told anything.
 FULL = 0.5
-#: The first and the last second that ISO 8601 has a name for.
-FIRST, LAST = -62_135_596_800, 253_402_300_799
 
 
 class Changes:
@@ -76,11 +74,5 @@ class Changes:
 
 
 def _payload(table: str, bounds: Bounds | None) -> str:
-    start, stop = (None, None) if bounds is None else map(_instant, bounds)
+    start, stop = (None, None) if bounds is None else map(write_second, bounds)
     return json.dumps({"table": table, "from": start, "to": stop})
-
-
-def _instant(second: int) -> str:
-    """Return a second since 1970 in ISO 8601, in UTC."""
-    nearest = max(FIRST, min(second, LAST))
-    return datetime.fromtimestamp(nearest, UTC).isoformat().replace("+00:00", "Z")

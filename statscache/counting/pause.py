@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: The longest pause in seconds before what has failed is tried again.
-LONGEST_PAUSE = 30.0
+from statscache.component import Backoff
+
+#: In seconds: the first pause before what has failed is tried again, and the longest.
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 class Pause:
-    """How long to leave alone what has failed: one second, then twice as long each time."""
+    """Leaves alone what has failed, ever longer, until it works again.
+
+    :param clock: gives seconds, and never goes back
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._length = 0.0
+        self._backoff = Backoff(SHORTEST_PAUSE, LONGEST_PAUSE)
+        self._failures = 0
         self._until = 0.0
 
     @property
@@ -23,10 +29,11 @@ class Pause:
 
     def lengthen(self) -> float:
         """Begin a pause after a failure and return its length in seconds."""
-        self._length = min(self._length * 2 or 1.0, LONGEST_PAUSE)
-        self._until = self._clock() + self._length
-        return self._length
+        self._failures += 1
+        length = self._backoff.pause(self._failures)
+        self._until = self._clock() + length
+        return length
 
     def end(self) -> None:
         """Forget the failures."""
-        self._length = self._until = 0.0
+        self._failures, self._until = 0, 0.0

@@ -6,11 +6,13 @@ import logging
 import time
 from typing import Any
 
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from statscache.database.guard import SESSION, _check_guard, _check_statement
+from statscache.database.guard import SESSION, install_guard
 from statscache.database.timing import time_statements
 from statscache.database.trouble import first_line
 from statscache.errors import Unusable
@@ -44,10 +46,7 @@ def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engi
         url, connect_args=arguments, **(options or {"pool_pre_ping": True, "pool_size": 2})
     )
     time_statements(engine)
-    event.listen(engine, "commit", _check_guard)
-    event.listen(engine, "rollback", _check_guard)
-    event.listen(engine, "before_cursor_execute", _check_statement)
-
+    install_guard(engine)
     set_up_sessions(engine, SESSION)
     return engine
 
@@ -89,8 +88,12 @@ def open_database(settings: Settings, patience: int = CONNECT) -> Engine:
 
 
 def database_url(settings: Settings) -> str:
-    """Return the URL of the database, having started it if it is an embedded one."""
+    """Return the URL of the database, having started it if it is an embedded one.
+
+    :raises Unusable: if the driver does not understand it
+    """
     if settings.embedded is None:
+        check_url(settings)
         return settings.uri
     from statscache.database.embedded import start  # only here: it is an extra
 
@@ -101,6 +104,26 @@ def probe(engine: Engine) -> None:
     """Raise what is wrong if the database is away."""
     with engine.connect():
         pass  # a connection is tried before it is given out
+
+
+def check_url(settings: Settings) -> None:
+    """Check that libpq takes all of the database's URL, whatever is at its other end.
+
+    :raises Unusable: if it does not
+    """
+    url = make_url(settings.uri)
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_dsn(**options)
+        understood = not any("\0" in str(option) for option in options.values())
+    except (ArgumentError, ValueError, ProgrammingError):
+        understood = False
+    if not understood:
+        raise Unusable(
+            f"{settings.uri_name} must be a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY "
+            "(PostgreSQL does not understand an option or a character of it), not the present value: correct it in "
+            f"{'fedmsg.d' if settings.uri_name == URI else 'the environment'}"
+        )
 
 
 def shown_url(url: URL) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 #: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
 #: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
@@ -33,6 +33,13 @@ def guarded(connection: Connection) -> Iterator[None]:
         yield
     finally:
         info["guarded"] = False
+
+
+def install_guard(engine: Engine) -> None:
+    """Let `guarded` take effect on each connection of an engine."""
+    event.listen(engine, "commit", _check_guard)
+    event.listen(engine, "rollback", _check_guard)
+    event.listen(engine, "before_cursor_execute", _check_statement)
 
 
 def _check_guard(connection: Connection) -> None:

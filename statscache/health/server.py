@@ -15,7 +15,7 @@ from prometheus_client import make_wsgi_app
 
 from statscache.errors import Unusable
 from statscache.health.checks import Health, Trouble
-from statscache.health.metrics import make_registry
+from statscache.health.collector import make_registry
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from statscache.component import Pulse
+from statscache.component import Backoff, Pulse
 from statscache.database.trouble import first_line
 from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
 from statscache.history.plan import Piece
@@ -26,11 +26,14 @@ SHORTEST, LONGEST = 60.0, 3600.0
 
 @dataclass
 class Postponed:
-    """A span that the archive did not give, to be asked for again later."""
+    """A span that the archive did not give, to be asked for again later.
+
+    :param failures: how often in a row it was not given
+    """
 
     span: Span
     until: float
-    pause: float
+    failures: int
 
 
 class Filler:
@@ -57,7 +60,8 @@ class Filler:
         self._clock = clock
         self._fetched: queue.Queue[tuple[Slice, frozenset[str]]] = queue.Queue(maxsize=2)
         self._postponed: list[Postponed] = []
-        self._trouble = SHORTEST
+        self._backoff = Backoff(SHORTEST, LONGEST)
+        self._failures = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="statscache-history", daemon=True)
         #: How many messages were counted from the archive since the start.
@@ -80,12 +84,13 @@ class Filler:
         while not self._stopping.wait(pause):
             try:
                 pause = 0.0 if self.fetch() else LOOK
-                self._trouble = SHORTEST
+                self._failures = 0
                 self.pulse.beat()
             except Exception as error:
                 if self._stopping.is_set():
                     return
-                pause, self._trouble = self._trouble, min(self._trouble * 2, LONGEST)
+                self._failures += 1
+                pause = self._backoff.pause(self._failures)
                 self.pulse.fail(first_line(error))
                 log.error(
                     "gaps cannot be filled now, which is tried again in %.0f s: %s",
@@ -138,9 +143,10 @@ class Filler:
         overlap = [
             p for p in self._postponed if p.span.start < hole.span.stop and hole.span.start < p.span.stop
         ]
-        pause = min(max((p.pause * 2 for p in overlap), default=SHORTEST), LONGEST)
+        failures = 1 + max((p.failures for p in overlap), default=0)
+        pause = self._backoff.pause(failures)
         self._postponed = [p for p in self._postponed if p not in overlap]
-        self._postponed.append(Postponed(hole.span, self._clock() + pause, pause))
+        self._postponed.append(Postponed(hole.span, self._clock() + pause, failures))
         log.warning("%s; the gap stays, and is tried again in %.0f s", hole.reason, pause)
 
     def _hand_over(self, part: Slice, plugins: frozenset[str]) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any, TypeVar
 
 from statscache.app import Program
+from statscache.component import Backoff
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Rejected, StatscacheError
 from statscache.history.archives.archive import Slice
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 #: How long in seconds a command waits for a database that is in trouble.
 PATIENCE = 60.0
+BACKOFF = Backoff(0.2, 5.0)
 Body = dict[str, Any]
 T = TypeVar("T")
 
@@ -89,8 +92,8 @@ def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
 
     :raises StatscacheError: if it is in trouble for longer
     """
-    deadline, pause = time.monotonic() + patience, 0.2
-    while True:
+    deadline = time.monotonic() + patience
+    for tries in count(1):
         try:
             return act()
         except Exception as error:
@@ -102,5 +105,5 @@ def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
                     "this again, which goes on from here"
                 ) from None
             log.warning("the database is in trouble, which is waited for: %s", first_line(error))
-        time.sleep(pause)
-        pause = min(pause * 2, 5.0)
+        time.sleep(BACKOFF.pause(tries))
+    raise AssertionError("it is tried until it works or the time is up")

@@ -12,7 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.component import Backoff
 from statscache.database.trouble import first_line
+from statscache.instants import write_instant
 from statscache.plugins import Base
 from statscache.store.failure import ERROR, printable
 
@@ -104,7 +106,7 @@ class Suspensions:
         log.error(
             "%s is suspended until %s, its messages go to the quarantine: %s",
             plugin,
-            self._found[plugin].until,
+            write_instant(self._found[plugin].until),
             reason,
         )
         self._store(plugin)
@@ -133,4 +135,4 @@ def _until(now: datetime, times: int, hung: bool) -> datetime:
     if hung and times > HANGS:
         return NEVER
     shortest, longest = (SHORTEST_HUNG, LONGEST_HUNG) if hung else (SHORTEST, LONGEST)
-    return now + min(shortest * (1 << min(times - 1, 20)), longest)
+    return now + Backoff(shortest, longest).pause(times)

@@ -11,13 +11,12 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from statscache.errors import Rejected
+from statscache.instants import END_OF_TIME
 from statscache.messages import rules
 from statscache.messages.frozen import FrozenDict, _read_only
 
 #: The longest `msg_id` that is taken as it is.
 LONGEST_ID = 200
-#: Timestamps are seconds since 1970 and before this, the start of the year 10000.
-END_OF_TIME = 253402300800
 
 
 class Naming(Protocol):

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Text, cast
 from sqlalchemy import types as sql
 
+from statscache.instants import write_instant
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,16 +68,12 @@ def _epoch(when: datetime) -> int | float:
     return whole + rest / 1_000_000 if rest else whole
 
 
-def _iso(when: datetime) -> str:
-    return aware(when).isoformat().replace("+00:00", "Z")
-
-
 def _finite(value: Any) -> float | None:
     number = float(value)
     return number if math.isfinite(number) else None
 
 
-INSTANT = Kind({"type": "number"}, _epoch, _iso)
+INSTANT = Kind({"type": "number"}, _epoch, write_instant)
 INTEGER = Kind({"type": "integer"}, int, int)
 NUMBER = Kind({"type": "number"}, _finite, str)
 BOOLEAN = Kind({"type": "boolean"}, bool, lambda value: "true" if value else "false")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from statscache.instants import SCHEMA, read_instant
 from statscache.plugins.keys import LONGEST_KEY, shortened
-from statscache.query.errors import bad
+from statscache.query.errors import BadQuestion
 
 MOST_FIELDS = 500
 MOST_VALUES = 20
@@ -48,18 +49,18 @@ class Parameter:
 def read_fields(fields: Iterable[tuple[str, str]], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the values of a query by the names of their parameters.
 
-    :raises Refusal: that names the first parameter which is unknown, or wrong, or there too often
+    :raises BadQuestion: that names the first parameter which is unknown, or wrong, or there too often
     """
     values: dict[str, Any] = {}
     for name, text in fields:
         parameter = parameters.get(name)
         if parameter is None:
             known = f"there are {', '.join(sorted(parameters))}" if parameters else "there are none"
-            raise bad(f"there is no parameter {shortened(name)} here: {known}")
+            raise BadQuestion(f"there is no parameter {shortened(name)} here: {known}")
         try:
             value = parameter.read(text)
         except ValueError as error:
-            raise bad(f"{name} must be {error}, not {shortened(text)}") from None
+            raise BadQuestion(f"{name} must be {error}, not {shortened(text)}") from None
         _add(values, parameter, value)
     return values
 
@@ -68,25 +69,27 @@ def _add(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
     name = parameter.name
     if not parameter.many:
         if name in values:
-            raise bad(f"{name} may be given once only")
+            raise BadQuestion(f"{name} may be given once only")
         values[name] = value
         return
     values.setdefault(name, []).append(value)
     if len(values[name]) > MOST_VALUES:
-        raise bad(f"{name} may be given {MOST_VALUES} times at most")
+        raise BadQuestion(f"{name} may be given {MOST_VALUES} times at most")
 
 
 def fields_of(query: bytes) -> list[tuple[str, str]]:
     """Return the names and values in a query as it stands in a URL.
 
-    :raises Refusal: if it is not in UTF-8, or has too many
+    :raises BadQuestion: if it is not in UTF-8, or has too many
     """
     try:
         return parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except UnicodeDecodeError:
-        raise bad("the query must be in UTF-8, with % before the hexadecimal digits of other bytes") from None
+        raise BadQuestion(
+            "the query must be in UTF-8, with % before the hexadecimal digits of other bytes"
+        ) from None
     except ValueError:
-        raise bad(f"the query may have {MOST_FIELDS} parameters at most") from None
+        raise BadQuestion(f"the query may have {MOST_FIELDS} parameters at most") from None
 
 
 def _whole(greatest: int, text: str) -> int:
@@ -128,6 +131,13 @@ def _short(text: str) -> str:
     return text
 
 
+def _instant(text: str) -> datetime:
+    try:
+        return read_instant(text)
+    except ValueError as error:
+        raise ValueError(f"{error} (a + is written %2B)") from None
+
+
 def whole(name: str, greatest: int, about: str) -> Parameter:
     """Return a parameter that is a whole number above 0."""
     schema = {"type": "integer", "minimum": 1, "maximum": greatest}
@@ -163,8 +173,8 @@ UNDERSCORE = Parameter(
     {"type": "string", "maxLength": 100},
     _short,
 )
-START = Parameter("start", "Only rows at this instant or later.", SCHEMA, read_instant)
-STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, read_instant)
+START = Parameter("start", "Only rows at this instant or later.", SCHEMA, _instant)
+STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, _instant)
 LIMIT = whole("limit", 1_000_000_000, "How many rows in all, over all pages; all if it is not given.")
 ROWS_PER_PAGE = whole("rows_per_page", ROWS, "How many rows on a page at most.")
 PAGE = Parameter(

@@ -15,7 +15,7 @@ from statscache.schema.registry import PluginRow
 from statscache.store.coverage import CoverageRow, GapRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
-from statscache.store.quarantine import Body, QuarantineRow
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import struct
-from dataclasses import dataclass, replace
+import threading
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 #: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
 LOSS = struct.Struct("<QddQ")
@@ -34,5 +40,48 @@ class Loss:
         return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
 
 
-def _unpack_loss(data: bytes) -> Loss:
+class LossFile:
+    """Keeps on disk what was lost. Any thread may note, and take off.
+
+    :raises OSError: if the file cannot be opened
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._loss = _unpack(os.pread(self._fd, LOSS.size, 0))
+        self._noting = threading.Lock()
+
+    @property
+    def present(self) -> Loss | None:
+        """What was lost and not taken off again; None for nothing."""
+        return self._loss if self._loss.count else None
+
+    def add(self, timestamp: float) -> Loss:
+        """Note that a message of that time was lost, and return all that was."""
+        with self._noting:
+            loss = self._loss.add(timestamp)
+            self._keep(loss)
+        return loss
+
+    def take_off(self, recorded: Loss) -> None:
+        """Take off what has been recorded elsewhere."""
+        with self._noting:
+            self._keep(self._loss.without(recorded))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _keep(self, loss: Loss) -> None:
+        self._loss = loss
+        try:
+            os.pwrite(self._fd, LOSS.pack(*astuple(loss)), 0)
+        except OSError as error:
+            log.error("%s cannot note what was lost: %s", self._path, error.strerror)
+
+
+def _unpack(data: bytes) -> Loss:
     return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size else Loss(0, 0, 0)

@@ -6,27 +6,24 @@ before it since the spool was made; it is how records are named.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 import shutil
-import threading
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import astuple
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from statscache.errors import StatscacheError
-from statscache.spool.loss import LOSS, Loss, _unpack_loss
-from statscache.spool.record import HEADER, decode, is_torn, records
+from statscache.spool.loss import Loss, LossFile
+from statscache.spool.record import HEADER, decode
+from statscache.spool.segment import scan_segment
 
 log = logging.getLogger(__name__)
 
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 8 << 20
-CHUNK = 1 << 20
 
 
 class SpoolFull(StatscacheError):
@@ -52,9 +49,7 @@ class Spool:
         self.plugins = _read_plugins(directory / "plugins.json")
         #: Where the next record will begin.
         self.end = self._starts[-1] + self._size(self._starts[-1]) if self._starts else 0
-        self._losses = os.open(directory / "loss", os.O_RDWR | os.O_CREAT, 0o600)
-        self._loss = _unpack_loss(os.pread(self._losses, LOSS.size, 0))
-        self._noting = threading.Lock()
+        self._losses = LossFile(directory / "loss")
 
     @property
     def id(self) -> str:
@@ -159,47 +154,9 @@ class Spool:
         starts = list(self._starts)
         for begin, stop in zip(starts, [*starts[1:], end], strict=False):  # there may be none
             if stop > start and begin < end:
-                yield from self._scan_segment(begin, max(start, begin), min(stop, end))
-
-    def _scan_segment(self, begin: int, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        position, rest = start, b""
-        with self._open_segment(begin) as file:
-            file.seek(start - begin)
-            while position < end:
-                if chunk := self._read_chunk(file):
-                    rest += chunk
-                used = 0
-                for size, body in records(rest):
-                    if position + used >= end:
-                        return
-                    yield position + used, body
-                    used += size
-                position, rest = position + used, rest[used:]
-                if not chunk and position < end:
-                    self._report_damage(begin, end - position, rest)
-                    return
-
-    def _read_chunk(self, file: IO[bytes]) -> bytes:
-        try:
-            return file.read(CHUNK)
-        except OSError as error:
-            log.error("the spool %s cannot be read: %s", self.id, error.strerror)
-            return b""
-
-    def _open_segment(self, begin: int) -> IO[bytes]:
-        try:
-            return self._path(begin).open("rb")
-        except (
-            OSError
-        ):  # its messages are lost, which is said when they are missed, but not those of the others
-            return io.BytesIO()
-
-    def _report_damage(self, begin: int, length: int, rest: bytes) -> None:
-        """Log what could not be read of a segment: so many bytes, of which these are there."""
-        if rest and begin == self._starts[-1] and is_torn(rest):
-            log.warning("dropped a torn last record of %d bytes of the spool %s", length, self.id)
-        else:
-            log.error("%d bytes of %s are damaged and lost", length, self._path(begin))
+                yield from scan_segment(
+                    self._path(begin), begin, max(start, begin), min(stop, end), begin == starts[-1]
+                )
 
     def release(self, position: int) -> None:
         """Remove the segments that hold nothing from that position on: all before it is committed."""
@@ -219,35 +176,24 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the files, and of the lock."""
-        for fd in (self._writing, self._reading[1], self._losses, self._lock):
+        for fd in (self._writing, self._reading[1], self._lock):
             if fd >= 0:
                 os.close(fd)
-        self._writing, self._reading, self._losses, self._lock = -1, (-1, -1), -1, -1
+        self._writing, self._reading, self._lock = -1, (-1, -1), -1
+        self._losses.close()
 
     @property
     def loss(self) -> Loss | None:
         """What was lost, and not yet recorded elsewhere."""
-        return self._loss if self._loss.count else None
+        return self._losses.present
 
     def lose(self, timestamp: float) -> Loss:
         """Note that a message of that time was lost."""
-        with self._noting:
-            loss = self._loss.add(timestamp)
-            self._keep_loss(loss)
-        return loss
+        return self._losses.add(timestamp)
 
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
-        with self._noting:
-            self._keep_loss(self._loss.without(recorded))
-
-    def _keep_loss(self, loss: Loss) -> None:
-        self._loss = loss
-        packed = LOSS.pack(*astuple(loss))
-        try:
-            os.pwrite(self._losses, packed, 0)
-        except OSError as error:
-            log.error("the spool %s cannot note what was lost: %s", self.id, error.strerror)
+        self._losses.take_off(recorded)
 
     def _path(self, start: int) -> Path:
         return self._directory / f"{start:020}.spool"

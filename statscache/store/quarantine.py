@@ -17,8 +17,6 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Double,
-    ForeignKey,
-    Index,
     Integer,
     Select,
     Text,
@@ -32,12 +30,12 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
 from statscache.messages.message import Message, Naming
-from statscache.plugins import Base
 from statscache.store.failure import TOPIC, Failure, printable
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 #: How long to wait before a message is tried again: so many times in all, then only by hand. What was only put
 #: off is due at once.
@@ -51,44 +49,6 @@ PAUSES = (
 #: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
 AT_ONCE = 500
 BYTES = 16 << 20
-
-
-class Body(Base):
-    """A message that is in the quarantine for one plugin or more."""
-
-    __tablename__ = "statscache_quarantine_body"
-    __table_args__ = ({"comment": "The messages in the quarantine, each once"},)
-
-    msg_id: Mapped[str] = mapped_column(primary_key=True, comment="the message's id, as in the ledger")
-    body: Mapped[str] = mapped_column(
-        comment="the message as JSON in ASCII; text, since jsonb takes neither NUL nor lone surrogates"
-    )
-
-
-class QuarantineRow(Base):
-    """A message that one plugin could not digest."""
-
-    __tablename__ = "statscache_quarantine"
-    __table_args__ = (
-        Index("statscache_quarantine_next_attempt", "next_attempt"),
-        Index("statscache_quarantine_msg_id", "msg_id"),
-        {"comment": "Messages that a plugin could not digest; they count for all the others"},
-    )
-
-    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
-    msg_id: Mapped[str] = mapped_column(
-        ForeignKey(Body.msg_id), primary_key=True, comment="the message's id, as in the ledger"
-    )
-    topic: Mapped[str] = mapped_column(comment="the message's topic")
-    timestamp: Mapped[datetime] = mapped_column(comment="the message's time")
-    error: Mapped[str] = mapped_column(comment="what was wrong when it was last tried")
-    traceback: Mapped[str] = mapped_column(comment="where in the plugin; empty where that tells nothing")
-    first_failure: Mapped[datetime] = mapped_column(comment="when it was first tried")
-    last_failure: Mapped[datetime] = mapped_column(comment="when it was last tried")
-    attempts: Mapped[int] = mapped_column(Integer, comment="how often it was tried; 0 if only put off")
-    next_attempt: Mapped[datetime | None] = mapped_column(
-        comment="when it is tried again; null if only by hand"
-    )
 
 
 #: Selects messages in the quarantine by `plugin` and `msg_id`.

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.plugins.keys import shortened
-from statscache.query.errors import Refusal
 from statscache.query.paging import Page, read_page
 from statscache.query.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter, fields_of, read_fields
 from statscache.query.question import Question, question
@@ -25,6 +24,7 @@ from statscache.web import caching as answers
 from statscache.web import formats
 from statscache.web.caching import Answer, Memory
 from statscache.web.database import BUSY, CONNECTIONS, Database, Version
+from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.openapi import describe
 

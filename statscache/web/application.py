@@ -17,12 +17,13 @@ from starlette.routing import Route
 
 from statscache.configuration import fedmsg_config
 from statscache.hosting.loader import load
-from statscache.query.errors import Refusal
+from statscache.query.errors import BadQuestion
 from statscache.query.tables import served
 from statscache.settings import Settings, read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database
+from statscache.web.errors import Refusal
 from statscache.web.limits import Gate
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,12 @@ def _application(settings: Settings, api: Api, database: Database) -> Starlette:
                 CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"]
             ),
         ],
-        exception_handlers={Refusal: _refuse, HTTPException: _no_route, Exception: _failed},
+        exception_handlers={
+            Refusal: _refuse,
+            BadQuestion: _not_answerable,
+            HTTPException: _no_route,
+            Exception: _failed,
+        },
         lifespan=lifespan,
     )
 
@@ -74,6 +80,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _told(error.status, error.sentence, retry)
+
+
+async def _not_answerable(request: Request, error: Exception) -> Response:
+    return _told(400, str(error), {})
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -88,3 +98,11 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 def _told(status: int, sentence: str, headers: Mapping[str, str]) -> Response:
     return JSONResponse({"error": sentence}, status, {**COMMON, **headers})
+
+
+HANDLERS = {
+    Refusal: _refuse,
+    BadQuestion: _not_answerable,
+    HTTPException: _no_route,
+    Exception: _failed,
+}

@@ -19,10 +19,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from statscache.database.engine import DRIVER_ARGUMENTS, database_url, set_up_sessions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
-from statscache.query.errors import Refusal, bad
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
 from statscache.store.coverage import CoverageRow
+from statscache.web.errors import Refusal, bad
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from statscache.query.columns import Column
-from statscache.query.errors import Refusal
+from statscache.web.errors import Refusal
 
 JSON = "application/json"
 CSV = "text/csv"

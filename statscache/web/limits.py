@@ -11,7 +11,7 @@ from collections.abc import Callable
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from statscache.query.errors import Refusal
+from statscache.web.errors import Refusal
 
 #: How many bytes the path and the query of a request may have: 20 of the longest keys fit.
 LONGEST_URL = 256 * 1024

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy.orm import Session
 
 from statscache.plugins import CountingPlugin, Schedule, counting_model
+from statscache_plugins.windowed import WindowedPlugin
 
 
-class VolumePluginMixin(CountingPlugin):
+class VolumePluginMixin(WindowedPlugin):
     """The kind that counts all messages; a plugin's `process` says under which keys each counts."""
-
-    alike = True
-
-    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
-        super().__init__(schedule, config, model)
-        self.summary = f"{self.summary}, per {schedule}"
-
-    def update(self, session: Session) -> None:
-        """Add the volumes counted since the last flush to the table."""
-        self.add_counts(session)
 
 
 def plugin_factory(

@@ -11,7 +11,7 @@ from statscache.history.recount.shadow import Shadow, shadow, shadow_table
 from statscache.history.recount.targets import Target
 from statscache.span import Span
 from statscache.store import ledger
-from statscache.store.quarantine import Body, QuarantineRow
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 
 def quarantined_in(

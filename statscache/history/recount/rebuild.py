@@ -25,7 +25,7 @@ from statscache.span import Span
 from statscache.store import ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
-from statscache.store.quarantine import Body, QuarantineRow
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 #: How long in seconds to wait before asking the archive again for messages that it lacks.
 PAUSES = (2.0, 10.0, 30.0)

@@ -18,7 +18,7 @@ from statscache.history.recount.targets import Target
 from statscache.span import Span, clipped
 from statscache.store.coverage import uncover
 from statscache.store.ledger import LedgerRow, PluginSet
-from statscache.store.quarantine import QuarantineRow
+from statscache.store.quarantine_tables import QuarantineRow
 
 #: Called with the seconds and the messages that were counted since the last call.
 Advance = Callable[[int, int], None]

@@ -41,7 +41,7 @@ from statscache.hosting.suspensions import SuspensionRow, Suspensions
 from statscache.plugins import Base
 from statscache.store.coverage import CoverageRow, want
 from statscache.store.ledger import LedgerRow, PluginSet
-from statscache.store.quarantine import Body, QuarantineRow
+from statscache.store.quarantine_tables import Body, QuarantineRow
 
 #: What else is written by counting.
 CORE: list[type[Base]] = [LedgerRow, PluginSet, CoverageRow, Body, QuarantineRow, SuspensionRow]
