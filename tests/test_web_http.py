@@ -38,7 +38,7 @@ from tests.test_web_dashboard import LOGS
 from tests.web import Server, filled
 
 VOLUME = "/api/volume-1s"
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "http-api.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
@@ -566,13 +566,13 @@ def _answers(port: int) -> bool:
         return False
 
 
-# The README
+# The documentation
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_the_readmes_questions_are_answered(web: Server) -> None:
-    """Every curl command of the README gets what it says."""
-    commands = re.findall(r"^\$ (curl .*)$", README, re.MULTILINE)
+def test_the_questions_of_the_documentation_are_answered(web: Server) -> None:
+    """Every curl command of docs/http-api.md gets what it says."""
+    commands = re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
         command = command.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{web.port}").replace(
@@ -583,9 +583,9 @@ def test_the_readmes_questions_are_answered(web: Server) -> None:
         assert len(done.stdout) > 2
 
 
-def test_the_readme_names_every_parameter(web: Server) -> None:
+def test_the_documentation_names_every_parameter(web: Server) -> None:
     """And no other."""
-    section = README.split("### HTTP API", 1)[1].split("\n## ", 1)[0]
+    section = PAGE.split("## Parameters", 1)[1].split("\n## ", 1)[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     paths = web.get("/api/openapi.json").json["paths"]
