@@ -6,6 +6,8 @@
 # make bench-growth   the same with 10 and 100 plugins, and on tables of 50 million rows, which take 12 GB of disk
 # make soak   half an hour of slow traffic: what grows
 # make lint   what a change must also pass
+# make docs   the documentation, in docs/_build/html; a warning or a link that leads nowhere fails it
+# make picture   the picture of the README, docs/_static/demo.svg, from a demo that runs for a minute and a half
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +17,7 @@ BENCH_ARGS ?=
 SEED ?= 1
 RUNS ?= 120
 
-.PHONY: demo test torture history bench bench-growth soak lint dev clean
+.PHONY: demo test torture history bench bench-growth soak lint docs picture dev clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/statscache demo
@@ -44,6 +46,15 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
+docs: $(VENV)/.dev
+	$(VENV)/bin/python -m sphinx --builder html --fresh-env --write-all --nitpicky --fail-on-warning --keep-going \
+		--quiet docs docs/_build/html
+	$(VENV)/bin/python docs/check_links.py docs/_build/html
+	@echo 'The documentation is in docs/_build/html/index.html'
+
+picture: $(VENV)/.dev
+	$(VENV)/bin/python docs/picture.py
+
 dev: $(VENV)/.dev
 
 $(VENV)/bin/python:
@@ -54,8 +65,8 @@ $(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --editable '.[embedded,test,lint]'
+	$(VENV)/bin/pip install --quiet --editable '.[embedded,test,lint,docs]'
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info
+	rm -rf $(VENV) .demo build dist *.egg-info docs/_build
