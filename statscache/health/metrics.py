@@ -22,7 +22,7 @@ REASON = ("reason",)
 
 
 @dataclass(frozen=True)
-class Definition:
+class MetricDefinition:
     """A metric.
 
     :param name: without the ``_total`` that Prometheus adds to a counter's
@@ -59,61 +59,69 @@ class Definition:
         return InfoMetricFamily(self.name, self.about, values)
 
 
-VERSION = Definition("statscache", "info", "The version that runs.", ("version",))
-READY = Definition("statscache_ready", "gauge", "1 if messages are counted, as /ready says, else 0.")
-TROUBLE = Definition(
+VERSION = MetricDefinition("statscache", "info", "The version that runs.", ("version",))
+READY = MetricDefinition("statscache_ready", "gauge", "1 if messages are counted, as /ready says, else 0.")
+TROUBLE = MetricDefinition(
     "statscache_trouble_seconds",
     "gauge",
     "What does not work, and for how long. A severe trouble makes the daemon not ready.",
     ("kind", "what", "severe"),
 )
-RECEIVED = Definition("statscache_messages_received", "counter", "Messages that came over the bus.")
-ACCEPTED = Definition("statscache_messages_accepted", "counter", "Messages that were accepted.")
-DUPLICATE = Definition(
+RECEIVED = MetricDefinition("statscache_messages_received", "counter", "Messages that came over the bus.")
+ACCEPTED = MetricDefinition("statscache_messages_accepted", "counter", "Messages that were accepted.")
+DUPLICATE = MetricDefinition(
     "statscache_messages_duplicate", "counter", "Accepted messages that had been accepted before."
 )
-REJECTED = Definition("statscache_messages_rejected", "counter", "Messages that were rejected.", REASON)
-LOST = Definition("statscache_messages_lost", "counter", "Messages that the spool had no room for.", REASON)
-PROCESSED = Definition(
+REJECTED = MetricDefinition("statscache_messages_rejected", "counter", "Messages that were rejected.", REASON)
+LOST = MetricDefinition(
+    "statscache_messages_lost", "counter", "Messages that the spool had no room for.", REASON
+)
+PROCESSED = MetricDefinition(
     "statscache_plugin_processed", "counter", "Messages that a plugin has processed.", PLUGIN
 )
-FAILED = Definition(
+FAILED = MetricDefinition(
     "statscache_plugin_failed", "counter", "How often a plugin has failed for a message.", PLUGIN
 )
-SECONDS = Definition(
+SECONDS = MetricDefinition(
     "statscache_plugin_seconds", "counter", "How long a plugin took, without its SQL statements.", PLUGIN
 )
-STATEMENT_SECONDS = Definition(
+STATEMENT_SECONDS = MetricDefinition(
     "statscache_plugin_statement_seconds", "counter", "How long a plugin's SQL statements took.", PLUGIN
 )
-SUSPENDED = Definition("statscache_plugin_suspended", "gauge", "1 if a plugin is suspended, else 0.", PLUGIN)
-UNABLE = Definition(
+SUSPENDED = MetricDefinition(
+    "statscache_plugin_suspended", "gauge", "1 if a plugin is suspended, else 0.", PLUGIN
+)
+UNABLE = MetricDefinition(
     "statscache_plugin_unable", "gauge", "1 for each plugin that should run and does not.", PLUGIN
 )
-FLUSH_SECONDS = Definition("statscache_flush_seconds", "histogram", "How long flushes took.")
-DELAY_SECONDS = Definition(
+FLUSH_SECONDS = MetricDefinition("statscache_flush_seconds", "histogram", "How long flushes took.")
+DELAY_SECONDS = MetricDefinition(
     "statscache_delay_seconds", "histogram", "From a message's time, cut to seconds, to its commit."
 )
-LAST_DELAY = Definition(
+LAST_DELAY = MetricDefinition(
     "statscache_last_delay_seconds", "gauge", "The delay of the oldest message of the last flush."
 )
-FLUSH_ROWS = Definition("statscache_flush_rows", "counter", "Rows that flushes have written, in all tables.")
-FLUSH_FAILURES = Definition("statscache_flush_failures", "counter", "Flushes that failed.")
-LAST_FLUSH = Definition(
+FLUSH_ROWS = MetricDefinition(
+    "statscache_flush_rows", "counter", "Rows that flushes have written, in all tables."
+)
+FLUSH_FAILURES = MetricDefinition("statscache_flush_failures", "counter", "Flushes that failed.")
+LAST_FLUSH = MetricDefinition(
     "statscache_last_flush_timestamp_seconds", "gauge", "When a flush last wrote messages."
 )
-QUEUE = Definition("statscache_queue_messages", "gauge", "Messages that wait for the next flush.")
-SPOOL = Definition("statscache_spool_bytes", "gauge", "Bytes that are accepted and not committed.")
-SPOOL_LIMIT = Definition("statscache_spool_limit_bytes", "gauge", "Bytes that the spool holds at most.")
-LEDGER_ROWS = Definition("statscache_ledger_rows", "gauge", "About how many messages the ledger holds.")
-LEDGER_BYTES = Definition("statscache_ledger_bytes", "gauge", "The ledger's size with its indexes.")
-QUARANTINE = Definition(
+QUEUE = MetricDefinition("statscache_queue_messages", "gauge", "Messages that wait for the next flush.")
+SPOOL = MetricDefinition("statscache_spool_bytes", "gauge", "Bytes that are accepted and not committed.")
+SPOOL_LIMIT = MetricDefinition("statscache_spool_limit_bytes", "gauge", "Bytes that the spool holds at most.")
+LEDGER_ROWS = MetricDefinition("statscache_ledger_rows", "gauge", "About how many messages the ledger holds.")
+LEDGER_BYTES = MetricDefinition("statscache_ledger_bytes", "gauge", "The ledger's size with its indexes.")
+QUARANTINE = MetricDefinition(
     "statscache_quarantine_messages", "gauge", "Messages in the quarantine of a plugin.", PLUGIN
 )
-GAPS = Definition("statscache_gaps", "gauge", "Gaps in what a plugin has counted.", PLUGIN)
-GAP_SECONDS = Definition("statscache_gap_seconds", "gauge", "The length of a plugin's gaps together.", PLUGIN)
-HISTORY = Definition("statscache_history_messages", "counter", "Messages counted from the archive.")
-CONNECTED = Definition(
+GAPS = MetricDefinition("statscache_gaps", "gauge", "Gaps in what a plugin has counted.", PLUGIN)
+GAP_SECONDS = MetricDefinition(
+    "statscache_gap_seconds", "gauge", "The length of a plugin's gaps together.", PLUGIN
+)
+HISTORY = MetricDefinition("statscache_history_messages", "counter", "Messages counted from the archive.")
+CONNECTED = MetricDefinition(
     "statscache_bus_connected", "gauge", "1 if an endpoint of the bus is connected, else 0.", ("endpoint",)
 )
 
