@@ -81,11 +81,11 @@ def main() -> None:
 
 def _measure_accept(daemon: Any, lines: list[bytes], found: dict[str, list[float]]) -> None:
     """Take messages as a hub does that has always some to read, then as one that never has two."""
-    from statscache.bus.micro_batch import Inbox
+    from statscache.bus.micro_batch import MicroBatch
 
     bodies: list[Any] = []
     found[DECODE].append(_microseconds(lambda line: bodies.append(json.loads(line)), lines))
-    inbox = Inbox(daemon.intake.accept_all, lambda call: None)
+    inbox = MicroBatch(daemon.intake.accept_all, lambda call: None)
     before = time.thread_time()
     found[ACCEPT].append(_microseconds(inbox.put, bodies))
     found[ACCEPT_CPU].append((time.thread_time() - before) / len(bodies) * 1e6)
@@ -100,8 +100,8 @@ def _measure_plugins(daemon: Any, lines: list[bytes], found: dict[str, list[floa
     """Let each plugin process fresh messages, so that it pays for what it is the first to ask for."""
     from statscache.messages.message import Message
 
-    for ident, plugin in daemon.program.plugins.items():
-        messages = [Message(json.loads(line), daemon.program.naming) for line in lines]
+    for ident, plugin in daemon.app.plugins.items():
+        messages = [Message(json.loads(line), daemon.app.naming) for line in lines]
         found[ident].append(_microseconds(plugin.process, messages))
         plugin.queue.drain()
 

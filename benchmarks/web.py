@@ -21,7 +21,7 @@ import click
 from sqlalchemy import Engine, text
 
 from benchmarks.variables import URI
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.database.embedded import start
 from statscache.database.engine import make_engine
 from statscache.hosting.loader import load
@@ -62,7 +62,7 @@ def main(rows: int, requests: int, uri: str | None) -> None:
             "statscache.web.rate": 1_000_000,
         }
         engine = make_engine(config["statscache.sqlalchemy.uri"])
-        open_program(config).engine.dispose()
+        open_app(config).engine.dispose()
         fill(engine, rows)
         with server(Path(directory), config) as port:
             for name, paths in questions(config, rows, requests).items():

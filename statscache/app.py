@@ -17,10 +17,10 @@ from statscache.counting.writer import Writer
 from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
 from statscache.errors import HUNG, Unusable
-from statscache.hosting.dispatch import Takers
+from statscache.hosting.dispatch import Dispatch
 from statscache.hosting.loader import Part, load, running
 from statscache.hosting.runner import QueuedRunner, make_runner
-from statscache.hosting.suspension_policy import Judge
+from statscache.hosting.suspension_policy import SuspensionPolicy
 from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
@@ -37,7 +37,7 @@ from statscache.store import quarantine
 log = logging.getLogger(__name__)
 
 
-class Program:
+class App:
     """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
 
     def __init__(
@@ -64,12 +64,12 @@ class Program:
         #: Which plugin is being called, on the thread of the intake and on that which writes.
         self.watches = Watch(), Watch()
         #: Hands messages to plugins as they come, on the intake's thread.
-        self.live = Takers([runner.live for runner in queued], self.watches[0], holds)
+        self.live = Dispatch([runner.live for runner in queued], self.watches[0], holds)
         #: The same on the thread that writes.
-        self.own = Takers([runner.own for runner in queued], self.watches[1], holds)
-        judge = Judge(self.suspensions, settings.plugin_budget)
+        self.own = Dispatch([runner.own for runner in queued], self.watches[1], holds)
+        policy = SuspensionPolicy(self.suspensions, settings.plugin_budget)
         measures = Measures(runner.ident for runner in runners)
-        updates = PluginUpdates(judge, self.watches[1], measures)
+        updates = PluginUpdates(policy, self.watches[1], measures)
         self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep)
 
     def open(self) -> None:
@@ -82,10 +82,10 @@ class Program:
         self.live.cut()
         self.own.cut()
 
-    def takers(self, plugins: frozenset[str]) -> Takers:
+    def dispatch(self, plugins: frozenset[str]) -> Dispatch:
         """Return what hands messages to those of the plugins that run, on the thread that writes."""
         owns = [runner.own for runner in self._queued if runner.ident in plugins]
-        return Takers(owns, self.watches[1], self.suspensions.holds)
+        return Dispatch(owns, self.watches[1], self.suspensions.holds)
 
     def watchdog(
         self, end: Callable[[], object] = lambda: os._exit(HUNG), stacks: Path = Path(os.devnull)
@@ -114,7 +114,7 @@ class Program:
         return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
 
 
-def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
+def open_app(config: Mapping[str, Any], prepare: bool = True) -> App:
     """Read the settings, load the plugins, reach the database and see to its tables.
 
     :param config: the fedmsg configuration
@@ -140,12 +140,12 @@ def open_program(config: Mapping[str, Any], prepare: bool = True) -> Program:
             create_views(engine)
             create_functions(engine, parts)
             register(engine, parts, settings.epoch)
-        program = Program(settings, engine, parts, naming)
-        program.unable = unable
-        program.open()
+        app = App(settings, engine, parts, naming)
+        app.unable = unable
+        app.open()
     except DBAPIError as error:
         raise unusable(settings, error) from error
-    return program
+    return app
 
 
 def unusable(settings: Settings, error: DBAPIError) -> Unusable:

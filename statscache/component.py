@@ -27,10 +27,10 @@ class Backoff(Generic[Length]):
 
 
 @dataclass(frozen=True)
-class Ailing:
+class Outage:
     """Something that does not work.
 
-    :param since: since when, on the clock of its pulse
+    :param since: since when, on the clock of the component
     :param why: what it last failed with, in one line
     """
 
@@ -46,7 +46,7 @@ class Work:
     since: float
 
 
-class Pulse:
+class ComponentState:
     """Is told by one thread how something goes, and tells any other.
 
     :param clock: gives seconds, and never goes back
@@ -55,17 +55,17 @@ class Pulse:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         #: What is wrong; None if nothing is.
-        self.ailing: Ailing | None = None
+        self.outage: Outage | None = None
         #: How often it has failed since the start.
         self.failures = 0
 
-    def beat(self) -> bool:
+    def succeed(self) -> bool:
         """Note that it works, and return whether it did not before."""
-        before, self.ailing = self.ailing, None
+        before, self.outage = self.outage, None
         return before is not None
 
     def fail(self, why: str) -> None:
         """Note that it has failed."""
         self.failures += 1
-        since = self.ailing.since if self.ailing else self.clock()
-        self.ailing = Ailing(since, why)
+        since = self.outage.since if self.outage else self.clock()
+        self.outage = Outage(since, why)

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from statscache.app import Program, open_program, unusable
-from statscache.bus.watermark import Attendance
+from statscache.app import App, open_app, unusable
+from statscache.bus.watermark import Watermark
 from statscache.counting.flusher import Flusher
 from statscache.counting.wake import Wake
 from statscache.database.engine import probe
@@ -23,7 +23,7 @@ from statscache.errors import HUNG
 from statscache.health.parts import Parts
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.filler import Filler
-from statscache.history.slice_counter import Historian
+from statscache.history.slice_counter import SliceCounter
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.spool.directory import make_spool
@@ -56,33 +56,33 @@ class Daemon:
     :param restart: called on the watchdog's thread when a plugin hangs, to end the process
     """
 
-    def __init__(self, program: Program, restart: Callable[[], None] = end_hung) -> None:
-        settings = program.settings
-        self.program = program
-        self.engine = program.engine
-        self.writer = program.writer
+    def __init__(self, app: App, restart: Callable[[], None] = end_hung) -> None:
+        settings = app.settings
+        self.app = app
+        self.engine = app.engine
+        self.writer = app.writer
         self.spools = settings.spool_directory / database_id(self.engine)
         #: What was accepted and is not committed.
-        self.spool = make_spool(self.spools, list(program.plugins), settings.spool_limit)
+        self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit)
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
-        self.attendance = Attendance(time.time)
+        self.watermark = Watermark(time.time)
         self.wake = Wake()
         self.intake = self._make_intake()
         self.backlog = self._make_backlog()
         self.gaps = self._make_gaps()
         #: What fills gaps, if there is an archive.
         self.filler = self._make_filler()
-        self.adoption = AdoptSpools(program, self.spools, self.backlog)
+        self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine)
         self.flusher = Flusher(self.writer, self.backlog, settings.frequency, self.upkeep, look, self.wake)
-        self.watchdog = program.watchdog(restart, self.spool.stacks)
+        self.watchdog = app.watchdog(restart, self.spool.stacks)
 
     def open(self) -> None:
         """Take over what the spools of dead daemons hold."""
         self.adoption.run()
-        self.program.leave_out()
+        self.app.leave_out()
 
     def start(self) -> None:
         """Begin to flush, and to watch for plugins that hang."""
@@ -112,46 +112,46 @@ class Daemon:
             intake=self.intake,
             spool=self.spool,
             backlog=self.backlog,
-            attendance=self.attendance,
+            watermark=self.watermark,
             flusher=self.flusher,
             writer=self.writer,
-            suspensions=self.program.suspensions,
-            watches=self.program.watches,
-            unable=self.program.unable,
+            suspensions=self.app.suspensions,
+            watches=self.app.watches,
+            unable=self.app.unable,
             inventory=self.inventory,
             filler=self.filler,
         )
 
     def _make_intake(self) -> Intake:
-        program = self.program
+        app = self.app
         return Intake(
             self.spool,
-            program.live,
-            program.naming,
-            program.settings.memory_limit,
+            app.live,
+            app.naming,
+            app.settings.memory_limit,
             hurry=self.wake.hurry,
-            on_loss=self.attendance.interrupt,
+            on_loss=self.watermark.interrupt,
         )
 
     def _make_backlog(self) -> Backlog:
-        program = self.program
-        lateness = math.ceil(program.settings.lateness)
-        return Backlog(self.intake, self.spool, program.own, program.naming, self.attendance, lateness)
+        app = self.app
+        lateness = math.ceil(app.settings.lateness)
+        return Backlog(self.intake, self.spool, app.own, app.naming, self.watermark, lateness)
 
     def _make_gaps(self) -> Gaps:
-        program = self.program
-        lateness = program.settings.lateness
-        return Gaps(self.engine, self.writer.plugins, program.suspensions, self.attendance, lateness)
+        app = self.app
+        lateness = app.settings.lateness
+        return Gaps(self.engine, self.writer.plugins, app.suspensions, self.watermark, lateness)
 
     def _make_filler(self) -> Filler | None:
-        settings = self.program.settings
+        settings = self.app.settings
         if not settings.datagrepper_endpoint:
             return None
         archive = Datagrepper(settings.datagrepper_endpoint, settings.datagrepper_connections)
-        return Filler(archive, self.gaps.pieces, Historian(self.program).count, self.wake.nudge)
+        return Filler(archive, self.gaps.pieces, SliceCounter(self.app).count, self.wake.nudge)
 
     def _make_upkeep(self) -> Upkeep:
-        engine, plugins, suspensions = self.engine, self.writer.plugins, self.program.suspensions
+        engine, plugins, suspensions = self.engine, self.writer.plugins, self.app.suspensions
         due: Due = deque()
         regular: list[Chore] = [
             RefreshSuspensions(suspensions),
@@ -159,7 +159,7 @@ class Daemon:
             self.adoption,
             CoverHeard(engine, plugins, self.backlog),
             ForgetSpools(engine, self.backlog),
-            PruneLedger(engine, self.program.settings.ledger_keep),
+            PruneLedger(engine, self.app.settings.ledger_keep),
             FindDue(engine, self.writer, due),
         ]
         spare: list[Chore] = [RetryDue(self.writer, suspensions, due)]
@@ -168,7 +168,7 @@ class Daemon:
         return Upkeep(regular, spare)
 
     def _warn_of_lateness(self) -> None:
-        lateness = self.program.settings.lateness
+        lateness = self.app.settings.lateness
         if lateness < SURE:
             log.warning(
                 "statscache.coverage.lateness is %.0f s: a connection that dies without a word can go unnoticed for "
@@ -194,10 +194,10 @@ def open_daemon(config: Mapping[str, Any], restart: Callable[[], None] = end_hun
     :param restart: called on the watchdog's thread when a plugin hangs, to end the process
     :raises Unusable: if it cannot start
     """
-    program = open_program(config)
+    app = open_app(config)
     try:
-        daemon = Daemon(program, restart)
+        daemon = Daemon(app, restart)
         daemon.open()
     except DBAPIError as error:
-        raise unusable(program.settings, error) from error
+        raise unusable(app.settings, error) from error
     return daemon

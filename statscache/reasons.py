@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 
-class Tally:
+class ReasonCounter:
     """Counts by a short text. `add` says whether this one is worth a line of log: the 1st, 2nd, 4th, 8th and so on are.
 
     So the first is seen at once, and a flood of a million costs twenty lines.

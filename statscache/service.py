@@ -13,12 +13,12 @@ from types import FrameType
 from typing import Any
 
 from statscache.bus.interface import Bus
-from statscache.bus.micro_batch import Inbox
+from statscache.bus.micro_batch import MicroBatch
 from statscache.daemon import open_daemon
 from statscache.errors import HUNG
 from statscache.health.checks import Health
-from statscache.health.server import Monitoring
-from statscache.health.systemd import Notifier
+from statscache.health.server import HealthServer
+from statscache.health.systemd import SystemdNotifier
 from statscache.settings import read_setting
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ class Service:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._deadline: float | None = None
-        self._monitoring = Monitoring(read_setting(config, "statscache.monitoring.address"))
-        self._monitoring.start()
-        self._notifier = Notifier(lambda: self._monitoring.is_live, lambda: self._monitoring.status)
+        self._health_server = HealthServer(read_setting(config, "statscache.monitoring.address"))
+        self._health_server.start()
+        self._notifier = SystemdNotifier(
+            lambda: self._health_server.is_live, lambda: self._health_server.status
+        )
         self._notifier.start()
 
     def open(self, config: Mapping[str, Any], bus: Bus) -> None:
@@ -54,39 +56,39 @@ class Service:
         """
         self._bus = bus
         self._daemon = open_daemon(config, self._restart)
-        self._inbox = Inbox(self._daemon.intake.accept_all, bus.later)
+        self._micro_batch = MicroBatch(self._daemon.intake.accept_all, bus.later)
 
     def run(self) -> None:
         """Begin to flush, and take the signals over from whoever had them. To be called once the loop runs."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         self._daemon.start()
-        self._bus.start(self._daemon.attendance, self._position)
-        self._monitoring.attend(Health(self._daemon.parts))
+        self._bus.start(self._daemon.watermark, self._position)
+        self._health_server.attend(Health(self._daemon.parts))
         collect_seldom()
         self._notifier.ready()
         log.info("statscache is running")
 
     def receive(self, body: dict[str, Any]) -> None:
         """Take the body of one message."""
-        self._inbox.put(body)
+        self._micro_batch.put(body)
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._bus.stop()
 
     def finish(self) -> None:
         """Write what is queued. The last thing that the process does."""
         try:
-            self._inbox.empty()
+            self._micro_batch.empty()
         finally:
             written = self._daemon.finish(LAST_FLUSH_S)
-        self._monitoring.stop()
+        self._health_server.stop()
         log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
         if not written:
             log.warning("what is not yet written is in its spool for the next start")
 
     def _position(self) -> int:
         """Return the position in the spool before which all lies that has come."""
-        self._inbox.empty()
+        self._micro_batch.empty()
         return self._daemon.intake.position
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

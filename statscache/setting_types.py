@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T]):
+class SettingType(Generic[T]):
     """A kind of value in the configuration.
 
     :param read: turns what the configuration holds into what the program uses; raises ValueError with what
@@ -176,20 +176,20 @@ def _uri(value: Any) -> str:
     return url.set(drivername=DRIVER).render_as_string(hide_password=False)
 
 
-FLAG = Kind("bool", "", _flag)
-URL_TEXT = Kind("text", "", _uri)
-SECONDS = Kind("number or timedelta", "s", _seconds)
-BUDGET = Kind("number or timedelta", "s", _budget)
-DAYS = Kind("number or timedelta", "d", _days)
-NAMES = Kind("list of text", "", _names)
-BYTES = Kind("number or text", "B", _bytes)
-DIRECTORY = Kind("text", "", _directory)
-INSTANT = Kind("text, datetime or number", "", _instant)
-ENDPOINT = Kind("text", "", _endpoint)
-ADDRESS_OR_NONE = Kind("text", "", _address_or_none)
-CONNECTIONS = Kind("number", "", _connections)
-ADDRESS = Kind("text", "", _address)
-RATE = Kind("number", "1/s", _rate)
+FLAG = SettingType("bool", "", _flag)
+URL_TEXT = SettingType("text", "", _uri)
+SECONDS = SettingType("number or timedelta", "s", _seconds)
+BUDGET = SettingType("number or timedelta", "s", _budget)
+DAYS = SettingType("number or timedelta", "d", _days)
+NAMES = SettingType("list of text", "", _names)
+BYTES = SettingType("number or text", "B", _bytes)
+DIRECTORY = SettingType("text", "", _directory)
+INSTANT = SettingType("text, datetime or number", "", _instant)
+ENDPOINT = SettingType("text", "", _endpoint)
+ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)
+CONNECTIONS = SettingType("number", "", _connections)
+ADDRESS = SettingType("text", "", _address)
+RATE = SettingType("number", "1/s", _rate)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Setting:
     """
 
     key: str
-    of: Kind[Any]
+    of: SettingType[Any]
     default: Any
     meaning: str
 

@@ -29,8 +29,8 @@ from statscache.setting_types import (
     RATE,
     SECONDS,
     URL_TEXT,
-    Kind,
     Setting,
+    SettingType,
 )
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ PREFIX = "statscache."
 T = TypeVar("T")
 
 
-def _setting(key: str, kind: Kind[T], default: Any, meaning: str) -> T:
+def _setting(key: str, kind: SettingType[T], default: Any, meaning: str) -> T:
     """Declare a field of `Settings` that is read from a setting with a default."""
     setting = Setting(key, kind, default, meaning)
     return field(default=kind.read(default), metadata={"setting": setting})

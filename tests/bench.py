@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import text
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.daemon import Daemon
 from statscache.database.engine import make_engine
 from statscache.hosting.loader import Part
@@ -84,11 +84,9 @@ class Bench:
         parts = [self._part(kind) for kind in classes]
         create_views(self.engine)
         register(self.engine, parts, None)
-        self.program = Program(
-            Settings(url, spool_directory=directory, **settings), self.engine, parts, rules
-        )
-        self.program.open()
-        self.daemon = Daemon(self.program)
+        self.app = App(Settings(url, spool_directory=directory, **settings), self.engine, parts, rules)
+        self.app.open()
+        self.daemon = Daemon(self.app)
         self.daemon.open()
         self.flush = self.daemon.flusher.flush
         self.intake = self.daemon.intake
@@ -141,4 +139,4 @@ class Bench:
             return list(connection.scalars(query, {"plugin": plugin}))
 
     def retry(self, plugin: str) -> int:
-        return self.program.retry(plugin, self.quarantined(plugin))
+        return self.app.retry(plugin, self.quarantined(plugin))

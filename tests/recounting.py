@@ -44,7 +44,7 @@ def count_all(bench: Bench, numbers: Any = range(720), span: Span = HOURS) -> No
         bench.intake.accept(body(number))
     bench.flush()
     with counting(bench.engine) as connection:
-        cover(connection, bench.program.plugins, span)
+        cover(connection, bench.app.plugins, span)
 
 
 def refuse(word: str) -> Any:

@@ -84,7 +84,7 @@ def test_what_one_refuses_all_refuse(make_bench: Callable[..., Bench]) -> None:
 def test_when_the_first_is_suspended_the_next_is_called(make_bench: Callable[..., Bench]) -> None:
     """No plugin depends on another's health."""
     bench = make_bench(Minutes, Alike)
-    bench.program.suspensions.suspend("good", "as the test says")
+    bench.app.suspensions.suspend("good", "as the test says")
     for word in "abc":
         bench.accept(word)
         bench.flush()

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from statscache.bus.watermark import AHEAD, APART, FROZEN, KEPT, PAUSE, SETTLE, Attendance
+from statscache.bus.watermark import AHEAD, APART, FROZEN, KEPT, PAUSE, SETTLE, Watermark
 from statscache.span import Span
 
 NOON = 1_700_000_000.0
@@ -68,8 +68,8 @@ class AnyHistory(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.clock = Clock()
-        self.attendance = Attendance(self.clock)
-        self.attendance.expect(ENDPOINTS)
+        self.watermark = Watermark(self.clock)
+        self.watermark.expect(ENDPOINTS)
         self.account = Account({name: [Outage(self.clock.now)] for name in ENDPOINTS})
         self.committed = 0
         self.running = APART
@@ -121,7 +121,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.run(seconds)
         if take:
             self.take()
-        self.attendance.checked(not self.shown, len(self.account.spool))
+        self.watermark.checked(not self.shown, len(self.account.spool))
 
     @rule(checks=calms, commits=st.booleans(), delay=delays)
     def live(self, checks: int, commits: bool, delay: float) -> None:
@@ -142,14 +142,14 @@ class AnyHistory(RuleBasedStateMachine):
     def connect(self, name: str, calm: int) -> None:
         outage = self.account.outages[name][-1]
         outage.last = min(outage.last, self.clock.now)
-        self.attendance.connected(name)
+        self.watermark.connected(name)
         self.live(calm, True, 0.0)
 
     @rule(name=names, back=st.booleans(), calm=calms)
     def disconnect(self, name: str, back: bool, calm: int) -> None:
         if self.account.outages[name][-1].last < math.inf:
             self.account.outages[name].append(Outage(self.clock.now))
-        self.attendance.disconnected(name)
+        self.watermark.disconnected(name)
         self.last = None
         if back:
             self.connect(name, 0)
@@ -158,21 +158,21 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(offset=st.integers(-100, 30) | st.integers(-AHEAD, AHEAD), calm=calms)
     def lose(self, offset: int, calm: int) -> None:
         self.account.lost.append(math.floor(self.clock.now) + offset)
-        self.attendance.interrupt(self.account.lost[-1])
+        self.watermark.interrupt(self.account.lost[-1])
         self.last = None
         self.live(calm, True, 0.0)
 
     @rule(lag=st.integers(0, 3))
     def claim(self, lag: int) -> None:
-        span = self.attendance.claim(max(self.committed - lag, 0), SHORT)
+        span = self.watermark.claim(max(self.committed - lag, 0), SHORT)
         if span is None:
-            assert self.last is None or self.attendance.start != self.last.start
+            assert self.last is None or self.watermark.start != self.last.start
             return
         assert not [o for name in ENDPOINTS for o in self.account.outages[name] if overlaps(o, span)]
         assert not [second for second in self.account.lost if second in span]
         assert not [second for second in self.account.spool[self.committed :] if second in span]
         assert not [arrival for arrival in self.account.underway if arrival.second in span]
-        assert span.stop == self.attendance.late_before <= self.clock.now - SHORT
+        assert span.stop == self.watermark.late_before <= self.clock.now - SHORT
         if self.last is not None and self.last.start == span.start:
             assert span.stop >= self.last.stop
         self.last = span
@@ -187,76 +187,76 @@ AnyHistory.TestCase.settings = settings(max_examples=150, stateful_step_count=50
 TestAnyHistory = AnyHistory.TestCase
 
 
-def attending(*endpoints: str) -> tuple[Attendance, Clock]:
+def attending(*endpoints: str) -> tuple[Watermark, Clock]:
     """Return an attendance to which all endpoints are connected, and its clock."""
     clock = Clock()
-    attendance = Attendance(clock)
-    attendance.expect(endpoints or ENDPOINTS)
+    watermark = Watermark(clock)
+    watermark.expect(endpoints or ENDPOINTS)
     for endpoint in endpoints or ENDPOINTS:
-        attendance.connected(endpoint)
-    return attendance, clock
+        watermark.connected(endpoint)
+    return watermark, clock
 
 
-def watch(attendance: Attendance, clock: Clock, seconds: int, position: int = 0, empty: bool = True) -> None:
+def watch(watermark: Watermark, clock: Clock, seconds: int, position: int = 0, empty: bool = True) -> None:
     """Let so many seconds pass, with a check in each."""
     for _ in range(seconds):
         clock.now += APART
-        attendance.checked(empty, position)
+        watermark.checked(empty, position)
 
 
 def test_a_span_begins_after_the_last_endpoint_has_connected() -> None:
     """It begins some seconds later, at a whole one, and while one endpoint is missing there is none."""
     clock = Clock()
-    attendance = Attendance(clock)
-    attendance.expect(ENDPOINTS)
-    attendance.connected("tcp://a")
-    assert attendance.start is None
-    assert attendance.missing == {"tcp://b": NOON + 0.25}
+    watermark = Watermark(clock)
+    watermark.expect(ENDPOINTS)
+    watermark.connected("tcp://a")
+    assert watermark.start is None
+    assert watermark.missing == {"tcp://b": NOON + 0.25}
     clock.now += 10
-    attendance.connected("tcp://b")
-    assert attendance.start == NOON + 10 + SETTLE + 1
-    assert not attendance.missing
+    watermark.connected("tcp://b")
+    assert watermark.start == NOON + 10 + SETTLE + 1
+    assert not watermark.missing
 
 
 def test_without_endpoints_nothing_is_heard() -> None:
     """A hub that listens to nothing claims nothing."""
     clock = Clock()
-    attendance = Attendance(clock)
-    attendance.expect([])
-    watch(attendance, clock, 1000)
-    assert attendance.start is None
-    assert attendance.claim(0, 0) is None
+    watermark = Watermark(clock)
+    watermark.expect([])
+    watch(watermark, clock, 1000)
+    assert watermark.start is None
+    assert watermark.claim(0, 0) is None
 
 
 def test_a_claim_ends_lateness_before_the_first_of_two_empty_checks() -> None:
     """The last second of it is whole."""
-    attendance, clock = attending()
-    watch(attendance, clock, 100)
-    assert attendance.claim(0, LATENESS) == Span(int(NOON) + 6, int(NOON) + 100 - 1 - LATENESS)
-    assert attendance.late_before == NOON + 99 - LATENESS
+    watermark, clock = attending()
+    watch(watermark, clock, 100)
+    assert watermark.claim(0, LATENESS) == Span(int(NOON) + 6, int(NOON) + 100 - 1 - LATENESS)
+    assert watermark.late_before == NOON + 99 - LATENESS
 
 
 def test_under_steady_load_claims_follow_the_clock() -> None:
     """With messages in every second and commits that lag by one, a claim is at most some seconds behind."""
-    attendance, clock = attending()
+    watermark, clock = attending()
     behind = []
     for position in range(0, 3000, 10):
-        watch(attendance, clock, 1, position)
-        span = attendance.claim(position - 15, LATENESS)
+        watch(watermark, clock, 1, position)
+        span = watermark.claim(position - 15, LATENESS)
         behind.append(math.floor(clock.now) - LATENESS - span.stop if span else None)
     assert set(behind[50:]) == {3}
 
 
 def test_a_commit_that_lags_far_behind_still_claims() -> None:
     """While commits catch up over many minutes claims follow them, and few checks are kept."""
-    attendance, clock = attending()
+    watermark, clock = attending()
     for position in range(2000):
-        watch(attendance, clock, 1, position)
-    assert len(attendance._checks) <= KEPT
+        watch(watermark, clock, 1, position)
+    assert len(watermark._checks) <= KEPT
     stops = set()
     for committed in range(2000):
-        watch(attendance, clock, 1, 2000 + committed)
-        if span := attendance.claim(committed, LATENESS):
+        watch(watermark, clock, 1, 2000 + committed)
+        if span := watermark.claim(committed, LATENESS):
             stops.add(span.stop)
             assert span.stop <= NOON + committed
     assert len(stops) > 20
@@ -265,83 +265,83 @@ def test_a_commit_that_lags_far_behind_still_claims() -> None:
 
 def test_a_lost_message_ends_the_span_and_its_second_is_never_claimed() -> None:
     """Even if it came with a timestamp that lies ahead; one that lies years ahead says nothing."""
-    attendance, clock = attending()
-    watch(attendance, clock, 100)
-    assert attendance.claim(0, LATENESS)
-    attendance.interrupt(int(NOON) + 200)
-    assert attendance.start == NOON + 201
-    assert attendance.claim(0, LATENESS) is None
-    watch(attendance, clock, 200)
-    assert attendance.claim(0, LATENESS) == Span(int(NOON) + 201, int(NOON) + 299 - LATENESS)
-    attendance.interrupt(int(clock.now) + AHEAD + 1)
-    assert attendance.start == NOON + 300 + SETTLE + 1
+    watermark, clock = attending()
+    watch(watermark, clock, 100)
+    assert watermark.claim(0, LATENESS)
+    watermark.interrupt(int(NOON) + 200)
+    assert watermark.start == NOON + 201
+    assert watermark.claim(0, LATENESS) is None
+    watch(watermark, clock, 200)
+    assert watermark.claim(0, LATENESS) == Span(int(NOON) + 201, int(NOON) + 299 - LATENESS)
+    watermark.interrupt(int(clock.now) + AHEAD + 1)
+    assert watermark.start == NOON + 300 + SETTLE + 1
 
 
 def test_a_message_lost_while_an_endpoint_is_away_is_remembered() -> None:
     """The span that begins when it is back begins after that message's second."""
-    attendance, _ = attending()
-    attendance.disconnected("tcp://a")
-    attendance.interrupt(int(NOON) + 50)
-    attendance.connected("tcp://a")
-    assert attendance.start == NOON + 51
+    watermark, _ = attending()
+    watermark.disconnected("tcp://a")
+    watermark.interrupt(int(NOON) + 50)
+    watermark.connected("tcp://a")
+    assert watermark.start == NOON + 51
 
 
 def test_what_always_has_something_to_read_is_not_claimed() -> None:
     """While a flood lasts claims stand still, and go on after it."""
-    attendance, clock = attending()
-    watch(attendance, clock, 50)
-    before = attendance.claim(0, LATENESS)
-    watch(attendance, clock, 50, empty=False)
-    assert attendance.claim(10**9, LATENESS) == before
-    watch(attendance, clock, 2, position=5)
-    assert attendance.claim(4, LATENESS) == before
-    assert attendance.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 101 - LATENESS)
+    watermark, clock = attending()
+    watch(watermark, clock, 50)
+    before = watermark.claim(0, LATENESS)
+    watch(watermark, clock, 50, empty=False)
+    assert watermark.claim(10**9, LATENESS) == before
+    watch(watermark, clock, 2, position=5)
+    assert watermark.claim(4, LATENESS) == before
+    assert watermark.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 101 - LATENESS)
 
 
 def test_what_was_never_committed_is_not_claimed() -> None:
     """Even if it is all that was ever taken."""
-    attendance, clock = attending()
-    watch(attendance, clock, 50, empty=False)
-    watch(attendance, clock, 2, position=5)
-    assert attendance.claim(4, LATENESS) is None
-    assert attendance.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 51 - LATENESS)
+    watermark, clock = attending()
+    watch(watermark, clock, 50, empty=False)
+    watch(watermark, clock, 2, position=5)
+    assert watermark.claim(4, LATENESS) is None
+    assert watermark.claim(5, LATENESS) == Span(int(NOON) + 6, int(NOON) + 51 - LATENESS)
 
 
 def test_checks_that_follow_too_soon_show_nothing() -> None:
     """What has arrived needs a moment to show up."""
-    attendance, clock = attending()
+    watermark, clock = attending()
     clock.now += 100
     for _ in range(10):
         clock.now += APART / 11
-        attendance.checked(True, 0)
-    assert attendance.claim(0, LATENESS) is None
-    watch(attendance, clock, 1)
-    assert attendance.claim(0, LATENESS)
+        watermark.checked(True, 0)
+    assert watermark.claim(0, LATENESS) is None
+    watch(watermark, clock, 1)
+    assert watermark.claim(0, LATENESS)
 
 
 def test_a_process_that_was_frozen_waits_for_what_has_arrived() -> None:
     """The first check after a short freeze says nothing about the time in which nobody read."""
-    attendance, clock = attending()
-    watch(attendance, clock, 100)
-    before = attendance.claim(0, LATENESS)
+    watermark, clock = attending()
+    watch(watermark, clock, 100)
+    before = watermark.claim(0, LATENESS)
     clock.now += FROZEN - 1
-    attendance.checked(True, 0)
-    assert attendance.claim(0, LATENESS) == before
-    watch(attendance, clock, 1, position=70)
-    assert attendance.claim(0, LATENESS) == before
-    assert attendance.claim(70, LATENESS) == Span(int(NOON) + 6, int(NOON) + 99 + int(FROZEN) - LATENESS)
+    watermark.checked(True, 0)
+    assert watermark.claim(0, LATENESS) == before
+    watch(watermark, clock, 1, position=70)
+    assert watermark.claim(0, LATENESS) == before
+    assert watermark.claim(70, LATENESS) == Span(int(NOON) + 6, int(NOON) + 99 + int(FROZEN) - LATENESS)
 
 
 def test_a_long_freeze_or_a_clock_that_is_set_begins_a_new_span() -> None:
     """Nobody knows what was missed, or what time it was."""
     for jump in (FROZEN + 1, 3600, -2, -3600):
-        attendance, clock = attending()
-        watch(attendance, clock, 100)
-        assert attendance.claim(0, LATENESS)
+        watermark, clock = attending()
+        watch(watermark, clock, 100)
+        assert watermark.claim(0, LATENESS)
         clock.now += jump
-        attendance.checked(True, 0)
+        watermark.checked(True, 0)
         start = math.ceil(clock.now + SETTLE)
-        assert attendance.start == start
-        assert attendance.claim(0, LATENESS) is None
-        watch(attendance, clock, 100)
-        assert attendance.claim(0, LATENESS) == Span(start, math.floor(clock.now - APART) - LATENESS)
+        assert watermark.start == start
+        assert watermark.claim(0, LATENESS) is None
+        watch(watermark, clock, 100)
+        assert watermark.claim(0, LATENESS) == Span(start, math.floor(clock.now - APART) - LATENESS)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 from urllib3 import Retry
 
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.backfill import Backfill
 from tests.conftest import ALL_ON, read_lines
@@ -129,20 +129,20 @@ def test_what_the_archive_does_not_give_is_left_as_a_gap(
 ) -> None:
     """It is named, and the next backfill fills it."""
     number = archive.fail(Fault.CUT, around=START + 1800.5)
-    program = open_program(config)
-    everything = program.writer.plugins, START, START + 3600
+    app = open_app(config)
+    everything = app.writer.plugins, START, START + 3600
     reported: list[str] = []
-    work = Backfill(program, *everything)
+    work = Backfill(app, *everything)
     impatient = Datagrepper(archive.url, retry=Retry(total=1, backoff_factor=0))
     work.run(impatient, reported.append, lambda seconds, messages: None)
     assert volume(engine) == work.counted == 2 * (3600 - work.left)
     assert 0 < work.left < 100
     assert archive.url in reported[0]
     archive.lift(number)
-    again = Backfill(program, *everything)
+    again = Backfill(app, *everything)
     again.run(impatient, reported.append, lambda seconds, messages: None)
     assert (again.seconds, again.left, volume(engine)) == (work.left, 0, 7200)
-    program.engine.dispose()
+    app.engine.dispose()
 
 
 def test_a_rebuild_mends_what_is_wrong_and_tells(history: Place, engine: Engine) -> None:

@@ -17,7 +17,7 @@ from moksha.hub.hub import MokshaHub
 from sqlalchemy import Engine
 
 from statscache.bus.fedmsg import watch
-from statscache.bus.watermark import APART, Attendance
+from statscache.bus.watermark import APART, Watermark
 from tests.hub import Bus, Hub, wait_for
 from tests.test_attendance import Clock
 from tests.test_hub import ordinary, volume
@@ -27,7 +27,7 @@ LATENESS = 1
 #: `claim ACCEPTED START STOP`.
 WATCHED = f"""
 import moksha.hub, threading, time
-from statscache.bus import watermark as attendance; from statscache.bus import fedmsg as bus
+from statscache.bus import fedmsg, watermark
 from tests.hub import wait_for
 
 def observe():
@@ -35,13 +35,13 @@ def observe():
     daemon, last = hub.consumers[0]._service._daemon, None
     while True:
         accepted, position = daemon.intake.accepted, daemon.intake.position
-        span = daemon.attendance.claim(position, {LATENESS})
+        span = daemon.watermark.claim(position, {LATENESS})
         if span is not None and span != last:
             print("claim", accepted, span.start, span.stop, flush=True)
         last = span
         time.sleep(0.01)
 
-attendance.SETTLE, attendance.APART, bus.EVERY, bus.PATIENCE = 0.1, 0.2, 0.001, 0.3
+watermark.SETTLE, watermark.APART, fedmsg.EVERY, fedmsg.PATIENCE = 0.1, 0.2, 0.001, 0.3
 threading.Thread(target=observe, daemon=True).start()
 """
 
@@ -170,12 +170,12 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
     bus.wait_for_subscriber()
     second.wait_for_subscriber()
     clock, monitor = Clock(), watch(hub)
-    attendance = Attendance(clock)
-    monitor.start(attendance, lambda: 0)
+    watermark = Watermark(clock)
+    monitor.start(watermark, lambda: 0)
 
-    def check() -> Attendance:
+    def check() -> Watermark:
         monitor.check()
-        return attendance
+        return watermark
 
     wait_for("both", lambda: not check().missing)
     bus.send(ordinary(1))
@@ -187,7 +187,7 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
     for _ in range(3):
         clock.now += APART
         check()
-    assert attendance.claim(0, 1)
+    assert watermark.claim(0, 1)
     second.close()
     wait_for("the loss", lambda: check().missing)
 
@@ -210,11 +210,11 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
 )
 def test_an_endpoint_without_a_connection_of_its_own_is_missed(endpoint: str, method: str, name: str) -> None:
     """Where the hub failed to connect, or waits for publishers to come, nothing is ever heard in full."""
-    hub, attendance = connect(endpoint, method=method), Attendance(time.time)
+    hub, watermark = connect(endpoint, method=method), Watermark(time.time)
     monitor = watch(hub)
-    monitor.start(attendance, lambda: 0)
-    assert list(attendance.missing) == [name]
-    assert attendance.start is None
+    monitor.start(watermark, lambda: 0)
+    assert list(watermark.missing) == [name]
+    assert watermark.start is None
     monitor.stop()
     for connection in hub.extensions[0].subscriber_factories.values():
         connection.shutdown()

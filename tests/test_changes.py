@@ -14,7 +14,7 @@ from statscache.database.lock import APART
 from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
-from statscache.history.slice_counter import Historian
+from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import BaseModel, BasePlugin, Message
 from statscache.span import Span
 from tests.bench import Bad, Bench, Good, Keeper, Other, fail
@@ -162,12 +162,12 @@ def test_a_retry_tells(make_bench: Make, listener: Listener) -> None:
 def test_history_tells(make_bench: Make, listener: Listener) -> None:
     """A slice of an archive and messages of files are told as those of the bus are."""
     bench = make_bench(Good)
-    historian = Historian(bench.program)
+    counter = SliceCounter(bench.app)
     span = Span(START, START + 600)
-    historian.count(Slice(span, [body(0), body(30)]), frozenset(["good"]))
+    counter.count(Slice(span, [body(0), body(30)]), frozenset(["good"]))
     window = {"table": "test_good", "from": "2023-11-14T22:00:00Z", "to": "2023-11-14T22:06:00Z"}
     assert listener.heard() == [window]
-    historian.count_loose([Message(body(100), bench.program.naming)])
+    counter.count_loose([Message(body(100), bench.app.naming)])
     assert [told["from"] for told in listener.heard()] == ["2023-11-14T22:16:00Z"]
 
 
@@ -179,7 +179,7 @@ def test_a_rebuild_tells_what_it_exchanges_and_not_what_it_counts_beside(
     count_all(bench)
     bench.execute("UPDATE test_good SET volume = 7")
     listener.heard()
-    rebuild(bench.program, Datagrepper(two_hours.url), ["good", "other"], HOURS, lambda sentence: None)
+    rebuild(bench.app, Datagrepper(two_hours.url), ["good", "other"], HOURS, lambda sentence: None)
     assert listener.heard() == [
         {"table": "test_good", "from": "2023-11-14T22:00:00Z", "to": "2023-11-15T00:00:00Z"}
     ]

@@ -52,7 +52,7 @@ def make(make_bench: Callable[..., Bench], archive: Archive) -> Callable[..., Be
     def make(*classes: Any) -> Bench:
         bench = make_bench(*classes, datagrepper_endpoint=archive.url, lateness=1.0)
         with counting(bench.engine) as connection:
-            want(connection, dict.fromkeys(bench.program.plugins, datetime.fromtimestamp(START, UTC)))
+            want(connection, dict.fromkeys(bench.app.plugins, datetime.fromtimestamp(START, UTC)))
         return bench
 
     return make
@@ -99,13 +99,13 @@ def test_each_plugin_gets_what_it_lacks(make: Callable[..., Bench]) -> None:
 def test_a_plugin_that_is_suspended_keeps_its_gap(make: Callable[..., Bench]) -> None:
     """It is filled when the plugin works again; nothing of it goes to the quarantine."""
     bench = make(Good, Other)
-    bench.program.suspensions.suspend("good", "as the test says")
+    bench.app.suspensions.suspend("good", "as the test says")
     for plugin in ("good", "other"):
         bounded(bench, plugin)
     fill(bench)
     assert (bench.volume("test_good"), bench.volume("test_other")) == (0, 3600)
     assert bench.quarantined("good") == []
-    bench.program.suspensions.lift("good")
+    bench.app.suspensions.lift("good")
     assert [piece.plugins for piece in bench.daemon.gaps.pieces()] == [{"good"}]
 
 
@@ -113,10 +113,10 @@ def test_gaps_do_not_wait_until_all_is_retried(make: Callable[..., Bench]) -> No
     """Nor until a retry that fails each time does not: the two take turns."""
     bench = make(Good)
     bounded(bench, "good")
-    bench.program.suspensions.suspend("good", "as the test says")
+    bench.app.suspensions.suspend("good", "as the test says")
     bench.accept("x")
     bench.flush()
-    bench.program.suspensions.lift("good")
+    bench.app.suspensions.lift("good")
     bench.daemon.upkeep.keep_up()
     bench.execute("ALTER TABLE statscache_quarantine_body RENAME TO away")
     filler = bench.daemon.filler

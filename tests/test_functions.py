@@ -76,7 +76,7 @@ class Long(CountingPlugin):
 
 def with_functions(bench: Bench) -> Bench:
     """Make the functions of a bench's tables, as a daemon's start does."""
-    create_functions(bench.engine, bench.program.parts)
+    create_functions(bench.engine, bench.app.parts)
     return bench
 
 
@@ -229,7 +229,7 @@ def test_a_rebuild_leaves_them_be(make_bench: Make, two_hours: Archive) -> None:
     bench.execute("CREATE VIEW mine AS SELECT * FROM test_good_top(to_timestamp(0), to_timestamp(2e9))")
     count_all(bench)
     bench.execute("UPDATE test_good SET volume = 7")
-    rebuild(bench.program, Datagrepper(two_hours.url), ["good"], HOURS, lambda sentence: None)
+    rebuild(bench.app, Datagrepper(two_hours.url), ["good"], HOURS, lambda sentence: None)
     assert [tuple(row)[:2] for row in bench.execute("SELECT * FROM mine")] == [
         ("a", 240),
         ("b", 240),
@@ -382,7 +382,7 @@ def test_every_table_of_counts_has_them(daemon: Daemon) -> None:
         made = set(connection.exec_driver_sql(query).scalars())
         tables = {
             part.plugin.model.__table__.name
-            for part in daemon.program.parts
+            for part in daemon.app.parts
             if isinstance(part.plugin, CountingPlugin)
         }
         assert made == {f"{table}_{suffix}" for table in tables for suffix in ("series", "top")}

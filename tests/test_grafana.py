@@ -120,7 +120,7 @@ def filled(request: Any, server: Engine, tmp_path_factory: pytest.TempPathFactor
             cover(connection, daemon.writer.plugins, Span(start, filled.gap.start))
             cover(connection, daemon.writer.plugins, Span(filled.gap.stop, int(now) - 300))
             record_loss(connection, [], "a spool", Loss(7, start + 1.0, start + 2.0))
-        daemon.program.suspensions.suspend("volume-1s", "as the test says")
+        daemon.app.suspensions.suspend("volume-1s", "as the test says")
         role = f"grafana_{uuid.uuid4().hex[:12]}"
         grant(daemon.engine, grants_for(filled.connection, role, []))
         filled.connection.exec_driver_sql(f"SET ROLE {role}")

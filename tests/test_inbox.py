@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statscache.bus.micro_batch import AT_ONCE, Inbox
+from statscache.bus.micro_batch import AT_ONCE, MicroBatch
 
 
 class Reactor:
@@ -16,7 +16,7 @@ class Reactor:
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []
         self.accepted: list[list[Any]] = []
-        self.inbox = Inbox(lambda bodies: self.accepted.append(list(bodies)), self.calls.append)
+        self.inbox = MicroBatch(lambda bodies: self.accepted.append(list(bodies)), self.calls.append)
 
     def turn(self) -> None:
         calls, self.calls[:] = list(self.calls), []
@@ -68,7 +68,7 @@ def test_after_a_failure_messages_are_accepted_as_before() -> None:
         accepted.extend(bodies)
 
     calls: list[Callable[[], None]] = []
-    inbox = Inbox(accept, calls.append)
+    inbox = MicroBatch(accept, calls.append)
     inbox.put({"n": 0})
     with pytest.raises(RuntimeError):
         calls.pop()()

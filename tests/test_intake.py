@@ -19,7 +19,7 @@ from statscache.intake import accept as intake_module
 from statscache.intake.accept import Intake
 from statscache.messages import rules
 from statscache.messages.message import END_OF_TIME, LONGEST_ID, Message
-from statscache.reasons import Tally
+from statscache.reasons import ReasonCounter
 from statscache.spool.directory import make_spool
 
 SPOOLS = tempfile.TemporaryDirectory(prefix="statscache-spools-", ignore_cleanup_errors=True)
@@ -197,7 +197,7 @@ def test_a_huge_message_is_told_in_few_words(caplog: pytest.LogCaptureFixture) -
 
 def test_a_tally_speaks_of_each_key_at_powers_of_two() -> None:
     """Every key has a count of its own."""
-    tally = Tally()
+    tally = ReasonCounter()
     assert [number for number in range(1, 70) if tally.add("a")] == [1, 2, 4, 8, 16, 32, 64]
     assert tally.add("b")
     assert tally.total() == 70

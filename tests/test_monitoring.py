@@ -18,7 +18,7 @@ import yaml
 from sqlalchemy import Engine
 
 from statscache.counting.measures import Distribution
-from statscache.health.systemd import Notifier
+from statscache.health.systemd import SystemdNotifier
 from statscache.setting_types import _address_or_none
 from tests.hub import Bus, Hub, wait_for
 from tests.test_health import get, ready, samples, url_of, wait_for_ready
@@ -161,7 +161,7 @@ def test_other_addresses_are_refused(value: object) -> None:
 def test_a_process_that_is_not_live_is_silent_to_the_watchdog(systemd: Systemd) -> None:
     """Its status is told all the same, on one line."""
     live = [False]
-    notifier = Notifier(lambda: live[0], lambda: "not ready:\nso", systemd.environment)
+    notifier = SystemdNotifier(lambda: live[0], lambda: "not ready:\nso", systemd.environment)
     notifier.tell()
     live[0] = True
     notifier.tell()
@@ -171,7 +171,7 @@ def test_a_process_that_is_not_live_is_silent_to_the_watchdog(systemd: Systemd) 
 
 def test_a_process_that_stops_is_live_until_its_end(systemd: Systemd) -> None:
     """What it has brought to an end is no sign of death then, and its status stays."""
-    notifier = Notifier(lambda: False, lambda: "not ready", systemd.environment)
+    notifier = SystemdNotifier(lambda: False, lambda: "not ready", systemd.environment)
     notifier.stop()
     notifier.tell()
     wait_for("both", lambda: len(systemd.heard) == 3)
@@ -180,8 +180,8 @@ def test_a_process_that_stops_is_live_until_its_end(systemd: Systemd) -> None:
 
 def test_without_systemd_nothing_is_told() -> None:
     """No socket, no error; also where the socket is gone."""
-    Notifier(lambda: True, lambda: "ready", {}).ready()
-    Notifier(lambda: True, lambda: "ready", {"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
+    SystemdNotifier(lambda: True, lambda: "ready", {}).ready()
+    SystemdNotifier(lambda: True, lambda: "ready", {"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
 
 
 def test_a_distribution_counts_what_is_at_most_each_bound() -> None:

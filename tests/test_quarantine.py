@@ -129,12 +129,12 @@ def make_due(bench: Bench) -> None:
 def let_suspensions_end(bench: Bench) -> None:
     """Let the time pass until no plugin is suspended."""
     bench.execute("UPDATE statscache_suspension SET until = least(until, now())")
-    bench.daemon.program.suspensions.load()
+    bench.daemon.app.suspensions.load()
 
 
 def suspended(bench: Bench, plugin: str) -> bool:
     """Whether the plugin is suspended."""
-    return bench.daemon.program.suspensions.holds(plugin)
+    return bench.daemon.app.suspensions.holds(plugin)
 
 
 def flush_until_it_works(bench: Bench, most: int = 20) -> int:

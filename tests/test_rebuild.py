@@ -40,7 +40,7 @@ def again(
     """Rebuild."""
     source = Datagrepper(archive.url, retry=Retry(total=0))
     extra = {"report": lambda sentence: None, "pauses": (0.0, 0.0), **extra}
-    return rebuild(bench.program, source, plugins, span, **extra)
+    return rebuild(bench.app, source, plugins, span, **extra)
 
 
 def figures(engine: Engine) -> dict[str, list[str]]:
@@ -347,7 +347,7 @@ def test_readers_see_the_old_figures_until_the_commit(
 def rebuild_alone(database: str, archive: str, directory: Path) -> None:
     """Rebuild in a process of its own."""
     bench = Bench(database, directory, Good)
-    rebuild(bench.program, Datagrepper(archive), (), HOURS, print)
+    rebuild(bench.app, Datagrepper(archive), (), HOURS, print)
 
 
 def test_a_rebuild_that_is_killed_leaves_all_as_it_was(

@@ -71,12 +71,12 @@ def test_a_loss_is_recorded_once_though_the_daemon_dies_before_it_notes_that(
 def test_a_lost_message_ends_what_was_heard_in_full(config: dict[str, Any]) -> None:
     """The next span of the bus's time that the daemon can claim begins after the message's second."""
     daemon = open_daemon({**config, "statscache.spool.limit": 1})
-    daemon.attendance.expect(["tcp://publisher"])
-    daemon.attendance.connected("tcp://publisher")
-    assert daemon.attendance.start is not None
-    second = daemon.attendance.start + 100
+    daemon.watermark.expect(["tcp://publisher"])
+    daemon.watermark.connected("tcp://publisher")
+    assert daemon.watermark.start is not None
+    second = daemon.watermark.start + 100
     assert not daemon.intake.accept({**message(1), "timestamp": second + 0.5})
-    assert daemon.attendance.start == second + 1
+    assert daemon.watermark.start == second + 1
     assert daemon.finish(5)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from statscache.hosting import dispatch as takers
+from statscache.hosting import dispatch as dispatch
 from tests.bench import Bad, Bench, Good, Keeper, Other
 
 
@@ -35,7 +35,7 @@ def test_a_plugin_gets_the_topics_it_wants(
     make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, remembered: int
 ) -> None:
     """However it is run, and however many topics there are."""
-    monkeypatch.setattr(takers, "TOPICS", remembered)
+    monkeypatch.setattr(dispatch, "TOPICS", remembered)
     bench = make_bench(Picky, PickyKeeper, Other)
     for _ in range(2):
         send(bench, "a.b", "a.b.wanted", "c.wanted", "xa.b", "a.b")
@@ -48,7 +48,7 @@ def test_a_suspended_plugin_gets_none_and_then_its_own_again(make_bench: Callabl
     """What is remembered of topics changes with it."""
     bench = make_bench(Picky, Other)
     send(bench, "a.b", "c")
-    bench.program.suspensions.suspend("bad", "as the test says")
+    bench.app.suspensions.suspend("bad", "as the test says")
     send(bench, "a.b", "c")  # whose cut leaves it out from now on
     send(bench, "a.b", "c")
     assert (bench.volume("test_bad"), len(bench.quarantined("bad"))) == (1, 2)

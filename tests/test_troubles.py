@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.health import checks as health_module
 from statscache.health.checks import Health, Trouble
 from statscache.health.collector import make_registry
@@ -167,11 +167,11 @@ def test_a_plugin_that_cannot_run_is_named(bench: Bench, config: dict[str, Any],
     """One whose table is not its model's is told of for as long as the daemon runs."""
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE data_volume_1m (volume integer)")
-    program = open_program(config)
-    assert set(program.unable) == {"volume-1m"}
-    bench.daemon.program.unable = program.unable
+    app = open_app(config)
+    assert set(app.unable) == {"volume-1m"}
+    bench.daemon.app.unable = app.unable
     (trouble,) = found(bench)
     assert trouble.text.startswith(
         "volume-1m does not run: its table data_volume_1m is not what its model says"
     )
-    program.engine.dispose()
+    app.engine.dispose()

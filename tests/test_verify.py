@@ -29,7 +29,7 @@ def check(bench: Bench, archive: Archive, *idents: str, **bounds: Any) -> Report
     before = dump(bench.engine)
     bounds = {"since": START, "until": HOURS.stop, "pauses": (0.0,), **bounds}
     source = Datagrepper(archive.url, retry=Retry(total=0))
-    report = Verification(bench.program, idents, **bounds).run(source)
+    report = Verification(bench.app, idents, **bounds).run(source)
     assert dump(bench.engine) == before
     return report
 
@@ -148,8 +148,7 @@ def test_a_sample_fetches_only_what_was_drawn(make_bench: Make, two_hours: Archi
     bench = make_bench(Good, Other)
     count_all(bench)
     works = [
-        Verification(bench.program, (), START, HOURS.stop, Sample(5, seed)).spans.values()
-        for seed in (1, 1, 2)
+        Verification(bench.app, (), START, HOURS.stop, Sample(5, seed)).spans.values() for seed in (1, 1, 2)
     ]
     drawn = [[list(spans) for spans in work] for work in works]
     assert drawn[0] == drawn[1] != drawn[2]

@@ -197,12 +197,12 @@ def test_a_plugin_that_hangs_is_suspended_before_the_restart(make_bench: MakeBen
     """The table has it, for the daemon that comes after; one that cannot be stored is no reason not to restart."""
     bench = make_bench(Other, Sleeper)
     restarts: list[Any] = []
-    watchdog = bench.program.watchdog(
+    watchdog = bench.app.watchdog(
         lambda: restarts.append(bench.execute("SELECT plugin FROM statscache_suspension"))
     )
     watchdog._on_hang("sleeper")
     assert restarts == [[("sleeper",)]]
-    bench.daemon.program.suspensions._store = lambda plugin: 1 // 0  # type: ignore[assignment,method-assign,return-value]
+    bench.daemon.app.suspensions._store = lambda plugin: 1 // 0  # type: ignore[assignment,method-assign,return-value]
     with pytest.raises(ZeroDivisionError):
         watchdog._on_hang("sleeper")
     assert len(restarts) == 2
@@ -213,7 +213,7 @@ def test_a_suspended_plugin_is_handed_nothing(make_bench: MakeBench) -> None:
     dead = make_bench(Other, Sleeper)
     with meanwhile(lambda: dead.accept("a", "hang")):
         assert Sleeper.hanging.wait(10)
-        dead.daemon.program.suspensions.suspend("sleeper", "it hung", hung=True)
+        dead.daemon.app.suspensions.suspend("sleeper", "it hung", hung=True)
     dead.die()
     Sleeper.hanging.clear()
     bench = make_bench(Other, Sleeper)
@@ -223,7 +223,7 @@ def test_a_suspended_plugin_is_handed_nothing(make_bench: MakeBench) -> None:
     assert not Sleeper.hanging.is_set()
     assert (bench.volume("test_other"), bench.volume("test_good")) == (3, 0)
     assert bench.quarantined("sleeper") == ["1", "2", "live"]
-    bench.daemon.program.suspensions.lift("sleeper")
+    bench.daemon.app.suspensions.lift("sleeper")
     bench.send("again", "b")
     bench.flush()
     bench.send("and again", "b")

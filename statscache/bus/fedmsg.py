@@ -15,7 +15,7 @@ import zmq
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
-from statscache.bus.watermark import APART, BOUND, Attendance
+from statscache.bus.watermark import APART, BOUND, Watermark
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ KEEPALIVE = {
 CONNECTED = zmq.EVENT_HANDSHAKE_SUCCEEDED if zmq.zmq_version_info() >= (4, 3) else zmq.EVENT_CONNECTED
 
 
-class Line:
+class WatchedSocket:
     """One of the hub's sockets, and the events of its connections.
 
     :param connection: txZMQ's connection, which may have several endpoints and counts as connected with all of them
@@ -92,26 +92,26 @@ class Line:
 
 
 class BusMonitor:
-    """Tells the attendance which of the hub's endpoints are connected, and when all that has arrived was taken.
+    """Tells the watermark which of the hub's endpoints are connected, and when all that has arrived was taken.
 
     :param names: all endpoints, also those that got no socket
     :param lines: the sockets
     """
 
-    def __init__(self, names: Sequence[str], lines: Sequence[Line]) -> None:
+    def __init__(self, names: Sequence[str], lines: Sequence[WatchedSocket]) -> None:
         self._names = names
         self._lines = lines
         self._warned: set[str] = set()
         self._timer = LoopingCall(self.check)
 
-    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+    def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
         """Begin to tell.
 
         :param position: gives the end of the spool
         """
-        self._attendance = attendance
+        self._watermark = watermark
         self._position = position
-        attendance.expect(self._names)
+        watermark.expect(self._names)
         self._timer.start(EVERY).addErrback(self._fail)
 
     def stop(self) -> None:
@@ -128,21 +128,21 @@ class BusMonitor:
             for connected in line.events():
                 self._note(line.name, connected)
         empty = [line.is_empty() for line in self._lines]
-        self._attendance.checked(all(empty), self._position())
+        self._watermark.checked(all(empty), self._position())
         self._warn()
 
     def _note(self, name: str, connected: bool) -> None:
         if not connected:
             log.info("the connection to %s is lost", name)
-            self._attendance.disconnected(name)
+            self._watermark.disconnected(name)
             return
         log.info("connected to %s", name)
-        self._attendance.connected(name)
+        self._watermark.connected(name)
         self._warned.discard(name)
 
     def _warn(self) -> None:
-        now = self._attendance.clock()
-        missing = self._attendance.missing.items()
+        now = self._watermark.clock()
+        missing = self._watermark.missing.items()
         late = [name for name, since in missing if now - since > PATIENCE and name not in self._warned]
         if late:
             log.warning("no connection to %s: nothing counts as covered until they answer", ", ".join(late))
@@ -165,9 +165,9 @@ class FedmsgBus:
         self._hub = hub
         self._monitor = monitor
 
-    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+    def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
         """Begin to tell up to when all was heard."""
-        self._monitor.start(attendance, position)
+        self._monitor.start(watermark, position)
 
     def later(self, call: Callable[[], object]) -> object:
         """Have a function called once the reactor has read what there is to be read."""
@@ -213,7 +213,7 @@ def watch(hub: Any) -> BusMonitor:
         for endpoint in dict.fromkeys(getattr(extension, "sub_endpoints", ())):
             names.append(_name(endpoint))
             if endpoint.type == "connect" and endpoint in factories:
-                lines.append(Line(names[-1], factories[endpoint]))
+                lines.append(WatchedSocket(names[-1], factories[endpoint]))
                 lines[-1].attach(keepalive)
     return BusMonitor(names, lines)
 

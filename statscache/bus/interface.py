@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from statscache.bus.watermark import Attendance
+from statscache.bus.watermark import Watermark
 
 
 class Bus(Protocol):
     """Where messages come from. All is called on the thread on which they come, but for `call`."""
 
-    def start(self, attendance: Attendance, position: Callable[[], int]) -> None:
+    def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
         """Begin to tell up to when all was heard.
 
         :param position: gives the position in the spool before which all lies that has come

@@ -9,7 +9,7 @@ from typing import Any
 AT_ONCE = 128
 
 
-class Inbox:
+class MicroBatch:
     """Gathers messages for as long as one comes upon the other. For the reactor's thread alone.
 
     :param accept: takes messages, in the order in which they came

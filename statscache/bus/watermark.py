@@ -35,7 +35,7 @@ class Check:
     position: int
 
 
-class Attendance:
+class Watermark:
     """Tells what bus time was heard in full: while all endpoints were connected, and as far as all was committed.
 
     The reactor's thread reports, and any thread asks.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-from statscache.app import Program, open_program
+from statscache.app import App, open_app
 from statscache.cli.options import from_option, second_of, since_option, until_option
 from statscache.cli.progress import _report, progress
 from statscache.cli.report import as_json as in_json
@@ -56,28 +56,28 @@ def backfill(
     if rebuild and (since is None or dry_run):
         raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
     with one_line():
-        program = open_program(fedmsg_config())
-        chosen, (start, stop) = _chosen(program, plugins), _bounds(program, since, until)
-        archive = None if dry_run else archive_of(program.settings, url)
+        app = open_app(fedmsg_config())
+        chosen, (start, stop) = _chosen(app, plugins), _bounds(app, since, until)
+        archive = None if dry_run else archive_of(app.settings, url)
         if archive is None:
-            _list(_lacking(program, chosen, start, stop), as_json)
+            _list(_lacking(app, chosen, start, stop), as_json)
             return
-        program.watchdog().start()
+        app.watchdog().start()
         try:
             if rebuild and start is not None:
-                _rebuild(program, archive, chosen, Span(start, stop), as_json)
+                _rebuild(app, archive, chosen, Span(start, stop), as_json)
             else:
-                _fill(_lacking(program, chosen, start, stop), archive, as_json)
+                _fill(_lacking(app, chosen, start, stop), archive, as_json)
         finally:
             archive.close()
 
 
-def _lacking(program: Program, plugins: frozenset[str], start: int | None, stop: int) -> Backfill:
+def _lacking(app: App, plugins: frozenset[str], start: int | None, stop: int) -> Backfill:
     """Return what is to be filled.
 
     :raises StatscacheError: if it is nothing
     """
-    work = Backfill(program, plugins, start, stop)
+    work = Backfill(app, plugins, start, stop)
     if not work.pieces:
         raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
     return work
@@ -96,12 +96,12 @@ def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _rebuild(program: Program, archive: Archive, plugins: frozenset[str], span: Span, as_json: bool) -> None:
+def _rebuild(app: App, archive: Archive, plugins: frozenset[str], span: Span, as_json: bool) -> None:
     from statscache.history.recount.rebuild import rebuild
 
     try:
         with progress("rebuild", None) as advance:
-            report = rebuild(program, archive, plugins, span, _report, advance)
+            report = rebuild(app, archive, plugins, span, _report, advance)
     except KeyboardInterrupt:
         click.echo("statscache: interrupted, nothing was changed", err=True)
         sys.exit(130)
@@ -141,30 +141,30 @@ def _summarise(work: Backfill, how: str, as_json: bool) -> None:
     )
 
 
-def _chosen(program: Program, plugins: Sequence[str]) -> frozenset[str]:
+def _chosen(app: App, plugins: Sequence[str]) -> frozenset[str]:
     """Return the plugins that are meant.
 
     :raises StatscacheError: if one does not run here
     """
     for plugin in plugins:
-        if plugin not in program.plugins:
+        if plugin not in app.plugins:
             raise StatscacheError(
                 f"there is no plugin {plugin!r} that runs here: `statscache plugins` lists them"
             )
-    return frozenset(plugins or program.plugins)
+    return frozenset(plugins or app.plugins)
 
 
-def _bounds(program: Program, since: str | None, until: str | None) -> tuple[int | None, int]:
+def _bounds(app: App, since: str | None, until: str | None) -> tuple[int | None, int]:
     """Return from which second on, None for what each plugin wants, and until before which.
 
     :raises StatscacheError: if the end is not yet old enough, or not after the start
     """
-    latest = int(time.time() - program.settings.lateness)
+    latest = int(time.time() - app.settings.lateness)
     start = None if since is None else second_of(since, "--since")
     stop = latest if until is None else second_of(until, "--until")
     if stop > latest:
         raise StatscacheError(
-            f"--until must be longer ago than statscache.coverage.lateness, {program.settings.lateness:.0f} s: "
+            f"--until must be longer ago than statscache.coverage.lateness, {app.settings.lateness:.0f} s: "
             "what is younger may not be in the archive yet"
         )
     if start is not None and start >= stop:

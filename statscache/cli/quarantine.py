@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy import Connection, select
 
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
@@ -98,12 +98,12 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, 
     with one_line():
         with _connection() as connection:
             found = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
-        program = open_program(fedmsg_config())
-        program.watchdog().start()
+        app = open_app(fedmsg_config())
+        app.watchdog().start()
         counted = 0
         for plugin in dict.fromkeys(plugin for plugin, _ in found):
-            if plugin in program.writer.plugins:
-                counted += program.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
+            if plugin in app.writer.plugins:
+                counted += app.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
             else:
                 click.echo(f"statscache: the plugin {plugin} does not run here, its messages stay", err=True)
     if as_json:

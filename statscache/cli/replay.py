@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.cli.options import _span
 from statscache.cli.progress import _report, progress
 from statscache.cli.report import ends
@@ -43,10 +43,10 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
 
     span = _span(*covers) if covers else None
     with one_line():
-        program = open_program(fedmsg_config())
-        program.watchdog().start()
+        app = open_app(fedmsg_config())
+        app.watchdog().start()
         with progress("replay", _size(files)) as advance:
-            outcome = replay_files(program, files, _report, advance, span)
+            outcome = replay_files(app, files, _report, advance, span)
     covered = None if outcome.bad else span
     if as_json:
         found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}

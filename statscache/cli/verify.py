@@ -8,7 +8,7 @@ import time
 
 import click
 
-from statscache.app import open_program
+from statscache.app import open_app
 from statscache.cli.options import from_option, second_of, since_option, until_option
 from statscache.cli.progress import progress
 from statscache.cli.report import as_json as in_json
@@ -53,10 +53,10 @@ def verify(
     if sample and seed is None:
         seed = time.time_ns() % 1_000_000
     with one_line():
-        program = open_program(fedmsg_config(), prepare=False)
-        archive = archive_of(program.settings, url)
+        app = open_app(fedmsg_config(), prepare=False)
+        archive = archive_of(app.settings, url)
         try:
-            work = Verification(program, plugins, first, last, Sample(sample, seed or 0) if sample else None)
+            work = Verification(app, plugins, first, last, Sample(sample, seed or 0) if sample else None)
             with progress("verify", work.seconds) as advance:
                 report = work.run(archive, advance)
         finally:

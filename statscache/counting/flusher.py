@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from statscache.component import Pulse, Work
+from statscache.component import ComponentState, Work
 from statscache.counting.pause import Pause
 from statscache.counting.wake import Wake
 from statscache.counting.writer import Writer
@@ -67,7 +67,11 @@ class Flusher:
         self._due = clock() + interval
         self._next_probe = clock() + PROBE
         #: How flushes go, how the upkeep does, and whether the database is there.
-        self.pulse, self.upkeep, self.database = Pulse(clock), Pulse(clock), Pulse(clock)
+        self.flushes, self.upkeep, self.database = (
+            ComponentState(clock),
+            ComponentState(clock),
+            ComponentState(clock),
+        )
         #: What the thread is doing; None while it waits.
         self.work: Work | None = None
         self._stopping = self._written = False
@@ -140,10 +144,10 @@ class Flusher:
             more = self.step() and self._backlog.waiting
         except BaseException as error:  # noqa: BLE001  see _failed
             self._failed(error, self._pause, "the flush failed, all of it is kept and tried again")
-            self.pulse.fail(first_line(error))
+            self.flushes.fail(first_line(error))
             self._next_probe = self._clock()
             return False
-        self.pulse.beat()
+        self.flushes.succeed()
         self._pause.end()
         self._keep_up()
         return more
@@ -171,7 +175,7 @@ class Flusher:
         except Exception as error:  # noqa: BLE001  whatever it is, the database does not answer
             self.database.fail(first_line(error))
         else:
-            if self.database.beat():
+            if self.database.succeed():
                 self._pause.end()
                 self._wake.hurry()
         self._next_probe = self._clock() + PROBE
@@ -215,7 +219,7 @@ class Flusher:
                 self._backlog.failed()
                 raise
             self._backlog.written(batch)
-            self.database.beat()
+            self.database.succeed()
             self._next_probe = self._clock() + PROBE
             return True
 
@@ -241,5 +245,5 @@ class Flusher:
                     exc_info=None if trouble else error,
                 )
             else:
-                self.upkeep.beat()
+                self.upkeep.succeed()
             self._next_upkeep = self._clock() + UPKEEP

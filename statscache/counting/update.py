@@ -16,12 +16,12 @@ from statscache.database.trouble import first_line, is_database_trouble, is_else
 from statscache.errors import is_interrupt
 from statscache.hosting.dispatch import Taken
 from statscache.hosting.runner import Runner
-from statscache.hosting.suspension_policy import MOST, Judge
+from statscache.hosting.suspension_policy import MOST, SuspensionPolicy
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
 from statscache.store import quarantine
 from statscache.store.failure import Failure, failure
-from statscache.store.quarantine import Patient
+from statscache.store.quarantine import QuarantinedMessage
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +56,14 @@ class Share:
 class PluginUpdates:
     """Lets plugins write, and puts into the quarantine what they cannot.
 
-    :param judge: is told how each plugin does
+    :param policy: is told how each plugin does
     :param watch: kept up to date with the plugin that is being called
     :param measures: is told how long each plugin takes
     """
 
-    def __init__(self, judge: Judge, watch: Watch, measures: Measures) -> None:
+    def __init__(self, policy: SuspensionPolicy, watch: Watch, measures: Measures) -> None:
         self.measures = measures
-        self._judge = judge
+        self._policy = policy
         self._watch = watch
 
     def count(
@@ -71,19 +71,19 @@ class PluginUpdates:
         transaction: Transaction,
         runner: Runner,
         share: Share,
-        before: Mapping[str, Patient] | None = None,
+        before: Mapping[str, QuarantinedMessage] | None = None,
     ) -> Mapping[str, Failure]:
         """Let a plugin count messages, and put those that it cannot into the quarantine.
 
         :param before: the messages that have just been taken out of the quarantine
         :return: why, for each message that is in the quarantine now
         """
-        if self._judge.holds(runner.ident):
+        if self._policy.holds(runner.ident):
             failures: Mapping[str, Failure] = dict.fromkeys(runner.wanted(share.ids, share.read), PUT_OFF)
         else:
             failures = self._attempt(transaction, runner, share)
-            judge = self._judge.counted if before is None else self._judge.retried
-            judge(runner.ident, len(share.ids), failures)
+            policy = self._policy.counted if before is None else self._policy.retried
+            policy(runner.ident, len(share.ids), failures)
         transaction.note(runner.ident, len(share.ids), failures)
         if failures:
             messages = share.read(failures)
@@ -143,12 +143,12 @@ class PluginUpdates:
             if runner.has_taken(taken):
                 self._watch.begin(runner.ident, stopwatch)
                 update_table(transaction, runner, taken)
-            self._judge.updated(runner.ident, transaction.work)
+            self._policy.updated(runner.ident, transaction.work)
         except PluginError:
             runner.discard()
             raise
         except Exception as error:
-            self._judge.ended(runner.ident, transaction.work, error)
+            self._policy.ended(runner.ident, transaction.work, error)
             raise
         finally:
             self._end(runner.ident, stopwatch, taken)
@@ -171,7 +171,7 @@ class PluginUpdates:
         """Note that the plugin is called no more, and how long it took."""
         self._watch.end()
         seconds = stopwatch.seconds + (taken.seconds if taken else 0)
-        self._judge.took(ident, seconds)
+        self._policy.took(ident, seconds)
         self.measures.took(ident, seconds, stopwatch.waited)
 
 

@@ -76,19 +76,19 @@ class Health:
         received = self.parts.intake.received
         if received != self._received:
             self._received, self._moved = received, time.time()
-        return max(self._moved, self.parts.attendance.looked or 0.0)
+        return max(self._moved, self.parts.watermark.looked or 0.0)
 
     def _database(self) -> Iterator[Trouble]:
         """Yield what keeps rows from being written; of several reasons only the one behind the others."""
         flusher = self.parts.flusher
-        now = flusher.pulse.clock()
-        for kind, what, pulse, severe in (
+        now = flusher.flushes.clock()
+        for kind, what, state, severe in (
             ("database", "the database has been away", flusher.database, True),
-            ("flush", "the flush has failed", flusher.pulse, True),
+            ("flush", "the flush has failed", flusher.flushes, True),
             ("flush", "the upkeep has failed", flusher.upkeep, False),
         ):
-            if (ailing := pulse.ailing) and now - ailing.since > AWAY:
-                yield lasting(kind, what, now - ailing.since, ailing.why, severe)
+            if (outage := state.outage) and now - outage.since > AWAY:
+                yield lasting(kind, what, now - outage.since, outage.why, severe)
                 return
         called = max((seconds for _, seconds in self.parts.calls), default=0.0)
         if (work := flusher.work) and (waited := now - work.since - called) > STUCK:
@@ -96,13 +96,13 @@ class Health:
 
     def _bus(self) -> Iterator[Trouble]:
         """Yield the endpoints that are not connected, which is severe if all are."""
-        attendance, now = self.parts.attendance, time.time()
-        missing = {name: since for name, since in attendance.missing.items() if not name.endswith(BOUND)}
+        watermark, now = self.parts.watermark, time.time()
+        missing = {name: since for name, since in watermark.missing.items() if not name.endswith(BOUND)}
         for name, since in missing.items():
             if now - since > AWAY:
-                every = len(missing) == len(attendance.endpoints)
+                every = len(missing) == len(watermark.endpoints)
                 yield lasting("bus", f"{name} has not been connected", now - since, severe=every)
-        if not attendance.endpoints:
+        if not watermark.endpoints:
             what = "the hub has no endpoint of a bus"
             yield Trouble("bus", what, f"{what}: name some in fedmsg.d", 0.0)
 
@@ -137,6 +137,6 @@ class Health:
 
     def _history(self) -> Iterator[Trouble]:
         filler = self.parts.filler
-        if filler and (ailing := filler.pulse.ailing):
-            seconds = filler.pulse.clock() - ailing.since
-            yield lasting("history", "gaps could not be filled", seconds, ailing.why, severe=False)
+        if filler and (outage := filler.state.outage):
+            seconds = filler.state.clock() - outage.since
+            yield lasting("history", "gaps could not be filled", seconds, outage.why, severe=False)

@@ -16,7 +16,7 @@ PATIENCE = 3.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class DaemonReport:
     """What a daemon tells of itself.
 
     :param status: as /ready has it
@@ -32,7 +32,7 @@ class Answer:
         return self.metrics.get((name, label))
 
 
-def ask(address: str) -> Answer:
+def ask(address: str) -> DaemonReport:
     """Ask a daemon how it is.
 
     :raises OSError: if it does not answer as one does
@@ -47,7 +47,7 @@ def ask(address: str) -> Answer:
             for sample in family.samples
             if len(sample.labels) < 2
         }
-        return Answer(str(told["status"]), list(map(str, told["causes"])), metrics)
+        return DaemonReport(str(told["status"]), list(map(str, told["causes"])), metrics)
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise OSError(f"what answers there is no daemon of statscache: {error}") from None
 

@@ -78,7 +78,7 @@ def _flushes(parts: Parts) -> Iterator[Metric]:
     yield metrics.DELAY_SECONDS.distribution(measures.delay)
     yield metrics.LAST_DELAY.value(measures.last_delay)
     yield metrics.FLUSH_ROWS.value(measures.rows)
-    yield metrics.FLUSH_FAILURES.value(parts.flusher.pulse.failures)
+    yield metrics.FLUSH_FAILURES.value(parts.flusher.flushes.failures)
     yield metrics.LAST_FLUSH.value(measures.flushed_at)
 
 
@@ -100,6 +100,6 @@ def _gaps(parts: Parts) -> Iterator[Metric]:
 
 
 def _bus(parts: Parts) -> Iterator[Metric]:
-    missing = parts.attendance.missing
-    names = [name for name in parts.attendance.endpoints if not name.endswith(BOUND)]
+    missing = parts.watermark.missing
+    names = [name for name in parts.watermark.endpoints if not name.endswith(BOUND)]
     yield metrics.CONNECTED.by_label({name: name not in missing for name in names})

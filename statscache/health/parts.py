@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from statscache.bus.watermark import Attendance
+from statscache.bus.watermark import Watermark
 from statscache.counting.flusher import Flusher
 from statscache.counting.writer import Writer
 from statscache.history.filler import Filler
@@ -29,7 +29,7 @@ class Parts:
     intake: Intake
     spool: Spool
     backlog: Backlog
-    attendance: Attendance
+    watermark: Watermark
     flusher: Flusher
     writer: Writer
     suspensions: Suspensions

@@ -27,7 +27,7 @@ STARTING = Trouble("daemon", "statscache is starting", "statscache is starting",
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
-class Server(socketserver.ThreadingMixIn, WSGIServer):
+class HttpServer(socketserver.ThreadingMixIn, WSGIServer):
     """A server with a thread for each request."""
 
     daemon_threads = True
@@ -53,7 +53,7 @@ class Handler(WSGIRequestHandler):
         """Log nothing."""
 
 
-class Monitoring:
+class HealthServer:
     """The server, from before the daemon is there. Without an address it does nothing.
 
     :param address: HOST:PORT, with a port of 0 for any; empty for none
@@ -131,10 +131,10 @@ class Monitoring:
         return _send(start_response, "404 Not Found", {"error": "there are /live, /ready and /metrics"})
 
 
-def _listen(address: str) -> Server:
+def _listen(address: str) -> HttpServer:
     host, _, port = address.rpartition(":")
     try:
-        return Server(host.strip("[]"), int(port))
+        return HttpServer(host.strip("[]"), int(port))
     except OSError as error:
         raise Unusable(
             f"{KEY} is {address}, where nothing can listen ({error.strerror or error}): stop what else "

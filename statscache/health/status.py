@@ -17,10 +17,10 @@ from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
 from statscache.errors import Unusable
 from statscache.health.checks import RECENT
-from statscache.health.client import Answer, ask
+from statscache.health.client import DaemonReport, ask
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.settings import Settings
-from statscache.store.inventory import Census, take_census
+from statscache.store.inventory import Inventory, take_inventory
 
 #: How long in seconds the database may take to let us in, and to answer.
 PATIENCE = 3
@@ -111,11 +111,11 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
         spools = settings.spool_directory.glob("*/*/*.spool")
         status.spool = float(sum(path.stat().st_size for path in spools))
         if reached:
-            _judge(settings, status)
+            _policy(settings, status)
     return status
 
 
-def _judge(settings: Settings, status: Status) -> None:
+def _policy(settings: Settings, status: Status) -> None:
     """Note what the database alone tells of the daemon and its plugins."""
     now = datetime.now(UTC)
     silent = (now - status.last_flush).total_seconds() if status.last_flush else math.inf
@@ -130,7 +130,7 @@ def _judge(settings: Settings, status: Status) -> None:
             status.blame(1, f"{plugin.plugin} fails, the last time {failed:.0f} s ago")
 
 
-def _ask_daemon(settings: Settings, status: Status) -> Answer | None:
+def _ask_daemon(settings: Settings, status: Status) -> DaemonReport | None:
     if not settings.monitoring_address:
         return None
     try:
@@ -153,8 +153,8 @@ def _ask_database(settings: Settings, status: Status) -> bool:
         engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
         with engine.connect() as connection:
             connection.execute(text(f"SET statement_timeout = '{PATIENCE}s'"))
-            census = take_census(connection, [plugin.plugin for plugin in status.plugins], stop)
-            _take_over(status, census, _suspended(connection))
+            inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)
+            _take_over(status, inventory, _suspended(connection))
     except Unusable as error:
         status.blame(2, str(error))
     except DBAPIError as error:
@@ -169,11 +169,11 @@ def _suspended(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(query).all())
 
 
-def _take_over(status: Status, census: Census, suspended: Mapping[str, str]) -> None:
+def _take_over(status: Status, inventory: Inventory, suspended: Mapping[str, str]) -> None:
     """Take over what the database holds."""
     for plugin in status.plugins:
         plugin.suspended = suspended.get(plugin.plugin, "")
-        if found := census.plugins.get(plugin.plugin):
+        if found := inventory.plugins.get(plugin.plugin):
             plugin.last_flush, plugin.until, plugin.quarantined = (
                 found.updated,
                 found.until,
@@ -185,10 +185,10 @@ def _take_over(status: Status, census: Census, suspended: Mapping[str, str]) -> 
     status.quarantined = sum(plugin.quarantined for plugin in status.plugins)
     status.gaps = max((plugin.gaps for plugin in status.plugins), default=0)
     status.gap_seconds = max((plugin.gap_seconds for plugin in status.plugins), default=0.0)
-    status.ledger_rows, status.ledger_bytes = census.ledger_rows, census.ledger_bytes
+    status.ledger_rows, status.ledger_bytes = inventory.ledger_rows, inventory.ledger_bytes
 
 
-def _add_measures(status: Status, answer: Answer) -> None:
+def _add_measures(status: Status, answer: DaemonReport) -> None:
     """Take over what the daemon tells."""
     status.delay = answer.get("statscache_last_delay_seconds")
     status.queue = answer.get("statscache_queue_messages")

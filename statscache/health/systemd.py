@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 USUAL = 10.0
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends the states of the service to systemd's socket, and does nothing where there is none.
 
     :param is_live: tells whether the process is worth keeping; while it is not, the watchdog hears nothing

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.plan import to_fetch
-from statscache.history.slice_counter import Historian, patiently
+from statscache.history.slice_counter import SliceCounter, patiently
 
 
 class Backfill:
@@ -19,12 +19,12 @@ class Backfill:
     :param stop: the second after the last
     """
 
-    def __init__(self, program: Program, plugins: frozenset[str], start: int | None, stop: int) -> None:
-        self._program = program
-        self.plugins = frozenset(p for p in plugins if not program.suspensions.holds(p))
+    def __init__(self, app: App, plugins: frozenset[str], start: int | None, stop: int) -> None:
+        self._app = app
+        self.plugins = frozenset(p for p in plugins if not app.suspensions.holds(p))
         #: How many messages were counted, how many seconds filled, and how many the archive did not give.
         self.counted = self.filled = self.left = 0
-        with program.engine.connect() as connection:
+        with app.engine.connect() as connection:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
             self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
 
@@ -42,14 +42,14 @@ class Backfill:
         :param advance: called with the seconds filled and the messages counted since the last call
         :raises StatscacheError: if the archive or the database cannot be used
         """
-        historian = Historian(self._program)
+        counter = SliceCounter(self._app)
         for piece in self.pieces:
             for part in archive.slices(piece.span):
                 if isinstance(part, Hole):
                     self.left += part.span.seconds
                     report(part.reason)
                     continue
-                count = patiently(partial(historian.count, part, piece.plugins))
+                count = patiently(partial(counter.count, part, piece.plugins))
                 self.filled += part.span.seconds
                 self.counted += count
                 advance(part.span.seconds, count)

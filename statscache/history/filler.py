@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from statscache.component import Backoff, Pulse
+from statscache.component import Backoff, ComponentState
 from statscache.database.trouble import first_line
 from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
 from statscache.history.plan import Piece
@@ -67,7 +67,7 @@ class Filler:
         #: How many messages were counted from the archive since the start.
         self.counted = 0
         #: Whether the archive and the counting work.
-        self.pulse = Pulse(clock)
+        self.state = ComponentState(clock)
 
     def start(self) -> None:
         """Start the thread."""
@@ -85,13 +85,13 @@ class Filler:
             try:
                 pause = 0.0 if self.fetch() else LOOK
                 self._failures = 0
-                self.pulse.beat()
+                self.state.succeed()
             except Exception as error:
                 if self._stopping.is_set():
                     return
                 self._failures += 1
                 pause = self._backoff.pause(self._failures)
-                self.pulse.fail(first_line(error))
+                self.state.fail(first_line(error))
                 log.error(
                     "gaps cannot be filled now, which is tried again in %.0f s: %s",
                     pause,

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, TypeVar
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.component import Backoff
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Rejected, StatscacheError
 from statscache.history.archives.archive import Slice
-from statscache.hosting.dispatch import Takers
+from statscache.hosting.dispatch import Dispatch
 from statscache.intake.batch import OldBatch
 from statscache.messages.message import Message
-from statscache.reasons import Tally
+from statscache.reasons import ReasonCounter
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ Body = dict[str, Any]
 T = TypeVar("T")
 
 
-class Historian:
+class SliceCounter:
     """Hands messages of archives to plugins and has them written. For the thread that writes."""
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
+    def __init__(self, app: App) -> None:
+        self._app = app
         #: How many messages of archives do not count, by reason.
-        self.rejected = Tally()
+        self.rejected = ReasonCounter()
 
     def count(self, found: Slice, plugins: frozenset[str]) -> int:
         """Count a slice for those of the plugins that have counted nothing of it, and return its messages' number.
@@ -42,12 +42,12 @@ class Historian:
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """
-        plugins = frozenset(plugin for plugin in plugins if not self._program.suspensions.holds(plugin))
-        batch = OldBatch(self._program.naming)
+        plugins = frozenset(plugin for plugin in plugins if not self._app.suspensions.holds(plugin))
+        batch = OldBatch(self._app.naming)
         messages = (message for message in map(self._message, found.bodies) if message)
-        self._take(batch, (m for m in messages if m.second in found.span), self._program.takers(plugins))
+        self._take(batch, (m for m in messages if m.second in found.span), self._app.dispatch(plugins))
         if plugins:
-            self._program.writer.write_slice(batch, found.span, plugins)
+            self._app.writer.write_slice(batch, found.span, plugins)
         return len(batch.refs)
 
     def count_loose(self, messages: Iterable[Message]) -> int:
@@ -55,22 +55,22 @@ class Historian:
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """
-        batch = OldBatch(self._program.naming)
-        double = self._take(batch, messages, self._program.own)
-        return double + (self._program.writer.write_loose(batch) if batch.refs else 0)
+        batch = OldBatch(self._app.naming)
+        double = self._take(batch, messages, self._app.own)
+        return double + (self._app.writer.write_loose(batch) if batch.refs else 0)
 
     def _message(self, body: Body) -> Message | None:
         try:
-            return Message(body, self._program.naming)
+            return Message(body, self._app.naming)
         except Rejected as reason:
             if self.rejected.add(str(reason)):
                 log.warning("a message of an archive does not count, %s: %.200r", reason, body)
             return None
 
     @staticmethod
-    def _take(batch: OldBatch, messages: Iterable[Message], takers: Takers) -> int:
+    def _take(batch: OldBatch, messages: Iterable[Message], dispatch: Dispatch) -> int:
         """Hand messages over, and return how many came twice."""
-        takers.cut()  # which gives up what an attempt that failed has left
+        dispatch.cut()  # which gives up what an attempt that failed has left
         double = 0
 
         def add_to_batch() -> Iterator[Message]:
@@ -82,8 +82,8 @@ class Historian:
                     batch.add(message)
                     yield message
 
-        takers.take(add_to_batch())
-        batch.taken = takers.cut()
+        dispatch.take(add_to_batch())
+        batch.taken = dispatch.cut()
         return double
 
 

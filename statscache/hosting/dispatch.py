@@ -15,7 +15,7 @@ from statscache.errors import Unstorable, is_interrupt, text_of
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin, CountingPlugin
-from statscache.reasons import Tally
+from statscache.reasons import ReasonCounter
 from statscache.store.failure import TRACEBACKS, Failure, failure
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,20 @@ log = logging.getLogger(__name__)
 AT_ONCE = 128
 #: Of so many topics it is remembered which plugins want them.
 TOPICS = 4096
+
+
+@dataclass
+class Taken:
+    """What one plugin has taken from messages.
+
+    :param items: what it has put into its queue
+    :param failures: why its `process` refused a message, by the message's id
+    :param seconds: about how long it took
+    """
+
+    items: list[Any] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def topics_of(plugin: BasePlugin) -> re.Pattern[str] | None:
@@ -37,7 +51,7 @@ def wants(topics: re.Pattern[str] | None, topic: str) -> bool:
     return topics is None or topics.search(topic) is not None
 
 
-class Taker:
+class Recipient:
     """A plugin whose whole state is its queue, as messages are handed to it."""
 
     def __init__(self, ident: str, plugin: BasePlugin) -> None:
@@ -48,7 +62,7 @@ class Taker:
         self.queue = plugin.queue
         self.topics = topics_of(plugin)
         self._taken = Taken()
-        self._refused = Tally()
+        self._refused = ReasonCounter()
 
     def refuse(self, message: Message, error: BaseException, length: int) -> None:
         """Keep what `process` has raised as a failure, and leave the queue as it was, of that length."""
@@ -68,10 +82,10 @@ class Taker:
 
 
 class Family:
-    """Takers that take the same from each message, so that one of them is called for all."""
+    """Dispatch that take the same from each message, so that one of them is called for all."""
 
-    def __init__(self, takers: Sequence[Taker]) -> None:
-        self._first, *self._others = takers
+    def __init__(self, recipients: Sequence[Recipient]) -> None:
+        self._first, *self._others = recipients
         self.ident = self._first.ident
         self._topics = self._first.topics
         self._wants = lru_cache(TOPICS)(partial(wants, self._topics))
@@ -111,10 +125,10 @@ class Family:
         return {self.ident: taken, **others}
 
 
-def _families(takers: Sequence[Taker]) -> list[Family]:
-    """Return the takers, those together of which one is called for all."""
-    groups: dict[Any, list[Taker]] = {}
-    for taker in takers:
+def _families(recipients: Sequence[Recipient]) -> list[Family]:
+    """Return the recipients, those together of which one is called for all."""
+    groups: dict[Any, list[Recipient]] = {}
+    for taker in recipients:
         groups.setdefault(taker.family or taker, []).append(taker)
     return [Family(group) for group in groups.values()]
 
@@ -126,7 +140,7 @@ def _family_of(plugin: BasePlugin) -> Any:
     return type(plugin).process, type(plugin).count, topics_of(plugin)
 
 
-class Takers:
+class Dispatch:
     """Hands messages to all plugins whose whole state is their queue. For one thread alone.
 
     A plugin that is suspended gets none, from one cut to the next.
@@ -137,11 +151,11 @@ class Takers:
 
     def __init__(
         self,
-        takers: Sequence[Taker],
+        recipients: Sequence[Recipient],
         watch: Watch,
         suspended: Callable[[str], bool] = lambda ident: False,
     ) -> None:
-        self._takers = takers
+        self._recipients = recipients
         self._suspended = suspended
         self._active = self._find_active()
         self._families = _families(self._active)
@@ -167,15 +181,15 @@ class Takers:
             self._active, self._families = active, _families(active)
         return taken
 
-    def _find_active(self) -> list[Taker]:
-        return [taker for taker in self._takers if not self._suspended(taker.ident)]
+    def _find_active(self) -> list[Recipient]:
+        return [taker for taker in self._recipients if not self._suspended(taker.ident)]
 
 
 def keep(taken: Taken, message: Message, error: BaseException) -> None:
     taken.failures[message.id] = failure(error, brief=len(taken.failures) >= TRACEBACKS)
 
 
-def report(refused: Tally, ident: str, message: Message, error: BaseException) -> None:
+def report(refused: ReasonCounter, ident: str, message: Message, error: BaseException) -> None:
     """Log that a plugin's `process` raised for a message, unless it has done so often."""
     kind = type(error).__name__
     if refused.add(kind):
@@ -189,17 +203,3 @@ def report(refused: Tally, ident: str, message: Message, error: BaseException) -
             refused.counts[kind],
             exc_info=None if isinstance(error, Unstorable) else error,
         )
-
-
-@dataclass
-class Taken:
-    """What one plugin has taken from messages.
-
-    :param items: what it has put into its queue
-    :param failures: why its `process` refused a message, by the message's id
-    :param seconds: about how long it took
-    """
-
-    items: list[Any] = field(default_factory=list)
-    failures: dict[str, Failure] = field(default_factory=dict)
-    seconds: float = 0.0

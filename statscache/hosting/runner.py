@@ -12,12 +12,12 @@ from types import FunctionType
 from sqlalchemy.orm import Session
 
 from statscache.errors import is_interrupt
-from statscache.hosting.dispatch import Taken, Taker, Takers, keep, report, topics_of, wants
+from statscache.hosting.dispatch import Dispatch, Recipient, Taken, keep, report, topics_of, wants
 from statscache.hosting.loader import Part
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin
-from statscache.reasons import Tally
+from statscache.reasons import ReasonCounter
 
 log = logging.getLogger(__name__)
 
@@ -91,15 +91,15 @@ class QueuedRunner(Runner):
         super().__init__(part)
         self._plugin = part.make()
         #: Hands messages to the plugin as they arrive, on the intake's thread.
-        self.live = Taker(part.ident, part.plugin)
+        self.live = Recipient(part.ident, part.plugin)
         #: The same on the flush's thread.
-        self.own = Taker(part.ident, self._plugin)
-        self._takers = Takers([self.own], Watch())
+        self.own = Recipient(part.ident, self._plugin)
+        self._dispatch = Dispatch([self.own], Watch())
 
     def take(self, messages: Messages) -> Taken:
         self.own.cut()  # which gives up what an attempt has left that failed half-way
         for message in messages():
-            self._takers.take([message])
+            self._dispatch.take([message])
         return self.own.cut()
 
     def has_taken(self, taken: Taken) -> bool:
@@ -127,7 +127,7 @@ class StatefulRunner(Runner):
         super().__init__(part)
         self._make = part.make
         self._plugin: BasePlugin | None = part.plugin
-        self._refused = Tally()
+        self._refused = ReasonCounter()
 
     def take(self, messages: Messages) -> Taken:
         taken = Taken()

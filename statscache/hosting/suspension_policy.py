@@ -23,7 +23,7 @@ ENDED, ENDED_ANYHOW = 5, 20
 
 
 @dataclass
-class Record:
+class FailureRecord:
     """How often in a row a plugin has failed in each way.
 
     :param ended: of flushes, and of retries, which may have nothing in common
@@ -34,7 +34,7 @@ class Record:
     ended: Counter[str] = field(default_factory=Counter)
 
 
-class Judge:
+class SuspensionPolicy:
     """Watches how plugins do, and suspends those that do badly.
 
     :param budget: how long in seconds a plugin may take in one flush, its statements left out
@@ -43,7 +43,7 @@ class Judge:
     def __init__(self, suspensions: Suspensions, budget: float) -> None:
         self._suspensions = suspensions
         self._budget = budget
-        self._records: defaultdict[str, Record] = defaultdict(Record)
+        self._records: defaultdict[str, FailureRecord] = defaultdict(FailureRecord)
 
     def holds(self, plugin: str) -> bool:
         """Return whether the plugin is to be left alone now."""

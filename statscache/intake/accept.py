@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from statscache.errors import Rejected
-from statscache.hosting.dispatch import Takers
+from statscache.hosting.dispatch import Dispatch
 from statscache.intake.batch import Batch
 from statscache.messages.message import Message, Naming
-from statscache.reasons import Tally
+from statscache.reasons import ReasonCounter
 from statscache.spool.record import encode
 from statscache.spool.spool import Spool, SpoolFull
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MANY = 20_000
 
 #: A message and its record in the spool.
-Entry = tuple[Message, bytes]
+Accepted = tuple[Message, bytes]
 
 
 class Intake:
@@ -32,7 +32,7 @@ class Intake:
     While more is accepted and not committed than `memory` bytes, or a flush has failed, messages are only spooled;
     the flush then reads them back.
 
-    :param takers: the plugins that take messages as they arrive
+    :param dispatch: the plugins that take messages as they arrive
     :param naming: who tells the users and packages of a message
     :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
@@ -42,14 +42,14 @@ class Intake:
     def __init__(
         self,
         spool: Spool,
-        takers: Takers,
+        dispatch: Dispatch,
         naming: Naming,
         memory: int,
         hurry: Callable[[], None] = lambda: None,
         on_loss: Callable[[int], None] = lambda second: None,
     ) -> None:
         self._spool = spool
-        self._takers = takers
+        self._dispatch = dispatch
         self._naming = naming
         self._memory = memory
         self._hurry = hurry
@@ -63,9 +63,9 @@ class Intake:
         #: How many of them were not looked at again, since the same flush had them already.
         self.duplicates = 0
         #: How many were rejected since the start, by reason.
-        self.rejected = Tally()
+        self.rejected = ReasonCounter()
         #: How many were lost since the start, by reason.
-        self.lost = Tally()
+        self.lost = ReasonCounter()
         #: When the last was lost, in seconds since 1970; 0 for never.
         self.lost_at = 0.0
 
@@ -78,7 +78,7 @@ class Intake:
 
     def accept_all(self, bodies: Iterable[dict[str, Any]]) -> list[Message]:
         """Take messages of the bus, as `accept` does each, and return those that count."""
-        entries: list[Entry] = []
+        entries: list[Accepted] = []
         for body in bodies:
             try:
                 entries.append((Message(body, self._naming), encode(body)))
@@ -87,10 +87,10 @@ class Intake:
         with self._lock:
             return self._keep(entries) if entries else []
 
-    def _keep(self, entries: Sequence[Entry]) -> list[Message]:
+    def _keep(self, entries: Sequence[Accepted]) -> list[Message]:
         """Spool messages, by one write, and hand them to the plugins; return those that there was room for."""
         known = self._batch.refs if self._batch is not None else {}
-        fresh: dict[str, Entry] = {}
+        fresh: dict[str, Accepted] = {}
         for entry in entries:
             if (id := entry[0].id) not in known:
                 fresh.setdefault(id, entry)
@@ -108,7 +108,7 @@ class Intake:
             self._hand_over(self._batch, fresh, position)
         return [message for message, _ in entries]
 
-    def _hand_over(self, batch: Batch, entries: Mapping[str, Entry], position: int) -> None:
+    def _hand_over(self, batch: Batch, entries: Mapping[str, Accepted], position: int) -> None:
         """Hand messages to the plugins, the first of which lies at that position in the spool."""
         before = len(batch.refs)
         for message, record in entries.values():
@@ -116,7 +116,7 @@ class Intake:
             position += len(record)
         batch.end = position
         try:
-            self._takers.take([message for message, _ in entries.values()])
+            self._dispatch.take([message for message, _ in entries.values()])
         except BaseException:
             self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
             raise
@@ -149,7 +149,7 @@ class Intake:
             batch = self._batch
             if batch is None or not (batch.refs or self._spool.loss):
                 return None
-            batch.taken = self._takers.cut()
+            batch.taken = self._dispatch.cut()
             self._batch = None if self._full else self._new_batch()
             return batch
 
@@ -171,7 +171,7 @@ class Intake:
 
     def _give_up(self) -> None:
         self._batch = None
-        self._takers.cut()
+        self._dispatch.cut()
 
     def _new_batch(self) -> Batch:
         return Batch(self._spool, self._naming, self._spool.end, self._spool.end)

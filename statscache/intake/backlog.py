@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from statscache.bus.watermark import Attendance
+from statscache.bus.watermark import Watermark
 from statscache.errors import Rejected
-from statscache.hosting.dispatch import Takers
+from statscache.hosting.dispatch import Dispatch
 from statscache.intake.accept import MANY, Intake
 from statscache.intake.batch import Batch
 from statscache.messages.message import Message, Naming
@@ -47,16 +47,16 @@ class Backlog:
         self,
         intake: Intake,
         spool: Spool,
-        takers: Takers,
+        dispatch: Dispatch,
         naming: Naming,
-        attendance: Attendance,
+        watermark: Watermark,
         lateness: int,
     ) -> None:
         self._intake = intake
         self._own = Source(spool, spool.end)
-        self._takers = takers
+        self._dispatch = dispatch
         self._naming = naming
-        self._attendance = attendance
+        self._watermark = watermark
         self._lateness = lateness
         self._adopted: list[Source] = []
         self._accepted = 0
@@ -77,9 +77,9 @@ class Backlog:
             return self._read(self._adopted[0])
         batch = self._next_own()
         if batch is not None:
-            before = self._attendance.late_before
+            before = self._watermark.late_before
             batch.late = sum(second < before for second in batch.seconds)
-            batch.heard = self._attendance.claim(batch.end, self._lateness)
+            batch.heard = self._watermark.claim(batch.end, self._lateness)
         return batch
 
     def _next_own(self) -> Batch | None:
@@ -92,7 +92,7 @@ class Backlog:
     @property
     def heard(self) -> Span | None:
         """The bus time of which all messages are committed, since the bus was last connected; None for none."""
-        return self._attendance.claim(self._own.position, self._lateness)
+        return self._watermark.claim(self._own.position, self._lateness)
 
     @property
     def adopted(self) -> int:
@@ -131,10 +131,10 @@ class Backlog:
 
     def _read(self, source: Source) -> Batch:
         """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
-        self._takers.cut()  # which gives up what a reading that failed has left
+        self._dispatch.cut()  # which gives up what a reading that failed has left
         batch = Batch(source.spool, self._naming, source.position, source.spool.end, old=source.old)
-        self._takers.take(self._fill(batch))
-        batch.taken = self._takers.cut()
+        self._dispatch.take(self._fill(batch))
+        batch.taken = self._dispatch.cut()
         return batch
 
     def _fill(self, batch: Batch) -> Iterator[Message]:

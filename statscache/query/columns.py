@@ -17,7 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Kind:
+class CellType:
     """A kind of cell.
 
     :param schema: what a cell is in JSON
@@ -38,7 +38,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: CellType
     value: Callable[[Any], ColumnElement[Any]]
     about: str
     nullable: bool
@@ -73,16 +73,16 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-INSTANT = Kind({"type": "number"}, _epoch, write_instant)
-INTEGER = Kind({"type": "integer"}, int, int)
-NUMBER = Kind({"type": "number"}, _finite, str)
-BOOLEAN = Kind({"type": "boolean"}, bool, lambda value: "true" if value else "false")
-TEXT = Kind({"type": "string"}, str, str)
+INSTANT = CellType({"type": "number"}, _epoch, write_instant)
+INTEGER = CellType({"type": "integer"}, int, int)
+NUMBER = CellType({"type": "number"}, _finite, str)
+BOOLEAN = CellType({"type": "boolean"}, bool, lambda value: "true" if value else "false")
+TEXT = CellType({"type": "string"}, str, str)
 #: JSON as a text, and whatever else there is as PostgreSQL writes it.
-WRITTEN = Kind({"type": "string"}, str, str)
+WRITTEN = CellType({"type": "string"}, str, str)
 
 
-def kind_of(type_: sql.TypeEngine[Any]) -> Kind:
+def kind_of(type_: sql.TypeEngine[Any]) -> CellType:
     """Return the kind of a column's cells."""
     base = type_.impl_instance if isinstance(type_, sql.TypeDecorator) else type_
     if isinstance(base, ARRAY | sql.Enum) or isinstance(type_, sql.Interval):

@@ -16,14 +16,14 @@ from statscache.query.columns import INTEGER, Column, column_of
 from statscache.query.cursors import Cursor
 from statscache.query.keyset import PREFIX, beyond, ordering
 from statscache.query.parameters import ROWS
-from statscache.query.statements import Rows
+from statscache.query.statements import RowSelection
 from statscache.query.tables import Key, Served
 
 #: How many rows a log's first page may have, which holds the newest of every category.
 MOST_NEWEST = 1000
 #: Takes a place (None for the section's start, or its end where backward), whether to go backward, how many rows are
 #: wanted, and how many to skip before them.
-Part = Callable[[Cursor | None, bool, int, int], Select[Any]]
+SelectPart = Callable[[Cursor | None, bool, int, int], Select[Any]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Section:
 
     keys: tuple[Key, ...]
     size: int
-    part: Part
-    places: Part
+    part: SelectPart
+    places: SelectPart
     all: Callable[[], Select[Any]]
 
 
@@ -90,12 +90,12 @@ def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
     )
 
 
-def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) -> Rows:
+def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) -> RowSelection:
     """Return the rows that the filters leave.
 
     The first filter with several values says how they are read; in a log it is always the category.
     """
-    rows = Rows(served.table, served.columns, keys, tuple(_range(served, values)))
+    rows = RowSelection(served.table, served.columns, keys, tuple(_range(served, values)))
     for name, column in served.filters.items():
         if name not in values:
             continue

@@ -22,7 +22,7 @@ NEWEST = 8
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowSelection:
     """Rows of a table, in an order.
 
     :param conditions: which rows

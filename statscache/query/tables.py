@@ -13,7 +13,7 @@ from statscache.hosting.loader import Entry
 from statscache.plugins import BasePlugin, CountModel, LatestModel
 from statscache.plugins.counting import key_columns
 from statscache.query import parameters as given
-from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, Column, Kind, column_of, kind_of
+from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, CellType, Column, column_of, kind_of
 from statscache.query.cursors import Cursors
 from statscache.query.parameters import Parameter
 
@@ -31,7 +31,7 @@ class Key:
 
     name: str
     expression: Any
-    kind: Kind
+    kind: CellType
     descending: bool = True
 
     @property

@@ -33,7 +33,7 @@ ORDER BY plugin
 
 
 @dataclass(frozen=True)
-class PluginCensus:
+class PluginInventory:
     """What there is of one plugin.
 
     :param updated: when it last counted, or had nothing to count
@@ -53,7 +53,7 @@ class PluginCensus:
 
 
 @dataclass(frozen=True)
-class Census:
+class Inventory:
     """What there is at one time.
 
     :param ledger_rows: about how many messages the ledger knows
@@ -62,10 +62,10 @@ class Census:
 
     ledger_rows: int = 0
     ledger_bytes: int = 0
-    plugins: Mapping[str, PluginCensus] = field(default_factory=dict)
+    plugins: Mapping[str, PluginInventory] = field(default_factory=dict)
 
 
-def take_census(connection: Connection, plugins: Iterable[str], stop: float) -> Census:
+def take_inventory(connection: Connection, plugins: Iterable[str], stop: float) -> Inventory:
     """Look at the database.
 
     :param plugins: only these are looked at
@@ -74,7 +74,7 @@ def take_census(connection: Connection, plugins: Iterable[str], stop: float) -> 
     rows, size = connection.execute(LEDGER).one_or_none() or (0, 0)
     found = connection.execute(PLUGINS, {"plugins": list(plugins), "stop": stop})
     each = {
-        plugin: PluginCensus(updated, until, quarantined, failed, gaps, float(seconds))
+        plugin: PluginInventory(updated, until, quarantined, failed, gaps, float(seconds))
         for plugin, updated, until, quarantined, failed, gaps, seconds in found
     }
-    return Census(rows, size, each)
+    return Inventory(rows, size, each)

@@ -56,7 +56,7 @@ Chosen = Select[str, str]
 
 
 @dataclass(frozen=True)
-class Patient:
+class QuarantinedMessage:
     """A message in the quarantine for one plugin."""
 
     message: Message
@@ -69,7 +69,7 @@ def put(
     plugins: Collection[str],
     messages: Iterable[Message],
     failures: Mapping[str, Failure],
-    before: Mapping[str, Patient] | None = None,
+    before: Mapping[str, QuarantinedMessage] | None = None,
 ) -> None:
     """Put messages into the quarantine, for each of the plugins.
 
@@ -86,7 +86,7 @@ def put(
 
 
 @dataclass(frozen=True)
-class Row:
+class QuarantineEntry:
     """What is noted of a message, for any plugin.
 
     :param pause: seconds until it is tried again, None if that is only by hand
@@ -100,10 +100,11 @@ class Row:
     pause: float | None
 
 
-def _row(message: Message, why: Failure, before: Patient | None, now: datetime) -> Row:
+def _row(message: Message, why: Failure, before: QuarantinedMessage | None, now: datetime) -> QuarantineEntry:
     attempts = (before.attempts if before else 0) + why.tried
     first_failure = before.first_failure if before else now
-    return Row(printable(message.topic, TOPIC), message.when, why, first_failure, attempts, _pause(attempts))
+    topic = printable(message.topic, TOPIC)
+    return QuarantineEntry(topic, message.when, why, first_failure, attempts, _pause(attempts))
 
 
 def _pause(attempts: int) -> float | None:
@@ -113,7 +114,7 @@ def _pause(attempts: int) -> float | None:
     return PAUSES[attempts - 1].total_seconds() if attempts else 0.0
 
 
-def _replace(plugins: Collection[str], ids: Any, rows: Sequence[Row], now: datetime) -> Insert:
+def _replace(plugins: Collection[str], ids: Any, rows: Sequence[QuarantineEntry], now: datetime) -> Insert:
     """Return what writes a row for each plugin and message, instead of the one that may be there."""
     each = func.unnest(cast(list(plugins), ARRAY(Text))).column_valued("each_plugin")
     time = DateTime(timezone=True)
@@ -190,7 +191,7 @@ def due_rows(plugin: str) -> Chosen:
     )
 
 
-def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, Patient]:
+def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, QuarantinedMessage]:
     """Take messages out of the quarantine, those that count again in the same transaction, and return them by id.
 
     :param chosen: selects `plugin` and `msg_id`, all of one plugin
@@ -202,7 +203,8 @@ def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, Pa
     )
     taken = {id: (attempts, first) for id, attempts, first in connection.execute(gone)}
     return {
-        id: Patient(Message(json.loads(text), naming), *taken[id]) for id, text in _bodies(connection, taken)
+        id: QuarantinedMessage(Message(json.loads(text), naming), *taken[id])
+        for id, text in _bodies(connection, taken)
     }
 
 

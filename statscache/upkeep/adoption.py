@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.hosting.watchdog import suspects
 from statscache.intake.backlog import Backlog
 from statscache.spool.directory import adopt_spools
@@ -25,11 +25,11 @@ class AdoptSpools:
     :param directory: of the spools that belong to this database
     """
 
-    def __init__(self, program: Program, directory: Path, backlog: Backlog) -> None:
-        self._engine: Engine = program.engine
-        self._keep: timedelta = program.settings.ledger_keep
-        self._plugins = program.plugins
-        self._suspensions = program.suspensions
+    def __init__(self, app: App, directory: Path, backlog: Backlog) -> None:
+        self._engine: Engine = app.engine
+        self._keep: timedelta = app.settings.ledger_keep
+        self._plugins = app.plugins
+        self._suspensions = app.suspensions
         self._directory = directory
         self._backlog = backlog
 

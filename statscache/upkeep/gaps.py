@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Engine
 
-from statscache.bus.watermark import Attendance
+from statscache.bus.watermark import Watermark
 from statscache.history.filler import Filler
 from statscache.history.plan import Piece, to_fetch
 from statscache.hosting.suspensions import Suspensions
@@ -27,19 +27,19 @@ class Gaps:
         engine: Engine,
         plugins: Collection[str],
         suspensions: Suspensions,
-        attendance: Attendance,
+        watermark: Watermark,
         lateness: float,
     ) -> None:
         self._engine = engine
         self._plugins = plugins
         self._suspensions = suspensions
-        self._attendance = attendance
+        self._watermark = watermark
         self._lateness = lateness
 
     def until(self) -> int:
         """Return the second before which what is not covered is missing."""
         stop = math.floor(time.time() - self._lateness)
-        start = self._attendance.start
+        start = self._watermark.start
         return stop if start is None else min(stop, start)
 
     def pieces(self) -> list[Piece]:

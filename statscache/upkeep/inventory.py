@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import Engine
 
-from statscache.store.inventory import Census, take_census
+from statscache.store.inventory import Inventory, take_inventory
 
 
 class TakeInventory:
@@ -21,10 +21,10 @@ class TakeInventory:
         self._plugins = plugins
         self._until = until
         #: What there was when it was last looked at.
-        self.latest = Census()
+        self.latest = Inventory()
 
     def run(self) -> bool:
         """Look."""
         with self._engine.connect() as connection:
-            self.latest = take_census(connection, self._plugins, self._until())
+            self.latest = take_inventory(connection, self._plugins, self._until())
         return False

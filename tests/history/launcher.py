@@ -13,10 +13,10 @@ SOONER = 4.0
 
 def main() -> None:
     """Run the hub."""
-    from statscache.bus import watermark as attendance
+    from statscache.bus import watermark as watermark
     from statscache.history.archives.datagrepper.slices import Datagrepper
 
-    attendance.SETTLE -= SOONER
+    watermark.SETTLE -= SOONER
     assert Datagrepper.__init__.__kwdefaults__ is not None
     Datagrepper.__init__.__kwdefaults__.update(
         timeout=urllib3.Timeout(connect=1.0, read=1.0),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from from_code.markdown import MarkdownDirective, marked
-
 from statscache.health.metrics import METRICS, MetricDefinition
 
 TITLES = ("metric", "kind", "labels", "meaning")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.database.lock import counting
 from statscache.errors import Rejected
 from statscache.history.files.json_stream import BadLine
 from statscache.history.files.messages import messages
-from statscache.history.slice_counter import Historian, patiently
+from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.messages.message import Message
 from statscache.span import Span
 from statscache.store.coverage import cover
@@ -23,7 +23,7 @@ OFTEN = 100
 
 
 @dataclass
-class Outcome:
+class ReplayOutcome:
     """What became of the lines of the files.
 
     :param known: how many of the messages read had been counted before, by one plugin at least
@@ -41,12 +41,12 @@ class Outcome:
 
 
 def replay(
-    program: Program,
+    app: App,
     paths: Iterable[Path],
     report: Callable[[str], None],
     advance: Callable[[int, int], None],
     covers: Span | None = None,
-) -> Outcome:
+) -> ReplayOutcome:
     """Count the messages of the files.
 
     :param paths: of the files; `-` for standard input
@@ -55,24 +55,22 @@ def replay(
     :param covers: of which bus time the files together have every message; not noted if there are bad lines
     :raises StatscacheError: if the database cannot be written to
     """
-    replay = _Replay(program, report, advance)
+    replay = _Replay(app, report, advance)
     for path in paths:
         replay.read(path)
     replay.write()
     if covers and not replay.outcome.bad:
-        patiently(lambda: _cover(program, covers))
+        patiently(lambda: _cover(app, covers))
     return replay.outcome
 
 
 class _Replay:
     """A replay under way: messages wait until there are enough for a transaction."""
 
-    def __init__(
-        self, program: Program, report: Callable[[str], None], advance: Callable[[int, int], None]
-    ) -> None:
-        self.outcome = Outcome()
-        self._naming = program.naming
-        self._historian = Historian(program)
+    def __init__(self, app: App, report: Callable[[str], None], advance: Callable[[int, int], None]) -> None:
+        self.outcome = ReplayOutcome()
+        self._naming = app.naming
+        self._counter = SliceCounter(app)
         self._report = report
         self._advance = advance
         self._waiting: list[Message] = []
@@ -91,7 +89,7 @@ class _Replay:
 
     def write(self) -> None:
         """Count the messages that wait."""
-        self.outcome.known += patiently(lambda: self._historian.count_loose(self._waiting))
+        self.outcome.known += patiently(lambda: self._counter.count_loose(self._waiting))
         self.outcome.read += len(self._waiting)
         self._waiting.clear()
 
@@ -129,6 +127,6 @@ class Pace:
         self._told, self._counted, self._seen = self._position, 0, 0
 
 
-def _cover(program: Program, span: Span) -> None:
-    with counting(program.engine) as connection:
-        cover(connection, program.writer.plugins, span)
+def _cover(app: App, span: Span) -> None:
+    with counting(app.engine) as connection:
+        cover(connection, app.writer.plugins, span)

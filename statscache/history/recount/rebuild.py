@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.counting.notifications import Changes
 from statscache.counting.overlap import MARGIN_S, horizon
 from statscache.errors import StatscacheError
@@ -34,7 +34,7 @@ AT_ONCE = 10_000
 
 
 def rebuild(
-    program: Program,
+    app: App,
     archive: Archive,
     plugins: Collection[str],
     span: Span,
@@ -55,24 +55,24 @@ def rebuild(
     :return: what differed
     :raises StatscacheError: if nothing was changed
     """
-    targets, unfit = choose(program, plugins)
-    spans = _windows(program, targets, span)
+    targets, unfit = choose(app, plugins)
+    spans = _windows(app, targets, span)
     for sentence in (*unfit, *_announced(spans)):
         report(sentence)
     if not spans:
         raise StatscacheError(f"there is nothing to count again: no window of {span} is over")
-    beside = Shadow(program, list(spans))
+    beside = Shadow(app, list(spans))
     try:
         recount = Recount(archive, beside, spans, advance, strict=True)
         recount.fetch()
-        return Report(_taken_over(program, recount, pauses), unfit)
+        return Report(_taken_over(app, recount, pauses), unfit)
     finally:
         beside.close()
 
 
-def _windows(program: Program, targets: Collection[Target], span: Span) -> Spans:
+def _windows(app: App, targets: Collection[Target], span: Span) -> Spans:
     """Return the windows of each table that are counted again, without tables for which there are none."""
-    stop = closed(program, span.stop)
+    stop = closed(app, span.stop)
     if stop <= span.start:
         return {}
     windows = {target: target.from_start_of(Span(span.start, stop)) for target in targets}
@@ -86,7 +86,7 @@ def _announced(spans: Spans) -> list[str]:
     return [f"{span} is counted again for {', '.join(its)}" for span, its in names.items()]
 
 
-def _taken_over(program: Program, recount: Recount, pauses: Sequence[float]) -> list[Finding]:
+def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Finding]:
     """Exchange the rows as soon as the archive had all that daemons have counted of the windows.
 
     :raises StatscacheError: if it never has, or a plugin does not take the messages
@@ -99,7 +99,7 @@ def _taken_over(program: Program, recount: Recount, pauses: Sequence[float]) -> 
                 )
             unseen = recount.unseen(connection)
             if not unseen:
-                return _exchange(connection, program, recount.spans)
+                return _exchange(connection, app, recount.spans)
         if pause is not None:
             time.sleep(pause)
             recount.fetch_again(unseen)
@@ -110,7 +110,7 @@ def _taken_over(program: Program, recount: Recount, pauses: Sequence[float]) -> 
     )
 
 
-def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Finding]:
+def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     """Let what was counted replace what there is."""
     findings, changes = [], Changes()
     for target, (span,) in spans.items():
@@ -122,7 +122,7 @@ def _exchange(connection: Connection, program: Program, spans: Spans) -> list[Fi
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
-    _remember(connection, horizon(program.settings.ledger_keep) - MARGIN_S)
+    _remember(connection, horizon(app.settings.ledger_keep) - MARGIN_S)
     changes.tell(connection)
     return findings
 

@@ -28,14 +28,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.database.engine import make_engine
 from statscache.database.lock import APART, counting
 from statscache.database.trouble import DENIED, first_line, state_of
 from statscache.errors import StatscacheError, Unusable
 from statscache.history.archives.archive import Slice
 from statscache.history.recount.targets import Target
-from statscache.history.slice_counter import Historian
+from statscache.history.slice_counter import SliceCounter
 from statscache.hosting.loader import Part
 from statscache.hosting.suspensions import SuspensionRow, Suspensions
 from statscache.plugins import Base
@@ -52,7 +52,7 @@ FOR_EVER = timedelta(days=1_000_000)
 PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '5min'"
 
 
-class Indulgence(Suspensions):
+class NoSuspensions(Suspensions):
     """Suspends nobody: a plugin that does badly here fails here, and nowhere else."""
 
     def refresh(self) -> None:
@@ -70,26 +70,26 @@ class Indulgence(Suspensions):
 class Shadow:
     """The session with the temporary tables. For one thread.
 
-    :param program: whose plugins are made anew
+    :param app: whose plugins are made anew
     :param targets: what they count; there is at least one
     """
 
-    def __init__(self, program: Program, targets: Sequence[Target]) -> None:
+    def __init__(self, app: App, targets: Sequence[Target]) -> None:
         chosen = frozenset[str]().union(*(target.plugins for target in targets))
-        self._engine = _engine_beside(program.engine)
+        self._engine = _engine_beside(app.engine)
         self._own = self._engine.execution_options(postgresql_readonly=True, **{APART: True})
-        parts = [Part(part.ident, part.make(), part.make) for part in program.parts if part.ident in chosen]
-        settings = replace(program.settings, ledger_keep=FOR_EVER)
+        parts = [Part(part.ident, part.make(), part.make) for part in app.parts if part.ident in chosen]
+        settings = replace(app.settings, ledger_keep=FOR_EVER)
         #: Counts into the temporary tables.
-        self.program = Program(settings, self._own, parts, program.naming, Indulgence(self._own))
-        self._historian = Historian(self.program)
+        self.app = App(settings, self._own, parts, app.naming, NoSuspensions(self._own))
+        self._counter = SliceCounter(self.app)
         self._make_tables([target.table for target in targets])
         with self.own() as connection:
             want(connection, dict.fromkeys(chosen, datetime.fromtimestamp(0, UTC)))
 
     def count(self, found: Slice, plugins: frozenset[str]) -> int:
         """Count a slice for those of the plugins that have counted nothing of it here, and return its length."""
-        return self._historian.count(found, plugins)
+        return self._counter.count(found, plugins)
 
     @contextmanager
     def own(self) -> Iterator[Connection]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, select
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Part
 from statscache.plugins import BasePlugin, Rows
@@ -57,7 +57,7 @@ class Unfit(StatscacheError):
     """A table that cannot be counted again; one sentence that says why."""
 
 
-def choose(program: Program, idents: Collection[str]) -> tuple[list[Target], list[str]]:
+def choose(app: App, idents: Collection[str]) -> tuple[list[Target], list[str]]:
     """Return the tables of plugins, and a sentence for each that cannot be counted again.
 
     Plugins that write the same table can only be counted together, so with one come the others.
@@ -66,12 +66,12 @@ def choose(program: Program, idents: Collection[str]) -> tuple[list[Target], lis
     :raises StatscacheError: if one does not run here
     """
     groups = defaultdict(list)
-    for part in program.parts:
+    for part in app.parts:
         groups[table_of(part)].append(part)
     chosen = [(table, parts) for table, parts in groups.items() if _meant(parts, idents)]
-    _check(program, idents)
+    _check(app, idents)
     targets, refused = [], []
-    with program.engine.connect() as connection:
+    with app.engine.connect() as connection:
         for table, parts in chosen:
             try:
                 targets.append(_target(connection, table, parts))
@@ -80,9 +80,9 @@ def choose(program: Program, idents: Collection[str]) -> tuple[list[Target], lis
     return targets, refused
 
 
-def _check(program: Program, idents: Collection[str]) -> None:
+def _check(app: App, idents: Collection[str]) -> None:
     for ident in idents:
-        if not any(_names(ident, plugin) for plugin in program.plugins):
+        if not any(_names(ident, plugin) for plugin in app.plugins):
             raise StatscacheError(
                 f"there is no plugin {ident!r} that runs here: `statscache plugins` lists them"
             )

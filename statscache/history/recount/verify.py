@@ -9,7 +9,7 @@ from math import floor
 
 from sqlalchemy import Connection
 
-from statscache.app import Program
+from statscache.app import App
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.recount.compare import Comparison, Differences
@@ -88,19 +88,19 @@ class Verification:
 
     def __init__(
         self,
-        program: Program,
+        app: App,
         idents: Collection[str],
         since: int | None = None,
         until: int | None = None,
         sample: Sample | None = None,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
-        self._program = program
+        self._app = app
         self._pauses = pauses
-        targets, unfit = choose(program, idents)
+        targets, unfit = choose(app, idents)
         #: What came of it.
         self.report = Report([Finding(target) for target in targets], unfit)
-        self.spans: Spans = self._complete(since, closed(program, until))
+        self.spans: Spans = self._complete(since, closed(app, until))
         if sample:
             self.spans = drawn(self.spans, sample)
         if not any(self.spans.values()):
@@ -126,7 +126,7 @@ class Verification:
 
         :raises StatscacheError: if the archive cannot be used
         """
-        beside = Shadow(self._program, [finding.target for finding in self.report.findings])
+        beside = Shadow(self._app, [finding.target for finding in self.report.findings])
         try:
             with beside.beside() as connection:
                 quarantined = {
@@ -147,7 +147,7 @@ class Verification:
     def _complete(self, since: int | None, until: int) -> Spans:
         """Return the windows of each table that are complete, and note what is not."""
         spans: dict[Target, list[Span]] = {}
-        with self._program.engine.connect() as connection:
+        with self._app.engine.connect() as connection:
             for finding in self.report.findings:
                 start = _start(connection, finding.target) if since is None else since
                 spans[finding.target] = []
@@ -201,12 +201,12 @@ class Verification:
             if its and not finding.failed:
                 with beside.beside() as connection:
                     copy(connection, plugin, list(its))
-                finding.would_count += beside.program.retry(plugin, list(its))
+                finding.would_count += beside.app.retry(plugin, list(its))
 
 
-def closed(program: Program, until: int | None) -> int:
+def closed(app: App, until: int | None) -> int:
     """Return the second before which all is to be looked at: no message of it is late any more."""
-    latest = floor(time.time() - program.settings.lateness)
+    latest = floor(time.time() - app.settings.lateness)
     return latest if until is None else min(until, latest)
 
 

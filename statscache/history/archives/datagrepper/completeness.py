@@ -18,7 +18,7 @@ ROUNDS_OF_A_SECOND = 10
 
 
 @dataclass(frozen=True)
-class Page:
+class ArchivePage:
     """An answer of datagrepper's.
 
     :param total: how many rows the whole span has, at that moment
@@ -28,7 +28,7 @@ class Page:
     rows: list[dict[str, Any]]
 
     @classmethod
-    def read(cls, answer: Any) -> Page:
+    def read(cls, answer: Any) -> ArchivePage:
         """Return the page of an answer's JSON.
 
         :raises HistoryError: if it has not datagrepper's form
@@ -107,7 +107,7 @@ class Attempt:
         """Return whether an answer to this request is still of use."""
         return self.outcome is None and ask.round == self._round
 
-    def take(self, ask: Ask, page: Page) -> list[Ask]:
+    def take(self, ask: Ask, page: ArchivePage) -> list[Ask]:
         """Take the answer to a request that `wants` said yes to; return the requests that follow from it."""
         if ask.page == 1:
             return self._take_first(page)
@@ -123,7 +123,7 @@ class Attempt:
         """End it without a slice."""
         self._settle(error)
 
-    def _take_first(self, page: Page) -> list[Ask]:
+    def _take_first(self, page: ArchivePage) -> list[Ask]:
         self.total = page.total
         if page.total > self._most and self.span.seconds > 1:
             return self._settle(Dense(f"it has {page.total} rows"))
@@ -134,7 +134,7 @@ class Attempt:
         self._pages_left = pages - 1
         return [Ask(number, self._round) for number in range(2, pages + 1)] or self._compare()
 
-    def _take_only(self, page: Page) -> list[Ask]:
+    def _take_only(self, page: ArchivePage) -> list[Ask]:
         """Take all rows at once, even if some are the same."""
         self._all = page.rows
         if page.total < self._rows_per_page:
@@ -143,7 +143,7 @@ class Attempt:
             Ask(0, self._round)
         ]  # one that came after the count, before the rows, may have pushed one out
 
-    def _keep(self, page: Page) -> None:
+    def _keep(self, page: ArchivePage) -> None:
         for row in page.rows:
             self._different[identity(row)] = row
 

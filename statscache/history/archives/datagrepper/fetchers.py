@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.client import Stopped, Unavailable
-from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Failed, Incomplete, Page
+from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Failed, Incomplete
 from statscache.span import Span
 
 #: Fetches one page of a span; gives up when the event is set.
-Fetch = Callable[[Span, Ask, threading.Event], Page]
+Fetch = Callable[[Span, Ask, threading.Event], ArchivePage]
 
 
 @dataclass(order=True)
@@ -98,16 +98,16 @@ class Fetchers:
             return
         answer = self._answer(task)
         with self.changed:
-            task.run.answers += isinstance(answer, Page)
+            task.run.answers += isinstance(answer, ArchivePage)
             if not task.attempt.wants(task.ask):
                 return
-            if isinstance(answer, Page):
+            if isinstance(answer, ArchivePage):
                 self.add(task.run, task.attempt, task.attempt.take(task.ask, answer))
             else:
                 task.attempt.fail(answer)
             self.changed.notify_all()
 
-    def _answer(self, task: _Task) -> Page | Incomplete | Exception:
+    def _answer(self, task: _Task) -> ArchivePage | Incomplete | Exception:
         try:
             return self._fetch(task.attempt.span, task.ask, task.run.stop)
         except Unavailable as error:

@@ -9,7 +9,7 @@ import urllib3
 
 from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datagrepper.client import RETRY, TIMEOUT, Client, Stopped
-from statscache.history.archives.datagrepper.completeness import Ask, Attempt, Dense, Failed, Page
+from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Dense, Failed
 from statscache.history.archives.datagrepper.fetchers import Fetchers, Run
 from statscache.span import Span
 
@@ -76,7 +76,7 @@ class Datagrepper:
         self._fetchers.close()
         self._client.close()
 
-    def _fetch(self, span: Span, ask: Ask, stop: threading.Event) -> Page:
+    def _fetch(self, span: Span, ask: Ask, stop: threading.Event) -> ArchivePage:
         query = {
             "start": str(span.start),
             "end": str(span.stop),  # inclusive: what was sent at the very stop comes too
@@ -86,9 +86,9 @@ class Datagrepper:
         }
         return self._client.get(query, self._read, stop)
 
-    def _read(self, answer: object) -> Page:
+    def _read(self, answer: object) -> ArchivePage:
         try:
-            return Page.read(answer)
+            return ArchivePage.read(answer)
         except HistoryError as error:
             raise HistoryError(f"{self.url}: {error}") from None
 
