@@ -25,12 +25,7 @@ from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
 from statscache.messages.processors import Meta
-from statscache.schema.freshness import create_views
-from statscache.schema.functions import create_functions
-from statscache.schema.indexes import add_indexes
-from statscache.schema.prepare import _fitting, _tables, _unable
-from statscache.schema.registry import register
-from statscache.schema.tables import create_tables
+from statscache.schema.prepare import prepare
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
 
@@ -114,11 +109,11 @@ class App:
         return sum(self.writer.retry(plugin, quarantine.rows_of(plugin, part)) for part in parts)
 
 
-def open_app(config: Mapping[str, Any], prepare: bool = True) -> App:
+def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     """Read the settings, load the plugins, reach the database and see to its tables.
 
     :param config: the fedmsg configuration
-    :param prepare: False for one that only looks, and changes nothing in a database that daemons use
+    :param prepared: False for one that only looks, and changes nothing in a database that daemons use
     :raises Unusable: if any of it cannot be done
     """
     settings = read_settings(config)
@@ -127,19 +122,12 @@ def open_app(config: Mapping[str, Any], prepare: bool = True) -> App:
     parts = running(entries)
     engine = open_database(settings)
     unable: Mapping[str, str] = {}
-    if prepare:
-        tables = _tables(entries, parts)
-        differing = create_tables(engine, tables)
-        unable = _unable(entries, parts, differing)
-        parts = _fitting(parts, differing)
-    log.info("users and packages: %s", naming)
-    log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
     try:
-        if prepare:
-            add_indexes(engine, [table for table in tables if table.fullname not in differing])
-            create_views(engine)
-            create_functions(engine, parts)
-            register(engine, parts, settings.epoch)
+        if prepared:
+            ready = prepare(engine, entries, parts, settings.epoch)
+            parts, unable = ready.parts, ready.unable
+        log.info("users and packages: %s", naming)
+        log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
         app = App(settings, engine, parts, naming)
         app.unable = unable
         app.open()

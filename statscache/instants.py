@@ -98,7 +98,11 @@ def _from_parts(
     leap = second == "60"
     micros = int(f"{fraction or '0':0<6.6}")
     when = datetime(
-        *(max(int(year), 1), int(month), int(day), int(hour or 0), int(minute or 0)),
+        max(int(year), 1),
+        int(month),
+        int(day),
+        int(hour or 0),
+        int(minute or 0),
         second=59 if leap else int(second or 0),
         microsecond=micros,
         tzinfo=_zone(zone),

@@ -53,7 +53,7 @@ def verify(
     if sample and seed is None:
         seed = time.time_ns() % 1_000_000
     with one_line():
-        app = open_app(fedmsg_config(), prepare=False)
+        app = open_app(fedmsg_config(), prepared=False)
         archive = archive_of(app.settings, url)
         try:
             work = Verification(app, plugins, first, last, Sample(sample, seed or 0) if sample else None)

@@ -125,20 +125,5 @@ CONNECTED = MetricDefinition(
     "statscache_bus_connected", "gauge", "1 if an endpoint of the bus is connected, else 0.", ("endpoint",)
 )
 
-METRICS = (
-    *(VERSION, READY, TROUBLE, RECEIVED, ACCEPTED, DUPLICATE, REJECTED, LOST),
-    *(PROCESSED, FAILED, SECONDS, STATEMENT_SECONDS, SUSPENDED, UNABLE),
-    *(FLUSH_SECONDS, DELAY_SECONDS, LAST_DELAY, FLUSH_ROWS, FLUSH_FAILURES, LAST_FLUSH),
-    *(
-        QUEUE,
-        SPOOL,
-        SPOOL_LIMIT,
-        LEDGER_ROWS,
-        LEDGER_BYTES,
-        QUARANTINE,
-        GAPS,
-        GAP_SECONDS,
-        HISTORY,
-        CONNECTED,
-    ),
-)
+#: All of them, in the order in which they are declared.
+METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, MetricDefinition))

@@ -148,7 +148,9 @@ class Backlog:
             except Rejected as reason:
                 log.error(
                     "the spool %s holds a message that does not count, %s: %.500r",
-                    *(batch.spool.id, reason, body),
+                    batch.spool.id,
+                    reason,
+                    body,
                 )
                 continue
             if message.id not in batch.refs:

@@ -142,7 +142,10 @@ class Meta:
             self._logged.add(kind)
             log.warning(
                 "%s.%s of message %s raised %s: it names nobody (not logged again)",
-                *(type(processor).__qualname__, method, message.get("msg_id"), _one_line(error)),
+                type(processor).__qualname__,
+                method,
+                message.get("msg_id"),
+                _one_line(error),
             )
 
 

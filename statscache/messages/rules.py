@@ -52,8 +52,14 @@ PUSHED = ("receive*", "*git.receive*")
 TAGGED = ("tag*", "untag*")
 CHANGED = ("build.state.change*", "task.state.change*")
 UPDATED = (
-    *("update.comment*", "update.complete*", "update.edit*", "update.eject*", "update.karma.threshold*"),
-    *("update.request*", "update.requirements_met*", "errata.publish*"),
+    "update.comment*",
+    "update.complete*",
+    "update.edit*",
+    "update.eject*",
+    "update.karma.threshold*",
+    "update.request*",
+    "update.requirements_met*",
+    "errata.publish*",
 )
 
 USERNAMES: dict[str, tuple[Rule, ...]] = {
@@ -91,8 +97,11 @@ PACKAGES: dict[str, tuple[Rule, ...]] = {
         Rule(
             UPDATED,
             (
-                *("msg.update.title", "msg.update.builds.*.nvr"),
-                *("msg.comment.update.title", "msg.comment.update.builds.*.nvr", "msg.comment.update_title"),
+                "msg.update.title",
+                "msg.update.builds.*.nvr",
+                "msg.comment.update.title",
+                "msg.comment.update.builds.*.nvr",
+                "msg.comment.update_title",
             ),
             _nvrs,
         ),

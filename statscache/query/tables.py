@@ -123,7 +123,17 @@ def _parameter_name(column: str) -> str:
 
 _CURSOR_ABOUT = "The place of a page, as the Link header gives it: follow that, and make none up."
 _RESERVED = (
-    *("start", "stop", "order", "limit", "rows_per_page", "page", "cursor", "group", "top", "callback", "_"),
+    "start",
+    "stop",
+    "order",
+    "limit",
+    "rows_per_page",
+    "page",
+    "cursor",
+    "group",
+    "top",
+    "callback",
+    "_",
 )
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Table
+from sqlalchemy import Engine, Table
 
 from statscache.errors import Unusable
 from statscache.hosting.loader import Entry, Part
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.plugins import Base
-from statscache.schema.registry import PluginRow
+from statscache.schema.freshness import create_views
+from statscache.schema.functions import create_functions
+from statscache.schema.indexes import add_indexes
+from statscache.schema.registry import PluginRow, register
+from statscache.schema.tables import create_tables
 from statscache.store.coverage import CoverageRow, GapRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
@@ -19,13 +25,52 @@ from statscache.store.quarantine_tables import Body, QuarantineRow
 
 log = logging.getLogger(__name__)
 
-CORE_TABLES = {
-    row.__tablename__
-    for row in (
-        *(PluginRow, DatabaseRow, SpoolRow, PluginSet, LedgerRow, CoverageRow),
-        *(Body, QuarantineRow, SuspensionRow, GapRow),
-    )
-}
+CORE_MODELS = (
+    PluginRow,
+    DatabaseRow,
+    SpoolRow,
+    PluginSet,
+    LedgerRow,
+    CoverageRow,
+    Body,
+    QuarantineRow,
+    SuspensionRow,
+    GapRow,
+)
+#: The tables that statscache keeps for itself.
+CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What can run on a database.
+
+    :param parts: the plugins whose tables are there as their models say
+    :param unable: why each other that should run cannot, by its entry point or ident
+    """
+
+    parts: list[Part]
+    unable: Mapping[str, str]
+
+
+def prepare(
+    engine: Engine, entries: Sequence[Entry], parts: Sequence[Part], epoch: datetime | None
+) -> Prepared:
+    """Make the tables, indexes, views and functions that are missing, and note which plugins start.
+
+    :param parts: the plugins that should run
+    :param epoch: from when on there is to be history; None for from the first start on this database
+    :raises Unusable: if nothing can run
+    :raises DBAPIError: if the database fails
+    """
+    tables = _tables(entries, parts)
+    differing = create_tables(engine, tables)
+    fitting = _fitting(parts, differing)
+    add_indexes(engine, [table for table in tables if table.fullname not in differing])
+    create_views(engine)
+    create_functions(engine, fitting)
+    register(engine, fitting, epoch)
+    return Prepared(fitting, _unable(entries, parts, differing))
 
 
 def table_of(part: Part) -> Table | None:
