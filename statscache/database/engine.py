@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Any
 
@@ -21,6 +22,7 @@ from statscache.settings import URI, Settings
 log = logging.getLogger(__name__)
 
 OLDEST_SERVER = 14
+OPTION = re.compile(r'invalid connection option "\w+"')
 #: How long in seconds a server may take to let us in.
 CONNECT = 10
 DRIVER_ARGUMENTS = {
@@ -111,19 +113,26 @@ def check_url(settings: Settings) -> None:
 
     :raises Unusable: if it does not
     """
-    url = make_url(settings.uri)
+    fault = _fault_of(make_url(settings.uri))
+    if fault is not None:
+        raise Unusable(
+            f"{settings.uri_name} must be a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY "
+            f"(PostgreSQL does not understand an option or a character of it{fault}), not the present value: correct it in "
+            f"{'fedmsg.d' if settings.uri_name == URI else 'the environment'}"
+        )
+
+
+def _fault_of(url: URL) -> str | None:
+    """Return what libpq does not take of a URL, empty where that cannot be told; None if it takes all."""
     try:
         _, options = url.get_dialect()().create_connect_args(url)
         make_dsn(**options)
-        understood = not any("\0" in str(option) for option in options.values())
-    except (ArgumentError, ValueError, ProgrammingError):
-        understood = False
-    if not understood:
-        raise Unusable(
-            f"{settings.uri_name} must be a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY "
-            "(PostgreSQL does not understand an option or a character of it), not the present value: correct it in "
-            f"{'fedmsg.d' if settings.uri_name == URI else 'the environment'}"
-        )
+    except ProgrammingError as error:
+        named = OPTION.search(str(error))  # nothing else of it, which may hold a password
+        return f": {named[0]}" if named else ""
+    except (ArgumentError, ValueError):
+        return ""
+    return "" if any("\0" in str(option) for option in options.values()) else None
 
 
 def shown_url(url: URL) -> str:
