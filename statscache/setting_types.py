@@ -173,7 +173,10 @@ def _uri(value: Any) -> str:
         raise ValueError(expected)
     if url.drivername not in ("postgresql", "postgres", DRIVER):
         raise ValueError(f"{expected} (statscache keeps its tables in PostgreSQL only)")
-    return url.set(drivername=DRIVER).render_as_string(hide_password=False)
+    try:
+        return url.set(drivername=DRIVER).render_as_string(hide_password=False)
+    except UnicodeError:
+        raise ValueError(f"{expected} (there is a character in it that is none)") from None
 
 
 FLAG = SettingType("bool", "", _flag)

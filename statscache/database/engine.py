@@ -117,9 +117,9 @@ def check_url(settings: Settings) -> None:
     if fault is not None:
         raise Unusable(
             f"{settings.uri_name} must be a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY "
-            f"(PostgreSQL does not understand an option or a character of it{fault}), not the present value: correct it in "
-            f"{'fedmsg.d' if settings.uri_name == URI else 'the environment'}"
-        )
+            f"(PostgreSQL does not understand an option or a character of it{fault}), not the present value: "
+            f"correct it in {'fedmsg.d' if settings.uri_name == URI else 'the environment'}"
+        ) from None
 
 
 def _fault_of(url: URL) -> str | None:
