@@ -34,4 +34,4 @@ def text_of(error: BaseException) -> str:
 
 
 class Unstorable(StatscacheError, ValueError):
-    """A text that PostgreSQL cannot keep, or not as a key."""
+    """A text that PostgreSQL cannot keep, or not as a key. A `process` may raise it, too: then no traceback is kept."""

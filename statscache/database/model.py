@@ -24,7 +24,12 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """What every table of statscache and of its plugins is declared on."""
+    """What every table of statscache and of its plugins is declared on.
+
+    ``Mapped[datetime]`` is a column of the type `timestamptz`, ``Mapped[int]`` of `bigint`, ``Mapped[str]`` of `text`
+    and ``Mapped[dict[str, Any]]`` of `jsonb`. A naive datetime that is written is taken for local time; what is read
+    is aware and in UTC.
+    """
 
     metadata = MetaData()
     type_annotation_map = {datetime: Instant, str: Text, int: BigInteger, dict[str, Any]: JSONB}

@@ -20,7 +20,8 @@ class BasePlugin:
     """One statistic at one resolution, kept in the table of its `model`.
 
     A subclass names itself with `name`, `summary` and `description`, and defines `process` and `update`.
-    statscache makes one instance and calls it from one thread at a time.
+    statscache may make several instances of a class, and calls each from one thread at a time. An instance has these
+    arguments as attributes, and `queue`, a `Queue` that hands what `process` has taken over to `update`.
 
     :param schedule: the windows of the plugin's `interval`; None where it has none
     :param config: the whole fedmsg configuration, for settings of the plugin's own
@@ -28,21 +29,25 @@ class BasePlugin:
     :raises ValueError: if the plugin has no name, summary or description
     """
 
+    #: What the statistic is called, in a few words. `ident` is made of it.
     name: ClassVar[str] = ""
+    #: What the statistic tells, in one line.
     summary: str = ""
+    #: What the statistic tells, in a sentence or more.
     description: str = ""
-    #: The length of the plugin's windows; None for a statistic that has none.
+    #: The length of the plugin's windows, a positive whole number of seconds; None for a statistic that has none.
     interval: ClassVar[timedelta | None] = None
     #: How far back history is fetched for a plugin that is new; None for as far as the daemon's history goes.
     backlog_delta: ClassVar[timedelta | None] = None
-    #: The mapped class whose table the plugin writes.
+    #: The mapped class whose table the plugin writes, declared on `Base`; None for a plugin that writes none.
     model: Any = None
     #: Whether the plugin runs without being named in `statscache.plugins.enabled`.
     enabled_by_default: ClassVar[bool] = True
     #: Only messages whose topic this finds itself in (as by `re.search`) are handed to `process`; None for all.
     topics: ClassVar[re.Pattern[str] | None] = None
-    #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive; otherwise
-    #: just before `update`, so that state of any other kind can be rebuilt after a flush that failed.
+    #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive, on the hub's thread;
+    #: otherwise on the flush's thread just before `update`, so that state of any other kind can be rebuilt after a
+    #: flush that failed.
     queued: ClassVar[bool] = False
     #: What each row of the table comes of, so that it can be checked against history, and counted again; None where
     #: that is anything else.
@@ -66,23 +71,34 @@ class BasePlugin:
         return f"{slug}-{self.schedule}" if self.schedule else slug
 
     def process(self, message: Message) -> None:
-        """Take from one message what the statistic needs; must not touch the database.
+        """Take from one message what the statistic needs; must not touch the database, files or the network.
 
-        Called for every accepted message; again, on a new instance or an empty queue, for what did not commit. What
-        it raises puts this message into the quarantine for this plugin alone.
+        Called for every accepted message that `topics` does not leave out; again, on a new instance or an empty queue,
+        for what did not commit. For a plugin that is `queued` it is called on the hub's thread, which must not wait;
+        for any other on the flush's thread, just before `update`.
+
+        :param message: read-only, and shared by all plugins
+        :raises Exception: anything; it puts this message into the quarantine for this plugin alone
         """
         raise NotImplementedError(f"{type(self).__qualname__} defines no process(message)")
 
     def update(self, session: Session) -> None:
-        """Write what was taken to the database; called on the flush's thread, in a savepoint of its own.
+        """Write what was taken to the database.
 
-        It need not commit. What it raises undoes all it has written; then it gets parts of the same messages, until
-        those that fail alone are in the quarantine.
+        Called on the flush's thread about once a second, where there may be anything to write, in a savepoint of its
+        own. It drains `queue` whole, and it need not commit: all plugins commit together. It may take as long as
+        `statscache.plugin.budget` says, its SQL statements left out.
+
+        :param session: bound to the flush's connection; the only way in which a plugin may write
+        :raises Exception: anything; it undoes all that was written, and then the plugin gets parts of the same
+            messages, until those that fail alone are in the quarantine
         """
         raise NotImplementedError(f"{type(self).__qualname__} defines no update(session)")
 
     def latest(self, session: Session) -> datetime | None:
         """Return the greatest timestamp in the table, but nothing older than `backlog_delta`.
+
+        statscache does not call this; it is here for plugins of statscache 0.0.4 that do.
 
         :return: an aware UTC datetime; None if the table is empty and there is no `backlog_delta`
         """
@@ -93,15 +109,21 @@ class BasePlugin:
         return oldest if newest is None else max(newest, oldest)
 
     def revert(self, when: datetime, session: Session) -> None:
-        """Delete the rows with a timestamp of `when` or later. A naive `when` is local time."""
+        """Delete the rows with a timestamp of `when` or later.
+
+        statscache does not call this; it is here for plugins of statscache 0.0.4 that do.
+
+        :param when: local time if it is naive
+        """
         session.execute(delete(self.model).where(self.model.timestamp >= when))
 
 
 class Umbrella(BasePlugin):
     """A front for several plugins that share a name, a model and a description.
 
-    The parts stand in `_plugins`; statscache calls each as a plugin of its own, ``<ident>/<part's ident>``,
-    so that one part's trouble never reaches another.
+    The constructor of a subclass puts its parts, which are instances of plugins, into the list `_plugins`. statscache
+    calls each part as a plugin of its own, ``<ident>/<part's ident>``, so that one part's trouble never reaches
+    another.
     """
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:

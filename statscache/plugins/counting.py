@@ -22,7 +22,11 @@ from statscache.plugins.windows import changing
 
 
 class CountModel(Base):
-    """A count per window, and per key where a subclass adds key columns to the primary key."""
+    """A count per window, and per key where a subclass adds key columns to the primary key.
+
+    The columns are `timestamp`, the start of the window (`timestamptz`), the keys (`text`), and `volume`, how many
+    messages (`bigint`). `counting_model` makes subclasses.
+    """
 
     __abstract__ = True
 
@@ -36,9 +40,11 @@ def counting_model(table: str, comment: str, **keys: str) -> type[CountModel]:
     Its primary key is the window's start and the keys. For questions about one key over time there is an
     index on each key and the window.
 
-    :param table: the table's name
+    :param table: the table's name; at 56 bytes or less, the table gets its functions
     :param comment: the table's comment
-    :param keys: a comment for each key column, by the column's name
+    :param keys: a comment for each key column, by the column's name, in the order in which `CountingPlugin.count` takes
+        the keys
+    :return: a mapped class, for the `model` of one plugin
     """
     columns = {key: mapped_column(Text, primary_key=True, comment=about) for key, about in keys.items()}
     indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
@@ -48,6 +54,8 @@ def counting_model(table: str, comment: str, **keys: str) -> type[CountModel]:
 
 class CountingPlugin(BasePlugin):
     """A plugin whose `process` calls `count`. Its `model` comes from `counting_model`, its `interval` is set.
+
+    It needs no `update` of its own.
 
     :raises ValueError: if there is no schedule, so no windows to count in
     """
@@ -66,8 +74,9 @@ class CountingPlugin(BasePlugin):
         self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
 
     def count(self, message: Message, *keys: str) -> None:
-        """Add one under these keys, in the order of the model's columns, in the message's window.
+        """Add one under these keys, in the window that the message was sent in. For `process`.
 
+        :param keys: as many as the model has key columns, in their order
         :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key
         """
         for key in keys:

@@ -26,7 +26,11 @@ State = tuple[str, str, str, int, str, str]
 
 
 class LatestModel(Base):
-    """The latest state of each thing. A subclass has a `__tablename__`; its docstring is the table's comment."""
+    """The latest state of each thing. A subclass has a `__tablename__`; its docstring is the table's comment.
+
+    The columns are `category` and `category_constraint` (`text`), which together are the primary key, `timestamp` (when
+    the state was announced, `timestamptz`), `rank` (`bigint`), `msg_id` (`text`), and `message`, the state (`jsonb`).
+    """
 
     __abstract__ = True
 
@@ -52,7 +56,7 @@ class LatestModel(Base):
 
 
 class LatestPlugin(BasePlugin):
-    """A plugin whose `process` calls `note`. Its `model` is a `LatestModel`.
+    """A plugin whose `process` calls `note`. Its `model` is a `LatestModel`, and it needs no `update` of its own.
 
     Which state is the latest is decided in the database, so the order of arrival never matters: the greater
     whole second wins (archives cut timestamps to seconds), then the greater rank, then the greater `msg_id`.
@@ -62,9 +66,12 @@ class LatestPlugin(BasePlugin):
     rows: ClassVar[Rows | None] = Rows.LATEST
 
     def note(self, message: Message, category: str, thing: str, state: dict[str, Any], rank: int = 0) -> None:
-        """Note the state of a thing in a category.
+        """Note the state of a thing in a category. For `process`.
 
+        :param category: the group of things
+        :param thing: what tells the thing from others of its group
         :param state: what is known of it, fit for JSON; values of None are left out
+        :param rank: of two states announced in one second the one with the greater rank is later
         :raises Unstorable: if a key, or a text in the state, is not one that PostgreSQL can keep
         """
         check_key(category)

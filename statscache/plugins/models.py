@@ -10,7 +10,11 @@ from statscache.database.model import Base
 
 
 class BaseModel(Base):
-    """A row that has an `id` and a `timestamp`: the base for tables of a shape of their own."""
+    """A row that has an `id` and a `timestamp`, as the models of statscache 0.0.4 have.
+
+    An `id` does not keep two rows from being about the same: where rows are updated, declare a model on `Base` whose
+    primary key says what a row is about.
+    """
 
     __abstract__ = True
 
@@ -19,7 +23,7 @@ class BaseModel(Base):
 
 
 class ScalarModel(BaseModel):
-    """A number at an instant."""
+    """A number, `scalar`, at an instant."""
 
     __abstract__ = True
 
@@ -27,7 +31,7 @@ class ScalarModel(BaseModel):
 
 
 class CategorizedModel(BaseModel):
-    """A number for a category at an instant."""
+    """A number, `scalar`, for a category at an instant."""
 
     __abstract__ = True
 
@@ -36,7 +40,7 @@ class CategorizedModel(BaseModel):
 
 
 class CategorizedLogModel(BaseModel):
-    """A text in a category at an instant."""
+    """A text, `message`, in a category at an instant."""
 
     __abstract__ = True
 
@@ -45,7 +49,7 @@ class CategorizedLogModel(BaseModel):
 
 
 class ConstrainedCategorizedLogModel(CategorizedLogModel):
-    """A text in a category at an instant, with a second key."""
+    """A text, `message`, in a category at an instant, with a second key, `category_constraint`, which may be null."""
 
     __abstract__ = True
 

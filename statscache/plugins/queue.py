@@ -20,13 +20,14 @@ class Queue(Generic[Item]):
         self._offer: list[Item] | None = None
 
     def put(self, item: Item) -> None:
-        """Add one item. For `process`."""
+        """Add one item, of any kind. For `process`."""
         self.items.append(item)
 
     def drain(self) -> list[Item]:
         """Take and return all items there are, oldest first. For `update`.
 
-        During a flush these are the items of the flush's cut; they come again if the flush fails.
+        During a flush these are the items that were put up to one instant, the same for all plugins; they come again if
+        the flush fails.
         """
         if self._offer is None:
             return self.cut()

@@ -6,7 +6,9 @@ from enum import Enum
 
 
 class Rows(Enum):
-    """What a row comes of. Whoever knows it can work the row out again from history, and compare or replace it.
+    """What a row comes of, for `BasePlugin.rows`.
+
+    Whoever knows it can work the row out again from history, and compare or replace it.
 
     A table of either kind has a column `timestamp`.
     """
