@@ -66,6 +66,9 @@ def test_every_example_can_be_read(example: Example) -> None:
 def test_no_example_hides_in_restructured_text() -> None:
     """Code within an eval-rst block would be run by no test."""
     hidden = [
-        page.path for page in pages() for name, text in page.raw if name == "eval-rst" and "code" in text
+        page.path
+        for page in pages()
+        for directive in page.directives
+        if directive.name == "eval-rst" and "code" in directive.text
     ]
     assert hidden == []

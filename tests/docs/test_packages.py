@@ -152,7 +152,7 @@ def test_a_package_of_the_documentation_counts(
         [sys.executable, "-c", SCRIPT, database, json.dumps(bodies(case)), str(tmp_path / "spool")],
         env=environment,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     with engine.connect() as connection:
         for question, rows in case.answers.items():

@@ -11,7 +11,7 @@ import pytest
 from statscache import plugins
 from tests.support.examples import page
 
-REFERENCE = "\n".join(text for kind, text in page("docs/plugins/reference.md").raw if kind == "eval-rst")
+REFERENCE = "\n".join(it.text for it in page("docs/plugins/reference.md").directives if it.name == "eval-rst")
 DIRECTIVE = re.compile(r"^\.\. (?:auto|py:)\w+:: statscache\.plugins\.(\w+)", re.MULTILINE)
 
 

@@ -24,7 +24,7 @@ FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`
 DIRECTIVE = re.compile(r"^\{(?P<name>[\w-]+)\}\s*(?P<argument>.*)$")
 #: Directives of MyST that hold one code block.
 CODE = {"code", "code-block", "sourcecode"}
-#: Directives of MyST whose text is not Markdown.
+#: Directives of MyST whose text is not Markdown with examples in it.
 RAW = {"eval-rst", "math", "mermaid", "raw", "toctree"}
 FILE = re.compile(r"`(?P<file>[\w./-]+\.\w+)`:$")
 OPTION = re.compile(r"^:(?P<name>[\w-]+):\s*(?P<value>.*)$")
@@ -63,18 +63,27 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Directive:
+    """What MyST makes something of, such as ```` ```{include} ../README.md ````."""
+
+    name: str
+    argument: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Page:
     """A page of the documentation.
 
     :param examples: its code blocks, in order
-    :param raw: the text of each directive whose text is not Markdown, by the directive's name
+    :param directives: its directives but for code blocks, in order
     :param prose: the page with every code block left out
     """
 
     path: str
     text: str
     examples: Sequence[Example]
-    raw: Sequence[tuple[str, str]]
+    directives: Sequence[Directive]
     prose: str
 
     @property
@@ -91,8 +100,10 @@ class Page:
 @cache
 def pages() -> Sequence[Page]:
     """Return all pages."""
-    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [_page(path) for path in paths if path.exists()]
+    docs = ROOT / "docs"
+    built = docs / "_build"
+    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(docs.rglob("*.md"))]
+    return [_page(path) for path in paths if path.exists() and not path.is_relative_to(built)]
 
 
 def page(path: str) -> Page:
@@ -132,7 +143,7 @@ def _page(path: Path) -> Page:
     name = path.relative_to(ROOT).as_posix()
     reader = _Reader(name)
     reader.read(text.splitlines(), 1)
-    return Page(name, text, reader.examples, reader.raw, "\n".join(reader.prose))
+    return Page(name, text, reader.examples, reader.directives, "\n".join(reader.prose))
 
 
 class _Reader:
@@ -141,7 +152,7 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
         self.examples: list[Example] = []
-        self.raw: list[tuple[str, str]] = []
+        self.directives: list[Directive] = []
         self.prose: list[str] = []
 
     def read(self, lines: Sequence[str], first: int) -> None:
@@ -166,10 +177,10 @@ class _Reader:
             options = _options(lines)
             code = "\n".join(lines[len(options) :]).strip("\n").splitlines()
             self._example(number, directive["argument"], code, options.get("caption"))
-        elif directive["name"] in RAW:
-            self.raw.append((directive["name"], "\n".join(lines)))
         else:
-            self.read(lines, number + 1)
+            self.directives.append(Directive(directive["name"], directive["argument"], "\n".join(lines)))
+            if directive["name"] not in RAW:
+                self.read(lines, number + 1)
 
     def _example(self, number: int, info: str, lines: list[str], file: str | None) -> None:
         language = info.split()[0] if info else ""
