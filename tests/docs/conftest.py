@@ -18,12 +18,12 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
-from statscache.coverage import cover, record_loss
 from statscache.daemon import Daemon, open_daemon
-from statscache.db import counting
-from statscache.history import Span
-from statscache.spool import Loss
-from statscache.traffic import traffic
+from statscache.database.lock import counting
+from statscache.demo.traffic import traffic
+from statscache.span import Span
+from statscache.spool.loss import Loss
+from statscache.store.coverage import cover, record_loss
 from tests.conftest import ALL_ON, new_database
 from tests.place import Place
 
@@ -125,7 +125,7 @@ def _have_trouble(daemon: Daemon, now: int) -> None:
         cover(connection, daemon.writer.plugins, Span(now - REACH, now - 20 * DAY))
         cover(connection, daemon.writer.plugins, Span(now - 19 * DAY, now - 600))
         record_loss(connection, daemon.writer.plugins, "a spool", Loss(7, now - 20.0 * DAY, now - 19.5 * DAY))
-    daemon.program.suspensions.suspend("volume-by-user-1s", "20 messages in a row failed")
+    daemon.app.suspensions.suspend("volume-by-user-1s", "20 messages in a row failed")
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, insert
 
-from statscache.coverage import cover, record_loss
 from statscache.daemon import open_daemon
-from statscache.db import counting
-from statscache.history import Span
+from statscache.database.lock import counting
 from statscache.plugins import Base
-from statscache.spool import Loss
+from statscache.span import Span
+from statscache.spool.loss import Loss
+from statscache.store.coverage import cover, record_loss
 from tests.conftest import new_database
 from tests.support.examples import page
 

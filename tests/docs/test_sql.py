@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from statscache.db import state_of
+from statscache.database.trouble import state_of
 from tests.docs.conftest import Filled
 from tests.grafana import expanded
 from tests.support.examples import Example, examples, page
