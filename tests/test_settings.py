@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache.configuration import fedmsg_config
-from statscache.database.engine import check_url, open_database
+from statscache.database.engine import check_url
 from statscache.errors import Unusable
 from statscache.settings import SETTINGS, URI, URI_VARIABLE, Settings, read_settings
 
@@ -40,8 +38,6 @@ NOT_URIS = [
     ),
     *("embedded: ", "embedded:a\0b", "embedded:~no-such-user/data"),
 ]
-
-AWAY = f"postgresql://me:{SECRET}@127.0.0.1:9/d?password={SECRET}"
 
 
 class Verbose:
@@ -269,42 +265,6 @@ def test_a_wrong_url_in_the_environment_is_to_be_corrected_there() -> None:
     assert message.startswith(f"{URI_VARIABLE} must be a URL such as")
     assert message.endswith("correct it in the environment")
     assert "fedmsg.d" not in message
-
-
-@pytest.mark.parametrize(
-    ("config", "environ", "named"), [({URI: AWAY}, {}, URI), ({}, {URI_VARIABLE: AWAY}, URI_VARIABLE)]
-)
-def test_a_database_that_is_out_of_reach_is_told(
-    config: dict[str, Any], environ: dict[str, str], named: str
-) -> None:
-    """One line names what the URL was read from, and shows the URL without its passwords."""
-    with pytest.raises(Unusable) as refused:
-        open_database(read_settings({WAIT: 0.01, **config}, environ))
-    message = str(refused.value)
-    assert message.startswith(f"the database of {named}, postgresql+psycopg2://me:***@127.0.0.1:9/d, cannot")
-    assert SECRET not in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (f"config = {{'{URI}': 'postgresql://u:{SECRET}@h/d'", "SyntaxError"),
-        ("config = {'x': int('x')}", "ValueError"),
-        ("config = {'x': y}", "NameError"),
-    ],
-)
-def test_a_configuration_that_cannot_be_read_is_told(
-    code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file that is no program, or fails, is told in one line, without what stands in it."""
-    (tmp_path / "fedmsg.d").mkdir()
-    (tmp_path / "fedmsg.d" / "broken.py").write_text(code, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fedmsg.config.__cache", {})
-    with pytest.raises(Unusable, match=rf"cannot be read \({reason}: .*fedmsg\.d") as refused:
-        fedmsg_config()
-    assert SECRET not in str(refused.value)
 
 
 def test_the_configuration_is_left_as_it_was() -> None:

@@ -25,7 +25,7 @@ from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
 from tests.conftest import ALL_ON, new_database
-from tests.place import Place
+from tests.support.place import Place
 
 HOUR, DAY = 3600, 86400
 #: How far back the traffic goes, in seconds; the last hour is busier.

@@ -14,7 +14,7 @@ from tests.conftest import ALL_ON
 from tests.docs.conftest import Filled
 from tests.support.examples import ROOT, Command, Example, commands, examples, pages
 from tests.support.shell import called, words_of
-from tests.web import Server
+from tests.support.web import Server
 
 #: The commands that change nothing and end by themselves, with the exit codes that are no failure.
 READING = {

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.docs.conftest import make_commands
-from tests.place import Place
 from tests.support.examples import Page, page, pages
+from tests.support.place import Place
 
 PACKAGES = [each for each in pages() if each.is_package]
 #: 2024-06-01 12:00:00 UTC.

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.database.trouble import state_of
 from tests.docs.conftest import Filled
-from tests.grafana import expanded
 from tests.support.examples import Example, examples, page
+from tests.support.grafana import expanded
 
 #: What begins a statement that must find something.
 ASKS = ("SELECT", "WITH")

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from tests.docs.conftest import POSTGRES, make_commands
-from tests.hub import wait_for
-from tests.place import Place
 from tests.support.examples import Command, Example, commands, page
+from tests.support.hub import wait_for
+from tests.support.place import Place
 
 PAGE = "docs/plugins/tutorial.md"
 #: What makes an environment and installs statscache in it: the tests have both.

@@ -1,1 +1,0 @@
-"""Daemons are killed again and again while they fill gaps from an archive; each time every cell is compared."""

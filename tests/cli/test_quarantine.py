@@ -1,0 +1,33 @@
+"""`statscache quarantine` lists, shows, retries and drops."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.commands import body
+from tests.support.place import Place, lines, rows
+
+NUL = {
+    "topic": "io.pagure.prod.pagure.issue.new",
+    "msg": {"agent": "a\0b", "project": {"name": "\ud800"}},
+    "msg_id": "2023-nul",
+    "timestamp": 1_700_000_000,
+}
+BY_USER, BY_PROJECT = "pagure-contributions-by-user-1d", "pagure-contributions-by-project-1d"
+
+
+def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> None:
+    """A message that two plugins cannot store is kept for both until it is dropped, and counts for all others."""
+    there.write("messages.jsonl", lines(NUL, body(1)))
+    assert there.answer("replay", "messages.jsonl").startswith("2 messages counted, 0 known already")
+    listed = rows(there.answer("quarantine", "list"))
+    assert [row[:2] for row in listed[1:]] == [[BY_PROJECT, "2023-nul"], [BY_USER, "2023-nul"]]
+    assert len(rows(there.answer("quarantine", "list", "--plugin", BY_USER))) == 2
+    shown = there.answer("quarantine", "show", "2023-nul")
+    assert json.loads(shown.splitlines()[-1]) == NUL
+    assert "lone surrogate" in shown
+    assert there.answer("quarantine", "retry", "--all") == "0 of 2 messages count now\n"
+    assert there.answer("quarantine", "drop", "--plugin", BY_USER) == "1 messages dropped\n"
+    assert there.answer("quarantine", "drop", "2023-nul") == "1 messages dropped\n"
+    assert len(rows(there.answer("quarantine", "list"))) == 1
+    assert there.answer("replay", "messages.jsonl").startswith("0 messages counted, 2 known already")

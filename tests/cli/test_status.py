@@ -1,0 +1,69 @@
+"""`statscache status`: whether the daemon is well."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support.commands import NOWHERE
+from tests.support.place import Place
+
+
+def status(place: Place) -> tuple[int, str]:
+    """Return the exit code of `statscache status`, and what it prints."""
+    code, output, errors = place.run("status")
+    assert errors == ""
+    return code, output
+
+
+def test_status_tells_of_each_plugin_and_of_what_is_wrong(busy: Place, engine: Engine) -> None:
+    """From the database alone: a plugin that failed or is suspended degrades, and a daemon that is silent is none."""
+    code, output = status(busy)
+    assert (code, output.splitlines()[0]) == (1, "degraded")
+    assert re.search(r"^  volume-by-topic-1s fails, the last time \d+ s ago$", output, re.MULTILINE)
+    assert re.search(r"^quarantine  3 messages *$", output, re.MULTILINE)
+    assert re.search(r"^volume-by-topic-5s .* 1 ", output, re.MULTILINE)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO statscache_suspension VALUES ('volume-1m', now(), now() + interval '1 hour', 1, 'slow');"
+                "UPDATE statscache_coverage SET updated = now() - interval '1 hour'"
+            )
+        )
+    code, output = status(busy)
+    assert (code, output.splitlines()[0]) == (2, "not working")
+    assert re.search(r"no daemon has written for 36\d\d s: is fedmsg-hub running\?", output)
+    assert "volume-1m has been suspended: slow" in output
+
+
+def test_status_without_a_database_says_so_soon(place_nowhere: Place) -> None:
+    """What cannot be asked is not known."""
+    before = time.monotonic()
+    code, output = status(place_nowhere)
+    assert time.monotonic() - before < 10
+    assert code == 2
+    assert "no daemon answers at 127.0.0.1:1 (Connection refused): is fedmsg-hub running?" in output
+    assert "the database of STATSCACHE_SQLALCHEMY_URI" in output
+    assert re.search(r"^gaps +not known", output, re.MULTILINE)
+
+
+@pytest.fixture
+def place_nowhere(tmp_path: Path) -> Place:
+    """A place where neither a daemon nor a database is."""
+    place = Place(tmp_path, NOWHERE)
+    place.configure({"statscache.monitoring.address": "127.0.0.1:1"})
+    return place
+
+
+def test_something_else_that_listens_there_is_no_daemon(place_nowhere: Place, address: str) -> None:
+    """What does not speak as a daemon does is not taken for one, and one that says nothing is not waited for."""
+    place_nowhere.configure({"statscache.monitoring.address": address})
+    host, port = address.split(":")
+    with socket.create_server((host, int(port))) as silent:
+        assert f"no daemon answers at {address} (timed out)" in status(place_nowhere)[1]
+        silent.settimeout(0)

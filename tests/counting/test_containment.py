@@ -1,0 +1,95 @@
+"""What a plugin can do to the flush's connection or its thread, and who is none the worse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.support.bench import Bad, Bench
+
+PARENT = (
+    "CREATE TABLE test_parent (word text PRIMARY KEY); ALTER TABLE test_bad ADD CONSTRAINT test_parent_key "
+    "FOREIGN KEY (word) REFERENCES test_parent DEFERRABLE INITIALLY DEFERRED"
+)
+
+
+def ask_a_server_that_is_down(session: Any) -> None:
+    """Fail as a plugin does that has a second database, which is away."""
+    create_engine("postgresql://127.0.0.1:9/x").connect()
+
+
+def say(statement: str) -> Callable[[Any], object]:
+    """Return what executes a statement."""
+    return lambda session: session.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ask_a_server_that_is_down,
+        say("/* x */ COMMIT"),
+        say("-- x\nROLLBACK"),
+        say("SELECT 1; COMMIT"),
+        say("ABORT"),
+    ],
+)
+def test_what_no_flush_can_go_on_with_is_the_plugins_own_trouble(
+    trouble: Callable[[Any], object], bench: Bench
+) -> None:
+    """The others count, and the plugin's messages count once it works again."""
+    Bad.trouble = staticmethod(trouble)
+    bench.accept("x", "y")
+    for _ in range(7):
+        try:
+            bench.flush()
+        except Exception:
+            continue
+        break
+    Bad.trouble = staticmethod(lambda session: None)
+    assert bench.volumes() == [2, 2, 2, 0]
+    assert bench.retry("bad") == 2
+    assert bench.volumes() == [2, 2, 2, 2]
+
+
+def test_a_constraint_that_is_deferred_to_the_commit_is_checked_before(bench: Bench) -> None:
+    """A row that the commit would refuse is quarantined, and the transaction commits."""
+    with bench.engine.begin() as connection:
+        connection.execute(text(PARENT))
+        connection.execute(text("INSERT INTO test_parent VALUES ('known')"))
+    bench.accept("known", "unknown")
+    bench.flush()
+    assert bench.volumes() == [2, 2, 2, 1]
+    assert bench.quarantined("bad") == ["2"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["SET LOCAL search_path = nowhere", "SET search_path = nowhere", "SET LOCAL ROLE pg_monitor"]
+)
+def test_what_a_plugin_sets_is_gone_after_it(statement: str, bench: Bench) -> None:
+    """The plugins after it, and the flush itself, have the settings that they had."""
+    Bad.trouble = staticmethod(say(statement))
+    bench.accept("x")
+    bench.flush()
+    bench.accept("y")
+    bench.flush()
+    assert bench.volumes()[:3] == [2, 2, 2]
+
+
+def test_an_interrupt_that_a_plugin_raises_does_not_end_the_flushs_thread(bench: Bench) -> None:
+    """Only the main thread's is somebody's Ctrl-C."""
+
+    def interrupt(session: Any) -> None:
+        raise KeyboardInterrupt
+
+    Bad.trouble = staticmethod(interrupt)
+    bench.daemon.start()
+    for word in ("x", "y"):
+        bench.accept(word)
+        bench.daemon.wake.hurry()
+        time.sleep(1)
+    assert bench.volumes() == [2, 2, 2, 0]
+    assert bench.daemon.finish(5)

@@ -1,0 +1,366 @@
+"""The spool: what was accepted comes back, whatever becomes of the process and the disk, and nothing else does."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statscache.spool import spool as spool_module
+from statscache.spool.directory import adopt_spools, make_spool
+from statscache.spool.loss import Loss
+from statscache.spool.record import encode
+from statscache.spool.spool import Spool, SpoolFull
+from tests.support.spools import LIMIT, everything, fill, reopened, segments
+
+HUGE = 10**4000
+ODD: dict[str, Any] = {
+    "nan": math.nan,
+    "infinity": [math.inf, -math.inf],
+    "zero": -0.0,
+    "huge": [HUGE, -HUGE, 2**64],
+    "surrogate": "a\ud800b",
+    "nul": "\0",
+    "\udfff": {"": [[], {}, None, True, False]},
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    max_leaves=10,
+)
+bodies = st.dictionaries(st.text(st.characters()), json_values, max_size=4)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, NaN and the sign of zero included."""
+    return repr(one) == repr(other)
+
+
+def right_or_nothing(spool: Spool, position: int, body: dict[str, Any]) -> bool:
+    """Whether what is read at the position is the body, or an error."""
+    try:
+        return spool.read(position) == body
+    except ValueError:
+        return True
+
+
+@given(st.lists(bodies, max_size=30), st.data())
+@settings(max_examples=60)
+def test_what_is_appended_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Any JSON value comes back as it was, by its position and by a scan of any range."""
+    spool = make_spool(tmp_path_factory.mktemp("spools"), [], LIMIT)
+    positions = [spool.append(encode(body)) for body in contents]
+    ends = [*positions, spool.end]
+    first = data.draw(st.integers(0, len(contents)))
+    last = data.draw(st.integers(first, len(contents)))
+    found = list(spool.scan(ends[first], ends[last]))
+    assert same(found, list(zip(positions, contents, strict=True))[first:last])
+    for number in data.draw(st.permutations(range(len(contents)))):
+        assert same(spool.read(positions[number]), contents[number])
+    spool.remove()
+
+
+def test_odd_values_come_back(spool: Spool, directory: Path) -> None:
+    """NaN, infinities, lone surrogates, NUL and integers of thousands of digits survive the process."""
+    position = spool.append(encode(ODD))
+    spool = reopened(spool, directory)
+    assert same(spool.read(position), ODD)
+    assert same(everything(spool), {position: ODD})
+
+
+def test_many_segments_are_one_sequence(spool: Spool, directory: Path) -> None:
+    """Positions count bytes from the spool's beginning, over the ends of segments and of the process."""
+    filled = fill(spool, 100)
+    assert len(segments(directory / spool.id)) > 10
+    sizes = [len(encode(body)) for body in filled.values()]
+    assert list(filled) == [sum(sizes[:n]) for n in range(100)]
+    assert spool.end == sum(sizes)
+    spool = reopened(spool, directory)
+    assert (spool.start, spool.end) == (0, sum(sizes))
+    assert everything(spool) == filled
+
+
+def test_a_record_longer_than_a_segment_comes_back(spool: Spool) -> None:
+    """A message of many chunks lies whole between its neighbours."""
+    filled = {spool.append(encode(body)): body for body in ({"n": 1}, {"x": "x" * 10_000}, {"n": 2})}
+    assert everything(spool) == filled
+    assert [spool.read(position) for position in filled] == list(filled.values())
+
+
+def test_a_torn_last_record_is_dropped(
+    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut off at every byte of the last record, all others come back, and the log tells of the torn one."""
+    filled = fill(spool, 20)
+    spool.close()
+    last_position = max(filled)
+    path = segments(directory / spool.id)[-1]
+    whole = path.read_bytes()
+    begin = last_position - int(path.stem)
+    for length in range(len(whole) - 1, begin - 1, -1):
+        path.write_bytes(whole[:length])
+        caplog.clear()
+        [adopted] = adopt_spools(directory)
+        found = everything(adopted)
+        adopted.close()
+        assert found == {position: body for position, body in filled.items() if position != last_position}
+        told = [record.getMessage() for record in caplog.records]
+        assert told == (
+            [f"dropped a torn last record of {length - begin} bytes of {path}"] if length > begin else []
+        )
+
+
+def test_a_damaged_byte_never_gives_a_wrong_body(
+    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever byte is damaged, only right messages come back, and the log says what is lost and where."""
+    filled = fill(spool, 30)
+    spool.close()
+    chance = random.Random(1)
+    for path in segments(directory / spool.id)[:2] + segments(directory / spool.id)[-1:]:
+        whole = path.read_bytes()
+        for index in range(len(whole)):
+            damaged = bytearray(whole)
+            damaged[index] ^= chance.randrange(1, 256)
+            path.write_bytes(damaged)
+            caplog.clear()
+            [adopted] = adopt_spools(directory)
+            found = everything(adopted)
+            assert found.items() <= filled.items()
+            lost = filled.keys() - found.keys()
+            assert lost
+            assert max(position for position in filled if position - int(path.stem) <= index) in lost
+            [told] = [record.getMessage() for record in caplog.records]
+            assert re.search(r"\d+ bytes", told)
+            assert all(right_or_nothing(adopted, position, body) for position, body in filled.items())
+            adopted.close()
+        path.write_bytes(whole)
+
+
+def test_a_damaged_record_in_the_last_segment_is_not_called_torn(
+    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only what ends too early is a torn record, which nobody need worry about; anything else is an error."""
+    fill(spool, 3)
+    spool.close()
+    [path] = segments(directory / spool.id)
+    damaged = bytearray(path.read_bytes())
+    damaged[12] ^= 1
+    path.write_bytes(damaged)
+    [adopted] = adopt_spools(directory)
+    assert everything(adopted) == {}
+    adopted.close()
+    [record] = caplog.records
+    assert "damaged" in record.getMessage()
+    assert record.levelname == "ERROR"
+
+
+def test_reading_where_there_is_no_record_says_so(spool: Spool, directory: Path) -> None:
+    """A position past the end, or one whose record is cut or claims to be enormous, is a ValueError."""
+    filled = fill(spool, 3)
+    with pytest.raises(ValueError, match="damaged"):
+        spool.read(spool.end)
+    path = segments(directory / spool.id)[-1]
+    damaged = bytearray(path.read_bytes())
+    damaged[3] = 255
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        spool.read(0)
+    assert spool.read(max(filled)) == filled[max(filled)]
+
+
+def test_a_segment_that_is_gone_costs_no_more_than_what_was_in_it(
+    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If somebody deletes a file of the spool, the rest comes back and the log says what is lost."""
+    filled = fill(spool, 30)
+    first, second, *_ = segments(directory / spool.id)
+    first.unlink()
+    assert everything(spool) == {p: body for p, body in filled.items() if p >= int(second.stem)}
+    [record] = caplog.records
+    assert f"{second.stem.lstrip('0')} bytes" in record.getMessage()
+
+
+@pytest.mark.parametrize("segment", [200, 8 << 20])
+def test_past_its_limit_a_spool_takes_nothing_and_goes_on_when_there_is_room(
+    segment: int, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit leaves no trace; once the rest is committed there is room again, however small the limit."""
+    monkeypatch.setattr(spool_module, "SEGMENT", segment)
+    spool = make_spool(directory, [], 1000)
+    record = encode({"x": "x" * 300})
+    taken = [spool.append(record) for _ in range(3)]
+    with pytest.raises(SpoolFull, match="limit of 1000 bytes"):
+        spool.append(record)
+    assert list(everything(spool)) == taken
+    for _ in range(20):
+        spool.release(spool.end)
+        position = spool.append(encode({"x": "x" * 900}))
+        assert spool.read(position) == {"x": "x" * 900}
+    spool.close()
+
+
+def test_a_record_that_fits_no_more_leaves_room_for_smaller_ones(directory: Path) -> None:
+    """A huge message that is refused does not stop the others."""
+    spool = make_spool(directory, [], 1000)
+    with pytest.raises(SpoolFull):
+        spool.append(encode({"x": "x" * 1000}))
+    assert everything(spool) == {}
+    assert spool.append(encode({"n": 1})) == 0
+    spool.close()
+
+
+def test_a_full_disk_leaves_no_half_record(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that stops half-way for want of room is undone, and when there is room again all goes on."""
+    filled = fill(spool, 10)
+    write = os.write
+
+    def half(fd: int, data: bytes) -> int:
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data[: len(data) // 2])
+
+    for _ in range(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", half)
+            with pytest.raises(SpoolFull, match="No space left"):
+                spool.append(encode({"lost": "x" * 50}))
+        assert everything(spool) == filled
+        filled |= fill(spool, 3)
+    assert everything(spool) == filled
+
+
+def test_a_half_record_that_cannot_be_undone_harms_no_other(
+    spool: Spool, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where even the undoing fails, what is appended afterwards still comes back, also to the next daemon."""
+    filled = fill(spool, 2)
+
+    def fail(*args: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write = os.write
+    calls = iter([lambda fd, data: write(fd, data[:5]), fail])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: next(calls)(fd, data))
+        patch.setattr(os, "ftruncate", fail)
+        with pytest.raises(SpoolFull):
+            spool.append(encode({"lost": 1}))
+    filled |= fill(spool, 5)
+    assert everything(spool) == filled
+    assert everything(reopened(spool, directory)) == filled
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from statscache.spool.record import encode
+from statscache.spool.directory import make_spool
+from statscache.spool.spool import SpoolFull
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+taken = lost = 0
+while lost < 50:
+    try:
+        spool.append(encode({"n": taken, "x": "x" * 50}))
+        taken += 1
+    except SpoolFull as error:
+        spool.lose(100.0 + lost)
+        lost += 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for _ in range(5):
+    spool.append(encode({"n": taken, "x": "x" * 50}))
+    taken += 1
+print(taken, [body["n"] for _, body in spool.scan(0, spool.end)] == list(range(taken)), flush=True)
+"""
+
+
+def test_a_file_that_cannot_grow_is_a_full_spool(directory: Path) -> None:
+    """Under a real bound of the system every message is either whole in the spool or noted as lost."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(directory)], capture_output=True, text=True, check=True, timeout=60
+    )
+    taken, right = done.stdout.split()
+    assert right == "True"
+    [adopted] = adopt_spools(directory)
+    assert [body["n"] for body in everything(adopted).values()] == list(range(int(taken)))
+    assert adopted.loss == Loss(50, 100.0, 149.0)
+    adopted.close()
+
+
+def test_release_removes_only_whole_committed_segments(spool: Spool, directory: Path) -> None:
+    """A segment goes when nothing in it is needed any more; the last one stays."""
+    filled = fill(spool, 60)
+    for position in filled:
+        spool.release(position)
+        starts = [int(path.stem) for path in segments(directory / spool.id)]
+        assert starts[0] <= position
+        assert len(starts) == 1 or starts[1] > position
+        assert spool.start == starts[0]
+        assert dict(spool.scan(position, spool.end)) == {p: b for p, b in filled.items() if p >= position}
+    spool.release(spool.end)
+    assert len(segments(directory / spool.id)) == 1
+
+
+def test_a_spool_knows_which_plugins_its_messages_are_for(spool: Spool, directory: Path) -> None:
+    """Also the next daemon learns which plugins were to count what it adopts."""
+    assert spool.plugins == {"a", "b"}
+    spool = reopened(spool, directory)
+    assert spool.plugins == {"a", "b"}
+    spool.close()
+
+
+def test_a_spool_that_no_longer_says_its_plugins_is_still_read(
+    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a loss of power that emptied the list, the messages come back and the log says what is not known."""
+    filled = fill(spool, 3)
+    (directory / spool.id / "plugins.json").write_text("")
+    spool = reopened(spool, directory)
+    assert (spool.plugins, everything(spool)) == (frozenset(), filled)
+    assert "plugins.json" in caplog.text
+    spool.close()
+
+
+def test_appending_goes_on_beside_scans_and_releases(spool: Spool) -> None:
+    """While one thread appends, another that scans and releases sees every message once and in order."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    count = 3000
+    thread = threading.Thread(target=lambda: [spool.append(encode({"n": n})) for n in range(count)])
+    thread.start()
+    position, seen = 0, []
+    while len(seen) < count:
+        end = spool.end
+        found = list(spool.scan(position, end))
+        seen += [body["n"] for _, body in found]
+        for place, body in found[:: len(found) // 10 + 1]:
+            assert spool.read(place) == body
+        position = end
+        spool.release(position)
+    thread.join()
+    sys.setswitchinterval(interval)
+    assert seen == list(range(count))
+
+
+def test_a_spool_that_is_synced_and_removed_leaves_nothing(spool: Spool, directory: Path) -> None:
+    """Syncing is allowed at any time, and a removed spool is gone with its directory."""
+    spool.sync()
+    fill(spool, 3)
+    spool.sync()
+    spool.remove()
+    assert list(directory.iterdir()) == []

@@ -1,0 +1,131 @@
+"""`statscache demo`: real hubs on made-up traffic, and how they end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from tests.support.commands import MARK, ask, left_over
+from tests.support.hub import wait_for
+from tests.support.place import Place
+
+
+class Demo(Place):
+    """A demo that runs beside the others."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        super().__init__(directory)
+        self.environment[MARK] = uuid.uuid4().hex
+        self._output = (directory / "output.txt").open("w+")
+        self.process = self.start(
+            *("demo", "--directory", str(directory / "demo"), *arguments),
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        """What it has written so far."""
+        return (self.directory / "output.txt").read_text(encoding="utf-8")
+
+    @property
+    def plays(self) -> bool:
+        """Whether it sends messages."""
+        return "Ctrl-C ends the demo" in self.output
+
+    def end(self) -> tuple[int, int, int]:
+        """Return the exit code, how many messages were sent and how many counted."""
+        code = self.process.wait(60)
+        figures = re.search(r"^(\d+) messages sent, (\d+) counted\.$", self.output, re.MULTILINE)
+        assert figures, self.output
+        return code, int(figures[1]), int(figures[2])
+
+    def close(self) -> None:
+        """End what should have ended."""
+        for process in left_over(self):
+            process.kill()
+        self.process.wait()
+        self._output.close()
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Demo]]:
+    """Three demos, one beside the other, of which one faster than it can send."""
+    arguments = {"timed": ("--seconds", "2", "--rate", "20000"), "endless": (), "orphaned": ()}
+    demos = {name: Demo(tmp_path_factory.mktemp(name), *more) for name, more in arguments.items()}
+    yield demos
+    for demo in demos.values():
+        demo.close()
+
+
+def test_a_demo_ends_on_interrupts(demos: Mapping[str, Demo]) -> None:
+    """Ctrl-C, even pressed twice, ends it with 0; it has counted each message it sent and leaves no process."""
+    demo = demos["endless"]
+    wait_for("messages to be sent", lambda: demo.plays)
+    time.sleep(1)
+    for _ in range(2):
+        os.killpg(demo.process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    code, sent, counted = demo.end()
+    assert (code, counted) == (0, sent)
+    assert 10 < sent < 5000
+    assert left_over(demo) == []
+
+
+def test_a_demo_whose_hub_is_killed_says_so(demos: Mapping[str, Demo]) -> None:
+    """It ends with one line on why, exit code 2, and no process left."""
+    demo = demos["orphaned"]
+    wait_for("messages to be sent", lambda: demo.plays)
+    [hub] = [p for p in psutil.Process(demo.process.pid).children() if "--config-filename" in p.cmdline()]
+    hub.kill()
+    assert demo.process.wait(60) == 2
+    assert re.search(r"^statscache: the hub has ended .*hub\.log$", demo.output, re.MULTILINE)
+    assert "Traceback" not in demo.output
+    assert left_over(demo) == []
+
+
+def test_a_demo_ends_after_so_many_seconds(demos: Mapping[str, Demo]) -> None:
+    """It ends with 0, even where it cannot keep up; it has counted each message, and leaves no process."""
+    demo = demos["timed"]
+    code, sent, counted = demo.end()
+    assert (code, counted) == (0, sent)
+    assert sent > 1000
+    assert left_over(demo) == []
+
+
+def test_uri_sees_to_it_that_an_embedded_server_runs_until_stopped(demos: Mapping[str, Demo]) -> None:
+    """As a demo says at its end, its tables can be looked at; after --stop no process of the server is left."""
+    sent = demos["timed"].end()[1]
+    setting = re.search(r"STATSCACHE_SQLALCHEMY_URI=(embedded:\S+) statscache uri", demos["timed"].output)
+    assert setting
+    place = Place(demos["timed"].directory, setting[1])
+    url = place.answer("uri").strip()
+    try:
+        assert place.answer("uri").strip() == url
+        assert ask(url, "SELECT sum(volume) FROM data_volume_by_category_1h") == sent
+    finally:
+        assert place.answer("uri", "--stop") == ""
+    assert left_over(place) == []
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(url)
+
+
+def test_a_demo_ends_on_an_interrupt_while_it_starts(tmp_path: Path) -> None:
+    """An interrupt before the first message leaves no process either."""
+    with closing(Demo(tmp_path)) as demo:
+        wait_for("the server's start", (tmp_path / "demo/data/postmaster.pid").exists)
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.end() == (0, 0, 0)
+        assert left_over(demo) == []

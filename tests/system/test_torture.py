@@ -1,0 +1,19 @@
+"""A short form of the fault-injection suite; `make torture` is the long one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.system.torture.suite import run
+
+#: That of a scenario with two daemons.
+SEED = 2
+
+
+def test_all_tables_stay_right_whatever_is_killed_or_cut_off(capsys: Any) -> None:
+    """Two daemons on one database, with plugins that fail, under every kind of fault, end with every cell right."""
+    score = run(scenarios=1, messages=6_000, rate=600.0, seed=SEED, say=lambda line: None)
+    with capsys.disabled():
+        print(f"\n{score}")
+    assert score.differences == []
+    assert score.faults.total() > 0
