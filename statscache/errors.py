@@ -33,5 +33,10 @@ def text_of(error: BaseException) -> str:
         return f"(its text cannot be had: {type(failure).__name__})"
 
 
+def number_of(count: int, thing: str) -> str:
+    """Return a count and what it counts, in agreement: ``1 message``, ``2 messages``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 class Unstorable(StatscacheError, ValueError):
     """A text that PostgreSQL cannot keep, or not as a key. A `process` may raise it, too: then no traceback is kept."""

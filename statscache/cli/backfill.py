@@ -16,7 +16,7 @@ from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
 from statscache.configuration import fedmsg_config
-from statscache.errors import StatscacheError
+from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.archives.choose import archive_of
 from statscache.history.backfill import Backfill
@@ -25,15 +25,13 @@ from statscache.span import Span
 
 @click.command()
 @click.option(
-    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin; may be repeated."
+    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin. Can be repeated."
 )
 @since_option
 @until_option
 @from_option
-@click.option("--dry-run", is_flag=True, help="Only list what would be filled.")
-@click.option(
-    "--rebuild", is_flag=True, help="Count windows again that are covered, and exchange them; needs --since."
-)
+@click.option("--dry-run", is_flag=True, help="List the gaps and fill none.")
+@click.option("--rebuild", is_flag=True, help="Count covered windows again and replace them. Needs --since.")
 @json_option
 def backfill(
     plugins: tuple[str, ...],
@@ -46,15 +44,14 @@ def backfill(
 ) -> None:
     """Fill the gaps of the tables from an archive.
 
-    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. What is covered already is never counted again, but
-    with --rebuild. It may be interrupted at any time; the next one goes on from there. The exit code is 1 if gaps are
-    left.
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC. Time that is covered already is not counted again. You
+    can interrupt the command at any time; the next run goes on from there. The exit code is 1 if gaps are left.
 
-    With --rebuild all windows from --since on that are over are counted beside the tables, which live messages go on
-    growing, and then exchanged at one instant; what differed is shown. Interrupted, it has changed nothing.
+    With --rebuild it counts all windows from --since on that are over, beside the tables, while the daemon goes on
+    counting. Then it replaces the rows in one transaction and prints what differed. If interrupted, it changes nothing.
     """
     if rebuild and (since is None or dry_run):
-        raise OneLine("--rebuild must be given a --since, and goes with no --dry-run")
+        raise OneLine("--rebuild needs --since, and cannot be combined with --dry-run")
     with one_line():
         app = open_app(fedmsg_config())
         chosen, (start, stop) = _chosen(app, plugins), _bounds(app, since, until)
@@ -89,7 +86,7 @@ def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
             work.run(archive, _report, advance)
     except KeyboardInterrupt:
         _summarise(work, "interrupted", as_json)
-        click.echo("statscache: run it again to go on", err=True)
+        click.echo("statscache: run the command again to go on", err=True)
         sys.exit(130)
     _summarise(work, "done", as_json)
     if work.left:
@@ -136,8 +133,8 @@ def _summarise(work: Backfill, how: str, as_json: bool) -> None:
         print_json({"outcome": how, **found})
         return
     click.echo(
-        f"{how}: {work.counted} messages, {work.filled} s of {work.seconds} s filled, "
-        f"{work.left} s are left as gaps"
+        f"{how}: {number_of(work.counted, 'message')}, {work.filled} s of {work.seconds} s filled, "
+        f"{work.left} s left as gaps"
     )
 
 
@@ -148,9 +145,7 @@ def _chosen(app: App, plugins: Sequence[str]) -> frozenset[str]:
     """
     for plugin in plugins:
         if plugin not in app.plugins:
-            raise StatscacheError(
-                f"there is no plugin {plugin!r} that runs here: `statscache plugins` lists them"
-            )
+            raise StatscacheError(f"no plugin {plugin!r} runs here: `statscache plugins` lists those that do")
     return frozenset(plugins or app.plugins)
 
 
@@ -164,8 +159,8 @@ def _bounds(app: App, since: str | None, until: str | None) -> tuple[int | None,
     stop = latest if until is None else second_of(until, "--until")
     if stop > latest:
         raise StatscacheError(
-            f"--until must be longer ago than statscache.coverage.lateness, {app.settings.lateness:.0f} s: "
-            "what is younger may not be in the archive yet"
+            f"--until must be at least statscache.coverage.lateness ago, {app.settings.lateness:.0f} s: "
+            "the archive may not have younger messages yet"
         )
     if start is not None and start >= stop:
         raise StatscacheError("--since must be before --until")

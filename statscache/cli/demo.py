@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 @click.option(
     "--rate", default=50.0, show_default=True, type=click.FloatRange(0.1, 20_000), help="Messages a second."
 )
-@click.option("--seconds", type=click.FloatRange(1), help="End by itself after so many seconds.")
-@click.option("--seed", default=1, show_default=True, help="Which of the possible streams of messages.")
+@click.option("--seconds", type=click.FloatRange(1), help="Stop after this many seconds.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the made-up messages.")
 def demo(directory: str, rate: float, seconds: float | None, seed: int) -> None:
-    """Show counts grow, on made-up traffic.
+    """Watch counts grow on made-up traffic.
 
-    It runs a hub of its own on an embedded database. Ctrl-C ends it.
+    The demo runs its own hub on an embedded database. Ctrl-C ends it.
     """
     from statscache.demo.demo import Demo
 

@@ -16,14 +16,14 @@ from statscache.settings import read_settings
 
 @click.command()
 @click.argument("role")
-@click.option("--sql", is_flag=True, help="Only print the statements, for an administrator to run.")
+@click.option("--sql", is_flag=True, help="Print the SQL for an administrator to run, and change nothing.")
 def grant(role: str, sql: bool) -> None:
-    """Let a database role read what is counted, now and later.
+    """Let a database role read the tables, now and later.
 
-    ROLE is made if it is not there, without a login of its own: others become members of it, as with
-    CREATE USER grafana PASSWORD '…' IN ROLE analysts. It can read the tables of all plugins, also those that are
-    made later, and what tells how complete they are; it can write nothing, and not read the quarantine, which
-    holds whole messages. To run this again changes nothing.
+    ROLE is created if it does not exist, without a login of its own: make users members of it, as with
+    CREATE USER grafana PASSWORD '…' IN ROLE analysts. The role can read the tables of all plugins, also those that are
+    created later, and how complete they are. It can write nothing, and cannot read the quarantine, which holds whole
+    messages. Running this again changes nothing.
     """
     with one_line():
         config = fedmsg_config()
@@ -38,4 +38,6 @@ def grant(role: str, sql: bool) -> None:
             return
         for sentence in give(engine, grants):
             click.echo(f"statscache: {sentence}", err=True)
-    click.echo(f"{role} can read {len(grants.tables)} tables and views, and what plugins make later")
+    click.echo(
+        f"{role} can read {len(grants.tables)} tables and views, and the tables that plugins create later"
+    )

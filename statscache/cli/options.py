@@ -16,16 +16,16 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 
 since_option = click.option(
-    "--since", metavar="WHEN", help="From when on; by default from statscache.consumer.epoch on."
+    "--since", metavar="WHEN", help="Start at this instant; by default at statscache.consumer.epoch."
 )
 until_option = click.option(
-    "--until", metavar="WHEN", help="Until before when; by default until statscache.coverage.lateness ago."
+    "--until", metavar="WHEN", help="Stop before this instant; by default statscache.coverage.lateness ago."
 )
 from_option = click.option(
     "--from",
     "url",
     metavar="URL",
-    help="A datagrepper (https://…) or the database of a datanommer (postgresql://…); "
+    help="The archive: a datagrepper (https://…) or the database of a datanommer (postgresql://…); "
     "by default statscache.datagrepper.endpoint.",
 )
 
@@ -49,9 +49,9 @@ def _span(start: str, stop: str) -> Span:
     """
     first, last = second_of(start, "--covers"), second_of(stop, "--covers")
     if first >= last:
-        raise OneLine("--covers must be given a FROM before its TO")
+        raise OneLine("--covers needs a FROM that is before its TO")
     if last > time.time():
-        raise OneLine("--covers must be given a TO in the past: no file has what is yet to come")
+        raise OneLine("--covers needs a TO in the past: no file has messages of the future")
     return Span(first, last)
 
 

@@ -19,7 +19,7 @@ def progress(what: str, total: int | None) -> Iterator[Advance]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[counted]} messages, {task.fields[rate]:.0f}/s"),
+        TextColumn("messages: {task.fields[counted]}, {task.fields[rate]:.0f}/s"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),

@@ -14,7 +14,7 @@ from statscache.cli.terminal import cell, console, json_option, one_line, print_
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.database.lock import counting
-from statscache.errors import StatscacheError
+from statscache.errors import StatscacheError, number_of
 from statscache.settings import read_settings
 from statscache.store import quarantine as store
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -26,16 +26,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group()
 def quarantine() -> None:
-    """Tend to what plugins could not digest.
+    """List, retry or drop the messages that plugins could not count.
 
-    They are tried again by themselves a few times. `show` says what was wrong with one.
+    The daemon retries each message a few times. `show` prints a message and its errors.
     """
 
 
 def chosen(command: F) -> F:
     """Let a command be told which messages it is about."""
     plugin = click.option(
-        "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only those of this plugin."
+        "--plugin",
+        "plugins",
+        metavar="IDENT",
+        multiple=True,
+        help="Only messages quarantined for this plugin. Can be repeated.",
     )
     return plugin(click.argument("msg_ids", metavar="[MSG_ID]...", nargs=-1)(command))
 
@@ -66,7 +70,7 @@ def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> 
 @click.option("--plugin", "plugins", metavar="IDENT", multiple=True, help="Only for this plugin.")
 @json_option
 def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
-    """Show a message, and what was wrong with it."""
+    """Show a message and why plugins could not count it."""
     with one_line(), _connection() as connection:
         rows = _found(connection, plugins, (msg_id,))
         body = connection.scalar(select(Body.body).where(Body.msg_id == msg_id))
@@ -92,7 +96,7 @@ def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
 def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Try messages again now.
 
-    It does not matter when they are due, or whether their plugins are suspended.
+    This ignores when they are due, and ends the suspension of their plugins.
     """
     _check_chosen(plugins, msg_ids, everything)
     with one_line():
@@ -105,11 +109,11 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, 
             if plugin in app.writer.plugins:
                 counted += app.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
             else:
-                click.echo(f"statscache: the plugin {plugin} does not run here, its messages stay", err=True)
+                click.echo(f"statscache: the plugin {plugin} does not run here: its messages stay", err=True)
     if as_json:
         print_json({"tried": len(found), "counted": counted})
     else:
-        click.echo(f"{counted} of {len(found)} messages count now")
+        click.echo(f"{counted} of {number_of(len(found), 'message')} counted")
 
 
 @quarantine.command()
@@ -117,9 +121,9 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, 
 @everything
 @json_option
 def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Delete messages, so that they never count.
+    """Delete messages, so that their plugins never count them.
 
-    They count for the other plugins already.
+    Other plugins keep what they have counted.
     """
     _check_chosen(plugins, msg_ids, everything)
     with one_line(), _connection() as connection:
@@ -132,7 +136,7 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, a
     if as_json:
         print_json({"dropped": len(rows)})
     else:
-        click.echo(f"{len(rows)} messages dropped")
+        click.echo(f"{number_of(len(rows), 'message')} dropped")
 
 
 def _as_json(row: QuarantineRow) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _as_json(row: QuarantineRow) -> dict[str, Any]:
 
 def _check_chosen(plugins: Sequence[str], msg_ids: Sequence[str], everything: bool) -> None:
     if bool(plugins or msg_ids) == everything:
-        raise click.UsageError("name messages by MSG_ID or --plugin, or else all by --all")
+        raise click.UsageError("choose messages by MSG_ID or --plugin, or all of them by --all")
 
 
 def _connection() -> Connection:
@@ -156,6 +160,6 @@ def _found(connection: Connection, plugins: Sequence[str], msg_ids: Sequence[str
     rows = store.find(connection, plugins, msg_ids)
     if not rows:
         raise StatscacheError(
-            "there is no such message in the quarantine: `statscache quarantine list` lists them"
+            "there is no such message in the quarantine: `statscache quarantine list` lists all"
         )
     return rows

@@ -14,6 +14,7 @@ from statscache.cli.progress import _report, progress
 from statscache.cli.report import ends
 from statscache.cli.terminal import json_option, one_line, print_json
 from statscache.configuration import fedmsg_config
+from statscache.errors import number_of
 
 
 @click.command()
@@ -27,17 +28,18 @@ from statscache.configuration import fedmsg_config
     "--covers",
     nargs=2,
     metavar="FROM TO",
-    help="The files together have every message of this time, which then is complete.",
+    help="Mark this time as covered: together the files have every message of it.",
 )
 @json_option
 def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
     """Count the messages of FILES as if they came over the bus.
 
-    A file has a JSON object on each line: a message, or an object with a "message"; or it has pages of datagrepper's
-    /raw, one after another. It may be compressed with gzip or zstd; - is standard input. Lines that hold none, and
-    messages without a usable topic or timestamp, are reported by number and the rest goes on; the exit code is
-    2 if there were lines without a message. A message that was counted before, over the bus or from a file, does not
-    count again.
+    Each line of a file is a JSON object: a message, or an object with a "message". A file may also consist of pages of
+    datagrepper's /raw, one after another. It may be compressed with gzip or zstd; - is standard input.
+
+    Lines without a message, and messages without a usable topic or timestamp, are reported by number and skipped; the
+    exit code is 2 if any line had no message. A message that was counted before, over the bus or from a file, is not
+    counted again.
     """
     from statscache.history.files.replay import replay as replay_files
 
@@ -53,8 +55,9 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
         print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
     else:
         click.echo(
-            f"{outcome.counted} messages counted, {outcome.known} known already, {outcome.rejected} rejected, "
-            f"{outcome.bad} bad lines" + (f"\n{covered} is covered" if covered else "")
+            f"{number_of(outcome.counted, 'message')} counted, {outcome.known} known already, "
+            f"{outcome.rejected} rejected, {number_of(outcome.bad, 'bad line')}"
+            + (f"\n{covered} is covered" if covered else "")
         )
     if outcome.bad:
         sys.exit(2)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from statscache.cli.terminal import cell, console, table_of
+from statscache.errors import number_of
 from statscache.history.recount.compare import Difference, Row
 from statscache.history.recount.targets import Target
 from statscache.history.recount.verify import MOST, Finding, Report
@@ -36,8 +37,12 @@ def show(report: Report) -> None:
     differing = sum(bool(finding.differences.total) for finding in report.findings)
     windows = sum(finding.windows for finding in report.findings)
     click.echo(
-        f"{windows} windows of {len(report.findings)} tables counted again: "
-        + (f"{report.differing} rows of {differing} tables differ" if report.differing else "nothing differs")
+        f"{number_of(windows, 'window')} of {number_of(len(report.findings), 'table')} counted again: "
+        + (
+            f"{number_of(report.differing, 'differing row')} in {number_of(differing, 'table')}"
+            if report.differing
+            else "nothing differs"
+        )
     )
 
 
@@ -46,25 +51,25 @@ def _sentences(report: Report) -> Iterator[str]:
     for hole in report.holes:
         yield f"not checked: {hole.reason}"
     for spans, names in _incomplete(report.findings).items():
-        yield f"not complete, so not checked, for {_some(names)}: {_some([str(span) for span in spans])}"
+        yield f"not checked for {_some(names)}, because it is not complete: {_some([str(span) for span in spans])}"
     for finding in report.findings:
         yield from (f"{finding.target.name}: {what}" for what in _remarks(finding))
 
 
 def _remarks(finding: Finding) -> Iterator[str]:
     if finding.failed:
-        yield f"it cannot be counted again, it fails for too many messages, the last: {finding.failed}"
+        yield f"cannot be counted again, it fails for too many messages; the last error: {finding.failed}"
     if finding.lacking:
-        yield f"the archive lacks {finding.lacking} messages that were counted"
+        yield f"the archive lacks {number_of(finding.lacking, 'counted message')}"
     if finding.quarantined:
         yield (
-            f"{finding.quarantined} messages are in the quarantine and were left out, of which "
+            f"{number_of(finding.quarantined, 'message')} in the quarantine left out, of which "
             f"{finding.would_count} would count now (`statscache quarantine retry`)"
         )
     if finding.set_aside:
-        yield f"{finding.set_aside} messages could not be counted again and are in the quarantine"
+        yield f"{number_of(finding.set_aside, 'message')} could not be counted again and went to the quarantine"
     if finding.refused:
-        yield f"{finding.refused} messages that are not in the quarantine could not be counted again"
+        yield f"{number_of(finding.refused, 'message')} outside the quarantine could not be counted again"
 
 
 def _incomplete(findings: Iterable[Finding]) -> dict[tuple[Span, ...], list[str]]:

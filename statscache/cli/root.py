@@ -23,12 +23,12 @@ from statscache.cli.verify import verify
 
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="statscache")
-@click.option("-v", "--verbose", is_flag=True, help="Log what is done on standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Write log lines to standard error.")
 def main(verbose: bool) -> None:
     """Statistics of a fedmsg bus, kept in PostgreSQL tables.
 
-    The daemon itself runs inside fedmsg-hub; these commands look after it. They read the same settings, from
-    /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d; STATSCACHE_SQLALCHEMY_URI names another database.
+    The daemon runs inside fedmsg-hub; these commands inspect it and its tables. They read the daemon's settings from
+    /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d. STATSCACHE_SQLALCHEMY_URI in the environment names another database.
     """
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")

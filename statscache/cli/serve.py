@@ -15,21 +15,19 @@ from statscache.settings import read_settings
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    help="Where to answer, instead of at statscache.web.address; port 0 is any.",
+    help="The address to listen at, instead of statscache.web.address; port 0 is any free one.",
 )
 def serve(listen: str | None) -> None:
-    """Answer questions over HTTP, reading the database only.
+    """Serve the tables over HTTP.
 
-    It runs beside the daemon and stops at Ctrl-C. /api/ lists what can be asked, and /api/openapi.json describes
-    it.
+    It only reads the database, runs beside the daemon and stops at Ctrl-C. /api/ lists the plugins, and
+    /api/openapi.json describes the API.
     """
     with one_line():
         try:
             from statscache.web import create_app, server
         except ModuleNotFoundError as error:
-            raise Unusable(
-                f"{error.name} is missing: install statscache with its extra, statscache[web]"
-            ) from None
+            raise Unusable(f"{error.name} is not installed: install statscache[web]") from None
         config = fedmsg_config()
         address = _address(listen) if listen is not None else read_settings(config).web_address
         app = create_app(config)

@@ -29,18 +29,16 @@ BAR = 30
 
 @click.command()
 @click.argument("ident")
-@click.option(
-    "--since", metavar="WHEN", help="Leave out what is earlier: 2h, 7d, or 2024-05-31T12:00 in UTC."
-)
+@click.option("--since", metavar="WHEN", help="Leave out earlier rows: 2h, 7d, or 2024-05-31T12:00 in UTC.")
 @click.option("--by", metavar="KEY", help="Sum over time for each value of this key, such as category.")
 @click.option("--top", metavar="N", type=click.IntRange(1, 10_000), help="Only the N greatest counts.")
 @json_option
 def show(ident: str, since: str | None, by: str | None, top: int | None, as_json: bool) -> None:
     """Show what the plugin IDENT has counted.
 
-    IDENT is as in volume-by-category-1h; `statscache plugins` lists them. Shown are the last windows, oldest
-    first. With --by or --top, the greatest counts come first. What counts by a key, such as a category, is summed
-    over it unless --by names it.
+    IDENT is a plugin's identifier, such as volume-by-category-1h; `statscache plugins` lists them. The last windows are
+    shown, oldest first; with --by or --top, the greatest counts come first. Counts by a key, such as category, are
+    summed over the key unless --by names it.
     """
     try:
         start = None if since is None else parse_since(since, datetime.now(UTC))
@@ -57,7 +55,7 @@ def show(ident: str, since: str | None, by: str | None, top: int | None, as_json
         return
     terminal = console()
     terminal.print(table_of_rows(shown))
-    hint = shown.hint or ("this is what all parts of the plugin have written" if "/" in ident else "")
+    hint = shown.hint or ("these rows come from all parts of the plugin" if "/" in ident else "")
     if hint and terminal.is_terminal:
         terminal.print(f"\n{hint}", style="dim")
 

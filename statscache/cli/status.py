@@ -1,4 +1,4 @@
-"""`statscache status`: whether the daemon is well."""
+"""`statscache status`: the state of the daemon."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
 from statscache.configuration import fedmsg_config
+from statscache.errors import number_of
 from statscache.health.status import PluginStatus, Status, look
 from statscache.hosting.loader import load, running
 from statscache.settings import read_settings
@@ -23,10 +24,10 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Tell whether the daemon is well.
+    """Show the state of the daemon.
 
-    It asks the daemon, at statscache.monitoring.address, and looks into the database. The exit code is 0 if all is
-    fine, 1 if something is degraded, such as a plugin that is suspended, and 2 if messages are not counted.
+    It asks the daemon at statscache.monitoring.address, and the database. The exit code is 0 if the state is fine, 1 if
+    it is degraded, as when a plugin is suspended, and 2 if messages are not counted.
     """
     with one_line():
         config = fedmsg_config()
@@ -62,18 +63,18 @@ def _show(found: Status, terminal: Console) -> None:
 
 def _facts(found: Status) -> list[tuple[str, str]]:
     answers = "answers" if found.answers else "does not answer"
-    gaps = "" if not found.gap_seconds else f", {found.gap_seconds:.0f} s together"
+    gaps = "" if not found.gap_seconds else f", {found.gap_seconds:.0f} s in all"
     facts = {
-        "daemon": f"{answers} at {found.daemon}" if found.daemon else "tells nobody how it is",
+        "daemon": f"{answers} at {found.daemon}" if found.daemon else "has no health endpoints",
         "last flush": _ago(found.last_flush),
         "delay": None if found.delay is None else f"{found.delay:.1f} s",
-        "queue": None if found.queue is None else f"{found.queue:.0f} messages",
+        "queue": None if found.queue is None else number_of(round(found.queue), "message"),
         "spool": None if found.spool is None else _size(found.spool),
         "gaps": None if found.gaps is None else f"{found.gaps}{gaps}",
-        "quarantine": None if found.quarantined is None else f"{found.quarantined} messages",
+        "quarantine": None if found.quarantined is None else number_of(found.quarantined, "message"),
         "ledger": None
         if found.ledger_bytes is None
-        else f"about {found.ledger_rows} messages, {_size(found.ledger_bytes)}",
+        else f"about {number_of(found.ledger_rows or 0, 'message')}, {_size(found.ledger_bytes)}",
     }
     return [(name, "not known" if value is None else value) for name, value in facts.items()]
 

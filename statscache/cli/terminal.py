@@ -23,7 +23,7 @@ from statscache.errors import StatscacheError
 from statscache.instants import write_instant
 
 #: Lets a command print what it would show as JSON.
-json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 class OneLine(click.ClickException):
@@ -66,7 +66,7 @@ def one_line() -> Iterator[None]:
     except DBAPIError as error:
         raise OneLine(f"the database says: {first_line(error)}{_hint(error)}") from None
     except UnicodeError:
-        raise OneLine("that is no text which PostgreSQL can hold: give it in UTF-8") from None
+        raise OneLine("PostgreSQL cannot hold that text: give it in UTF-8") from None
     except OSError as error:
         raise OneLine(str(error)) from None
 

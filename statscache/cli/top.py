@@ -38,22 +38,24 @@ OTHER_LINES = 4
     type=click.IntRange(2, 120),
     default=15,
     show_default=True,
-    help="How many windows, the present one included.",
+    help="How many windows, including the present one.",
 )
-@click.option("--keys", metavar="N", type=click.IntRange(1, 1000), help="How many keys; as many as fit.")
+@click.option(
+    "--keys", metavar="N", type=click.IntRange(1, 1000), help="How many keys; by default as many as fit."
+)
 @click.option(
     "--every",
     metavar="SECONDS",
     type=click.FloatRange(0.1, 3600),
     default=2.0,
-    help="How often to look again; by default every 2 s.",
+    help="How often to refresh; by default every 2 s.",
 )
-@click.option("--once", is_flag=True, help="Look once and end; so it is, too, if there is no terminal.")
+@click.option("--once", is_flag=True, help="Print once and end, as it also does without a terminal.")
 @json_option
 def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as_json: bool) -> None:
     """Show the busiest keys of the last windows, live.
 
-    IDENT is a plugin that counts by a key, such as volume-by-category-1m (which it is by default). Ctrl-C ends it.
+    IDENT is a plugin that counts by a key, by default volume-by-category-1m. Ctrl-C ends it.
     """
     with one_line():
         config = fedmsg_config()

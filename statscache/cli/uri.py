@@ -17,9 +17,10 @@ from statscache.settings import Settings, read_settings
 @click.option("--stop", is_flag=True, help="Let an embedded database stop once nothing else uses it.")
 @json_option
 def uri(stop: bool, as_json: bool) -> None:
-    """Print what to give to psql, as in: psql "$(statscache uri)"
+    """Print the URL of the database, as psql takes it.
 
-    An embedded database is started if need be, and then runs on until `statscache uri --stop`.
+    Use it as in: psql "$(statscache uri)". This starts an embedded database unless it runs, and keeps
+    it running until `statscache uri --stop`.
     """
     with one_line():
         settings = read_settings(fedmsg_config())
@@ -38,5 +39,5 @@ def uri(stop: bool, as_json: bool) -> None:
 
 def _stop(settings: Settings) -> None:
     if settings.embedded is None:
-        raise Unusable("the database is not an embedded one: stop it as its server is stopped")
+        raise Unusable("the database is not embedded: stop its server instead")
     embedded.release(settings.embedded)

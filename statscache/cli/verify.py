@@ -25,14 +25,14 @@ DIFFERS, UNCHECKED = 1, 2
 
 @click.command()
 @click.option(
-    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only this plugin; may be repeated."
+    "--plugin", "plugins", metavar="IDENT", multiple=True, help="Only this plugin. Can be repeated."
 )
 @since_option
 @until_option
-@click.option("--sample", metavar="N", type=click.IntRange(1), help="Only N windows, drawn at random.")
-@click.option("--seed", metavar="N", type=int, help="Draw the windows that were drawn with this number.")
+@click.option("--sample", metavar="N", type=click.IntRange(1), help="Check only N windows, drawn at random.")
+@click.option("--seed", metavar="N", type=int, help="Draw the same windows as an earlier run with this seed.")
 @from_option
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(
     plugins: tuple[str, ...],
     since: str | None,
@@ -44,8 +44,8 @@ def verify(
 ) -> None:
     """Check the tables against an archive.
 
-    All windows that are complete and over are counted again, beside the tables, in which nothing changes. The exit
-    code is 0 if nothing differs, 1 if something does, and 2 if not all could be checked.
+    It recounts all windows that are complete and over, beside the tables, and changes nothing in them. The exit
+    code is 0 if nothing differs, 1 if something does, and 2 if not everything could be checked.
 
     WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC.
     """
