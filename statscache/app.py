@@ -127,7 +127,7 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
             ready = prepare(engine, entries, parts, settings.epoch)
             parts, unable = ready.parts, ready.unable
         log.info("users and packages: %s", naming)
-        log.info("%d plugins run: %s", len(parts), ", ".join(part.ident for part in parts))
+        log.info("running plugins (%d): %s", len(parts), ", ".join(part.ident for part in parts))
         app = App(settings, engine, parts, naming)
         app.unable = unable
         app.open()
@@ -139,5 +139,5 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
 def unusable(settings: Settings, error: DBAPIError) -> Unusable:
     """Return what to say of a database that fails at the start."""
     return Unusable(
-        f"the database of {settings.uri_name} fails ({first_line(error)}): see to it, and start again"
+        f"the database of {settings.uri_name} failed ({first_line(error)}): repair it and start again"
     )

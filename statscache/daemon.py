@@ -171,8 +171,8 @@ class Daemon:
         lateness = self.app.settings.lateness
         if lateness < SURE:
             log.warning(
-                "statscache.coverage.lateness is %.0f s: a connection that dies without a word can go unnoticed for "
-                "longer, and then time is reported as complete that is not; set it to %.0f s or more",
+                "statscache.coverage.lateness is %.0f s: a dead connection can go unnoticed for longer, and then "
+                "incomplete time is reported as complete; set it to %.0f s or more",
                 lateness,
                 SURE,
             )
@@ -183,7 +183,7 @@ class Daemon:
         try:
             forget_spools(self.engine, [self.spool.id])
         except DBAPIError as error:
-            log.warning("the row of the spool %s could not be removed: %s", self.spool.id, first_line(error))
+            log.warning("the row of the spool %s could not be deleted: %s", self.spool.id, first_line(error))
         self.engine.dispose()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from statscache.bus.interface import Bus
 from statscache.bus.micro_batch import MicroBatch
 from statscache.daemon import open_daemon
-from statscache.errors import HUNG
+from statscache.errors import HUNG, number_of
 from statscache.health.checks import Health
 from statscache.health.server import HealthServer
 from statscache.health.systemd import SystemdNotifier
@@ -82,9 +82,9 @@ class Service:
         finally:
             written = self._daemon.finish(LAST_FLUSH_S)
         self._health_server.stop()
-        log.info("statscache has stopped, %d messages accepted", self._daemon.intake.accepted)
+        log.info("statscache has stopped, %s accepted", number_of(self._daemon.intake.accepted, "message"))
         if not written:
-            log.warning("what is not yet written is in its spool for the next start")
+            log.warning("messages that are not written yet stay in the spool for the next start")
 
     def _position(self) -> int:
         """Return the position in the spool before which all lies that has come."""

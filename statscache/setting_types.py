@@ -44,7 +44,7 @@ def _seconds(value: Any) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
-        raise ValueError("a number of seconds above 0 and up to 86400, or such a timedelta")
+        raise ValueError("a number of seconds above 0 and up to 86400, or a timedelta of that length")
     return float(value)
 
 
@@ -55,7 +55,9 @@ def _budget(value: Any) -> float:
     except ValueError:
         seconds = LONGEST_BUDGET + 1
     if seconds > LONGEST_BUDGET:
-        raise ValueError(f"a number of seconds above 0 and up to {LONGEST_BUDGET:.0f}, or such a timedelta")
+        raise ValueError(
+            f"a number of seconds above 0 and up to {LONGEST_BUDGET:.0f}, or a timedelta of that length"
+        )
     return seconds
 
 
@@ -63,7 +65,7 @@ def _days(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         value = value / timedelta(days=1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 36500:
-        raise ValueError("a number of days above 0 and up to 36500, or such a timedelta")
+        raise ValueError("a number of days above 0 and up to 36500, or a timedelta of that length")
     return timedelta(days=value)
 
 
@@ -146,7 +148,7 @@ def _bytes(value: Any) -> int:
         match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]+)", value)
         value = int(match[1]) * BYTE_UNITS.get(match[2], 0) if match else 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**63:
-        raise ValueError("a whole number of bytes above 0, or such a text as '64 MiB', '4 GiB' or '500 kB'")
+        raise ValueError("a whole number of bytes above 0, or a text such as '64 MiB', '4 GiB' or '500 kB'")
     return value
 
 
@@ -157,7 +159,7 @@ def _directory(value: Any) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ValueError(f"{expected} (there is no such user as it begins with)") from None
+        raise ValueError(f"{expected} (the user that it begins with does not exist)") from None
 
 
 def _uri(value: Any) -> str:

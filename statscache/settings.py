@@ -61,7 +61,7 @@ class Settings:
                 URI,
                 URL_TEXT,
                 None,
-                f"the database: a PostgreSQL URL, or embedded:DIRECTORY; {URI_VARIABLE} in the environment "
+                f"the database: a PostgreSQL URL, or embedded:DIRECTORY; the environment variable {URI_VARIABLE} "
                 "overrides it",
             )
         }
@@ -70,22 +70,22 @@ class Settings:
         "statscache.producer.frequency",
         SECONDS,
         1.0,
-        "how often what was counted is written to the database",
+        "how often counts are written to the database",
     )
     enabled: frozenset[str] = _setting(
         "statscache.plugins.enabled",
         NAMES,
         (),
-        "entry point names of plugins to run that are off by default",
+        "plugins to run that are off by default, by the names of their entry points",
     )
     disabled: frozenset[str] = _setting(
-        "statscache.plugins.disabled", NAMES, (), "entry point names of plugins not to run"
+        "statscache.plugins.disabled", NAMES, (), "plugins not to run, by the names of their entry points"
     )
     database_wait: float = _setting(
         "statscache.database.wait",
         SECONDS,
         30.0,
-        "how long a start waits for a database that is out of reach",
+        "how long a start waits for a database that cannot be reached",
     )
     consumer_enabled: bool = _setting(
         "statscache.consumer.enabled", FLAG, False, "whether the hub runs statscache at all"
@@ -100,43 +100,43 @@ class Settings:
         "statscache.spool.limit",
         BYTES,
         "4 GiB",
-        "how much of that one daemon keeps; past it messages are lost",
+        "how large the spool of one daemon may grow; past it messages are lost",
     )
     memory_limit: int = _setting(
         "statscache.memory.limit",
         BYTES,
         "64 MiB",
-        "how many bytes of accepted messages plugins hold at once; past it they only go to the spool",
+        "how many bytes of accepted messages are held in memory; past it messages only go to the spool",
     )
     ledger_keep: timedelta = _setting(
         "statscache.ledger.keep",
         DAYS,
         8,
-        "how long it is remembered that a message was counted, so that it is not counted again",
+        "how long the ledger remembers a counted message, so that it is not counted again",
     )
     plugin_budget: float = _setting(
         "statscache.plugin.budget",
         BUDGET,
         10.0,
-        "how long a plugin may take in one flush, its SQL statements left out",
+        "how long a plugin may take in one flush, without its SQL statements",
     )
     plugin_hang: float = _setting(
         "statscache.plugin.hang",
         SECONDS,
         120.0,
-        "how long one call of a plugin may take before it hangs and the daemon restarts without it",
+        "how long one call of a plugin may take before the daemon restarts without the plugin",
     )
     epoch: datetime | None = _setting(
         "statscache.consumer.epoch",
         INSTANT,
         None,
-        "from when on there is to be history; None: from the first start on this database",
+        "the instant from which on history is wanted; None for the first start on this database",
     )
     lateness: float = _setting(
         "statscache.coverage.lateness",
         SECONDS,
         300.0,
-        "how late a message may come; what is younger is not reported as complete",
+        "how late a message may come; younger time is not reported as complete",
     )
     datagrepper_endpoint: str = _setting(
         "statscache.datagrepper.endpoint",
@@ -148,25 +148,25 @@ class Settings:
         "statscache.datagrepper.connections",
         CONNECTIONS,
         4,
-        "how many requests to it are under way at once",
+        "how many requests to that datagrepper run at once",
     )
     monitoring_address: str = _setting(
         "statscache.monitoring.address",
         ADDRESS_OR_NONE,
         "127.0.0.1:9108",
-        "where the hub answers /live, /ready and /metrics; '' for nowhere",
+        "the address of the health endpoints /live, /ready and /metrics; '' for none",
     )
     web_address: tuple[str, int] = _setting(
         "statscache.web.address",
         ADDRESS,
         "127.0.0.1:8080",
-        "where `statscache serve` answers; other machines reach it only if this is changed",
+        "the address of `statscache serve`; other machines reach it only if you change this",
     )
     web_rate: float = _setting(
         "statscache.web.rate",
         RATE,
         100.0,
-        "how many questions to the database one client of it may put; what has not changed costs nothing",
+        "how many database queries one client of `statscache serve` may cause; unchanged answers are free",
     )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI
@@ -238,4 +238,4 @@ def _warn_of_unknown(config: Mapping[str, Any]) -> None:
             known = {name.removeprefix(PREFIX): name for name in SETTINGS}
             close = difflib.get_close_matches(key.removeprefix(PREFIX), known, n=1)
             hint = f"; did you mean {known[close[0]]}?" if close else ""
-            log.warning("the setting %s is not one of statscache's and has no effect on it%s", key, hint)
+            log.warning("%s is not a setting of statscache and has no effect%s", key, hint)

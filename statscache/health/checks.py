@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from statscache.bus.watermark import BOUND
+from statscache.errors import number_of
 from statscache.health.parts import Parts
 
 #: What is away for so many seconds is a trouble.
@@ -62,7 +63,7 @@ class Health:
     def deaths(self) -> Iterator[Trouble]:
         """Yield what only a new start can mend."""
         if not self.parts.flusher.is_alive:
-            what = "the thread of the flush does not run"
+            what = "the flush thread is not running"
             yield Trouble("flush", what, what, 0.0)
         idle = time.time() - self._last_move()
         if idle > DEAD:
@@ -84,8 +85,8 @@ class Health:
         now = flusher.flushes.clock()
         for kind, what, state, severe in (
             ("database", "the database has been away", flusher.database, True),
-            ("flush", "the flush has failed", flusher.flushes, True),
-            ("flush", "the upkeep has failed", flusher.upkeep, False),
+            ("flush", "the flush has been failing", flusher.flushes, True),
+            ("flush", "the upkeep has been failing", flusher.upkeep, False),
         ):
             if (outage := state.outage) and now - outage.since > AWAY:
                 yield lasting(kind, what, now - outage.since, outage.why, severe)
@@ -101,9 +102,9 @@ class Health:
         for name, since in missing.items():
             if now - since > AWAY:
                 every = len(missing) == len(watermark.endpoints)
-                yield lasting("bus", f"{name} has not been connected", now - since, severe=every)
+                yield lasting("bus", f"no connection to {name}", now - since, severe=every)
         if not watermark.endpoints:
-            what = "the hub has no endpoint of a bus"
+            what = "the hub has no endpoint of the bus"
             yield Trouble("bus", what, f"{what}: name some in fedmsg.d", 0.0)
 
     def _spool(self) -> Iterator[Trouble]:
@@ -111,7 +112,7 @@ class Health:
         ago = time.time() - intake.lost_at
         if ago < RECENT:
             reasons = "; ".join(sorted(dict(intake.lost.counts)))
-            text = f"{intake.lost.total()} messages were lost, the last {ago:.0f} s ago: {reasons}"
+            text = f"{number_of(intake.lost.total(), 'message')} lost, the last {ago:.0f} s ago: {reasons}"
             yield Trouble("spool", "messages were lost", text, ago)
         elif spool.held > FULL * spool.limit:
             what = "the spool is nearly full"
@@ -122,7 +123,7 @@ class Health:
         parts, now = self.parts, time.time()
         for plugin, seconds in parts.calls:
             if seconds > STUCK:
-                yield lasting("plugin", f"one call of {plugin} has taken", seconds)
+                yield lasting("plugin", f"one call of {plugin} has been running", seconds)
         for name, why in parts.unable.items():
             yield Trouble("plugin", f"{name} does not run", f"{name} does not run: {why}", 0.0, severe=False)
         suspended = parts.suspensions.present
@@ -132,11 +133,12 @@ class Health:
         for plugin, done in self.parts.writer.measures.plugins.items():
             ago = now - done.failed_at
             if ago < RECENT and plugin not in suspended:
-                text = f"{plugin} fails (so far {done.failed}), the last time {ago:.0f} s ago: {done.error}"
+                failures = number_of(done.failed, "failure")
+                text = f"{plugin} fails: {failures} so far, the last {ago:.0f} s ago: {done.error}"
                 yield Trouble("plugin", f"{plugin} fails", text, ago, severe=False)
 
     def _history(self) -> Iterator[Trouble]:
         filler = self.parts.filler
         if filler and (outage := filler.state.outage):
             seconds = filler.state.clock() - outage.since
-            yield lasting("history", "gaps could not be filled", seconds, outage.why, severe=False)
+            yield lasting("history", "filling gaps has been failing", seconds, outage.why, severe=False)

@@ -49,7 +49,7 @@ def ask(address: str) -> DaemonReport:
         }
         return DaemonReport(str(told["status"]), list(map(str, told["causes"])), metrics)
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        raise OSError(f"what answers there is no daemon of statscache: {error}") from None
+        raise OSError(f"what answers is not a statscache daemon: {error}") from None
 
 
 def _get(address: str, path: str) -> tuple[int, str]:

@@ -96,7 +96,7 @@ UNABLE = MetricDefinition(
 )
 FLUSH_SECONDS = MetricDefinition("statscache_flush_seconds", "histogram", "How long flushes took.")
 DELAY_SECONDS = MetricDefinition(
-    "statscache_delay_seconds", "histogram", "From a message's time, cut to seconds, to its commit."
+    "statscache_delay_seconds", "histogram", "Time from a message's timestamp, cut to seconds, to its commit."
 )
 LAST_DELAY = MetricDefinition(
     "statscache_last_delay_seconds", "gauge", "The delay of the oldest message of the last flush."
@@ -109,8 +109,10 @@ LAST_FLUSH = MetricDefinition(
     "statscache_last_flush_timestamp_seconds", "gauge", "When a flush last wrote messages."
 )
 QUEUE = MetricDefinition("statscache_queue_messages", "gauge", "Messages that wait for the next flush.")
-SPOOL = MetricDefinition("statscache_spool_bytes", "gauge", "Bytes that are accepted and not committed.")
-SPOOL_LIMIT = MetricDefinition("statscache_spool_limit_bytes", "gauge", "Bytes that the spool holds at most.")
+SPOOL = MetricDefinition(
+    "statscache_spool_bytes", "gauge", "Bytes of messages that are accepted and not yet committed."
+)
+SPOOL_LIMIT = MetricDefinition("statscache_spool_limit_bytes", "gauge", "Bytes that the spool may hold.")
 LEDGER_ROWS = MetricDefinition("statscache_ledger_rows", "gauge", "About how many messages the ledger holds.")
 LEDGER_BYTES = MetricDefinition("statscache_ledger_bytes", "gauge", "The ledger's size with its indexes.")
 QUARANTINE = MetricDefinition(
@@ -118,7 +120,7 @@ QUARANTINE = MetricDefinition(
 )
 GAPS = MetricDefinition("statscache_gaps", "gauge", "Gaps in what a plugin has counted.", PLUGIN)
 GAP_SECONDS = MetricDefinition(
-    "statscache_gap_seconds", "gauge", "The length of a plugin's gaps together.", PLUGIN
+    "statscache_gap_seconds", "gauge", "The total length of a plugin's gaps.", PLUGIN
 )
 HISTORY = MetricDefinition("statscache_history_messages", "counter", "Messages counted from the archive.")
 CONNECTED = MetricDefinition(

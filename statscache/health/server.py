@@ -81,7 +81,7 @@ class HealthServer:
             threading.Thread(
                 target=self._server.serve_forever, name="statscache-monitoring", daemon=True
             ).start()
-            log.info("whether all is well is told at %s/ready, with /live and /metrics", self.url)
+            log.info("health endpoints: %s/ready, /live and /metrics", self.url)
 
     def attend(self, health: Health) -> None:
         """Answer for this daemon from now on, whose start is over."""
@@ -116,7 +116,9 @@ class HealthServer:
         """Answer one request, as a WSGI application."""
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _send(start_response, "405 Method Not Allowed", {"error": "only GET is answered here"})
+            return _send(
+                start_response, "405 Method Not Allowed", {"error": "only GET and HEAD are answered here"}
+            )
         if path == "/metrics":
             found: Iterable[bytes] = self._metrics(environ, start_response)
             return found
@@ -137,8 +139,8 @@ def _listen(address: str) -> HttpServer:
         return HttpServer(host.strip("[]"), int(port))
     except OSError as error:
         raise Unusable(
-            f"{KEY} is {address}, where nothing can listen ({error.strerror or error}): stop what else "
-            "listens there, or name another address in fedmsg.d, or '' for none"
+            f"{KEY} is {address}, but nothing can listen there ({error.strerror or error}): stop what else "
+            "listens there, or set another address in fedmsg.d, or '' for none"
         ) from None
 
 

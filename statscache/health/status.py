@@ -158,7 +158,7 @@ def _ask_database(settings: Settings, status: Status) -> bool:
     except Unusable as error:
         status.blame(2, str(error))
     except DBAPIError as error:
-        status.blame(2, f"the database of {settings.uri_name} fails: {first_line(error)}")
+        status.blame(2, f"the database of {settings.uri_name} failed: {first_line(error)}")
     else:
         return True
     return False

@@ -73,7 +73,7 @@ class SystemdNotifier:
                 sender.settimeout(1.0)
                 sender.sendto("\n".join(line.replace("\n", " ") for line in lines).encode(), address)
         except OSError as error:
-            log.warning("systemd cannot be told how statscache is: %s", error)
+            log.warning("the state could not be sent to systemd: %s", error)
 
 
 def _period(environ: Mapping[str, str]) -> float:
