@@ -133,7 +133,7 @@ class BusMonitor:
 
     def _note(self, name: str, connected: bool) -> None:
         if not connected:
-            log.info("the connection to %s is lost", name)
+            log.info("lost the connection to %s", name)
             self._watermark.disconnected(name)
             return
         log.info("connected to %s", name)
@@ -145,12 +145,14 @@ class BusMonitor:
         missing = self._watermark.missing.items()
         late = [name for name, since in missing if now - since > PATIENCE and name not in self._warned]
         if late:
-            log.warning("no connection to %s: nothing counts as covered until they answer", ", ".join(late))
+            log.warning(
+                "no connection to %s: no time is covered until all endpoints are connected", ", ".join(late)
+            )
             self._warned.update(late)
 
     def _fail(self, failure: Any) -> None:
         log.critical(
-            "the bus is not watched any more, and nothing counts as covered until a new start: %s",
+            "watching the bus has failed, and no time is covered until a restart: %s",
             failure.getTraceback(),
         )
 

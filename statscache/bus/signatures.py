@@ -36,8 +36,8 @@ def _check_library() -> None:
 
     if x509.validate is x509._disabled_validate:
         raise Unusable(
-            "validate_signatures is True, but what fedmsg needs for it is not installed: install pyOpenSSL below "
-            "24.3, in which it finds load_crl"
+            "validate_signatures is True, but fedmsg cannot validate signatures here: install a pyOpenSSL older than "
+            "24.3, which still has load_crl"
         )
 
 
@@ -52,4 +52,4 @@ def _check_file(key: str, place: Any, beginning: str) -> None:
             f"{key} is {place!r}, which cannot be read ({error}): correct it in fedmsg.d"
         ) from None
     if not fits:
-        raise Unusable(f"{key} is {place!r}, in which there is no {beginning}: correct it in fedmsg.d")
+        raise Unusable(f"{key} is {place!r}, a file without {beginning}: correct it in fedmsg.d")

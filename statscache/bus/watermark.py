@@ -22,7 +22,7 @@ FROZEN = 60.0
 #: A lost message whose timestamp is more than so many seconds ahead does not say when anything happened.
 AHEAD = 86_400
 #: How the name of an endpoint ends that is not connected but bound: nobody knows whom to expect there.
-BOUND = " (bound, so who publishes is not known)"
+BOUND = " (bound, so its publishers are not known)"
 #: So many checks at most are kept while commits lag behind.
 KEPT = 64
 

@@ -128,7 +128,7 @@ class Flusher:
             except BaseException as error:
                 if is_interrupt(error):
                     raise
-                log.error("what is left could not be written: %s", first_line(error))
+                log.error("the remaining messages could not be written: %s", first_line(error))
                 time.sleep(0.2)
             if self._clock() >= deadline:
                 return False
@@ -143,7 +143,7 @@ class Flusher:
         try:
             more = self.step() and self._backlog.waiting
         except BaseException as error:  # noqa: BLE001  see _failed
-            self._failed(error, self._pause, "the flush failed, all of it is kept and tried again")
+            self._failed(error, self._pause, "the flush failed, all of it is kept; next try")
             self.flushes.fail(first_line(error))
             self._next_probe = self._clock()
             return False
@@ -157,10 +157,10 @@ class Flusher:
         if not self._spare_pause.over:
             return False
         try:
-            with self._one_at_a_time, self._working("the count of what can wait"):
+            with self._one_at_a_time, self._working("the work between flushes"):
                 more = self._chores.use_spare_time()
         except BaseException as error:  # noqa: BLE001  see _failed
-            self._failed(error, self._spare_pause, "what can wait could not be counted, which is tried again")
+            self._failed(error, self._spare_pause, "the work between flushes failed; next try")
             return False
         self._spare_pause.end()
         return more
@@ -170,7 +170,7 @@ class Flusher:
         if self._clock() < self._next_probe:
             return
         try:
-            with self._working("the look for the database"):
+            with self._working("the check of the database"):
                 self._probe()
         except Exception as error:  # noqa: BLE001  whatever it is, the database does not answer
             self.database.fail(first_line(error))
@@ -240,7 +240,7 @@ class Flusher:
                 trouble = is_database_trouble(error)
                 self.upkeep.fail(first_line(error))
                 log.error(
-                    "the upkeep failed, and is tried again: %s",
+                    "the upkeep failed and is tried again: %s",
                     first_line(error),
                     exc_info=None if trouble else error,
                 )

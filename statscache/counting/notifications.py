@@ -56,12 +56,12 @@ class Changes:
         except DBAPIError as error:
             if is_database_trouble(error):
                 raise
-            log.warning("nobody is told what has changed: %s", first_line(error))
+            log.warning("NOTIFY failed, so listeners do not hear of this change: %s", first_line(error))
             return
         if not told:
             log.warning(
-                "nobody is told what has changed, as the queue of notifications is half full: end the session "
-                "whose transaction keeps it so, pg_stat_activity has it"
+                "NOTIFY is left out while PostgreSQL's queue of notifications is half full: end the session whose "
+                "transaction keeps it full; pg_stat_activity lists it"
             )
 
     def _notify(self) -> Select[int]:

@@ -13,7 +13,7 @@ from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
 from statscache.database.timing import Stopwatch, Written
 from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere
-from statscache.errors import is_interrupt
+from statscache.errors import is_interrupt, number_of
 from statscache.hosting.dispatch import Taken
 from statscache.hosting.runner import Runner
 from statscache.hosting.suspension_policy import MOST, SuspensionPolicy
@@ -96,9 +96,9 @@ class PluginUpdates:
             return self._write_together(transaction, runner, share)
         except PluginError as error:
             log.error(
-                "%s could not write %d messages: %s",
+                "%s could not write %s, those that fail alone go to the quarantine: %s",
                 runner.ident,
-                len(share.ids),
+                number_of(len(share.ids), "message"),
                 error,
                 exc_info=error.__cause__,
             )

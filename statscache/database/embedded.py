@@ -63,8 +63,8 @@ def _server(directory: str, uri_name: str = URI) -> Any:
     path = _path(directory)
     if UNFIT.search(str(path)):
         raise Unusable(
-            f"{uri_name} is embedded:{directory}, but PostgreSQL does not start in {path}, which has a blank "
-            "or a sign of the shell's in it: name another directory"
+            f"{uri_name} is embedded:{directory}, but PostgreSQL cannot start in {path}, whose name has a blank "
+            "or a shell character: name another directory"
         )
     try:
         with warnings.catch_warnings():

@@ -155,6 +155,6 @@ def check_server(version: int, encoding: str, uri_name: str = URI) -> None:
         )
     if encoding != "UTF8":
         raise Unusable(
-            f"the database of {uri_name} is encoded in {encoding}: make one with "
-            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and set it there"
+            f"the database of {uri_name} is encoded in {encoding}: create one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and name that instead"
         )

@@ -44,7 +44,7 @@ def install_guard(engine: Engine) -> None:
 
 def _check_guard(connection: Connection) -> None:
     if not connection.invalidated and connection.info.get("guarded"):
-        raise RuntimeError("a plugin must not end the transaction of the flush: let it use its session alone")
+        raise RuntimeError("a plugin must not end the transaction of the flush: it may use only its session")
 
 
 def _check_statement(connection: Connection, cursor: Any, statement: str, *args: Any) -> None:

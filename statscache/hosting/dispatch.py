@@ -194,7 +194,8 @@ def report(refused: ReasonCounter, ident: str, message: Message, error: BaseExce
     kind = type(error).__name__
     if refused.add(kind):
         log.warning(
-            "%s sets aside the message %r (%.200r): %s: %.300s; %d so far for this kind of error",
+            "%s could not count the message %r (%.200r), which goes to the quarantine: %s: %.300s; "
+            "%d so far for this kind of error",
             ident,
             message.msg_id,
             message.topic,

@@ -123,7 +123,7 @@ def _check_names(settings: Settings, known: set[str]) -> None:
         for name in sorted(names - known):
             raise Unusable(
                 f"statscache.plugins.{key} names the plugin {name!r}, which is not installed: "
-                f"correct it in fedmsg.d; there are {', '.join(sorted(known)) or 'none'}"
+                f"correct it in fedmsg.d; installed: {', '.join(sorted(known)) or 'none'}"
             )
     for name in sorted(settings.enabled & settings.disabled):
         raise Unusable(

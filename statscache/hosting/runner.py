@@ -11,7 +11,7 @@ from types import FunctionType
 
 from sqlalchemy.orm import Session
 
-from statscache.errors import is_interrupt
+from statscache.errors import is_interrupt, number_of
 from statscache.hosting.dispatch import Dispatch, Recipient, Taken, keep, report, topics_of, wants
 from statscache.hosting.loader import Part
 from statscache.hosting.watchdog import Watch
@@ -113,7 +113,9 @@ class QueuedRunner(Runner):
         finally:
             left = queue.withdraw()
         if left:
-            raise RuntimeError(f"its update has left {len(left)} items in the queue: drain() it whole")
+            raise RuntimeError(
+                f"its update left {number_of(len(left), 'item')} in the queue: take them all with drain()"
+            )
 
     def discard(self) -> None:
         """Do nothing: what was taken is in no instance."""

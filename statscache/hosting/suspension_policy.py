@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from statscache.database.trouble import first_line, is_database_trouble, is_locked_out, may_be_the_statements
+from statscache.errors import number_of
 from statscache.hosting.suspensions import Suspensions
 from statscache.store.failure import Failure
 
@@ -62,7 +63,7 @@ class SuspensionPolicy:
             self._suspensions.lift(plugin)
         if len(failures) > tried or record.barren >= BARREN or (record.barren and tried > MOST):
             record.barren = 0
-            self._suspensions.suspend(plugin, f"{tried} messages in a row failed")
+            self._suspensions.suspend(plugin, f"{number_of(tried, 'message')} in a row failed")
 
     def retried(self, plugin: str, count: int, failures: Mapping[str, Failure]) -> None:
         """The same after a retry of its quarantine, which proves nothing against one that works otherwise."""
@@ -76,7 +77,7 @@ class SuspensionPolicy:
             record.slow = 0
             return
         record.slow += 1
-        reason = f"it took {seconds:.1f} s, and its budget is {self._budget:.1f} s"
+        reason = f"it took {seconds:.1f} s, more than its budget of {self._budget:.1f} s"
         log.warning("%s is slow: %s", plugin, reason)
         if record.slow >= SLOW:
             record.slow = 0
@@ -101,6 +102,6 @@ class SuspensionPolicy:
         ended[work] += 1
         soon = not is_database_trouble(error) or may_be_the_statements(error)
         if ended[work] >= (ENDED if soon else ENDED_ANYHOW):
-            reason = f"{ended[work]} {work} in a row ended in it: {first_line(error)}"
+            reason = f"{ended[work]} {work} in a row failed in it: {first_line(error)}"
             ended[work] = 0
             self._suspensions.suspend(plugin, reason)

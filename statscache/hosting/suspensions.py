@@ -35,12 +35,12 @@ class SuspensionRow(Base):
     """A plugin that is or was left alone."""
 
     __tablename__ = "statscache_suspension"
-    __table_args__ = ({"comment": "Plugins that are left alone for a while, and why; those of late, too"},)
+    __table_args__ = ({"comment": "Plugins that are suspended or were lately, and why"},)
 
     plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
     since: Mapped[datetime] = mapped_column(comment="when it was last suspended")
     until: Mapped[datetime] = mapped_column(
-        comment="when it is tried again (9999: only by hand); since, once it works"
+        comment="when it is tried again (9999: only by hand); the same as since, once it works"
     )
     times: Mapped[int] = mapped_column(Integer, comment="how often in a row it has been suspended")
     reason: Mapped[str] = mapped_column(comment="why")
@@ -104,7 +104,7 @@ class Suspensions:
         times = before.times + 1 if before and now - before.since < MEMORY else 1
         self._found[plugin] = Suspension(now, _until(now, times, hung), times, printable(reason, ERROR))
         log.error(
-            "%s is suspended until %s, its messages go to the quarantine: %s",
+            "%s is suspended until %s; its messages go to the quarantine: %s",
             plugin,
             write_instant(self._found[plugin].until),
             reason,

@@ -193,7 +193,7 @@ class Intake:
         loss = self._spool.lose(body["timestamp"])
         if self.lost.add(reason):
             log.critical(
-                "lost a message, %s: topic %.200r, msg_id %.200r; %d so far, which will be in statscache_gap",
+                "lost a message, %s: topic %.200r, msg_id %.200r; %d so far, which go into statscache_gap",
                 reason,
                 body["topic"],
                 body.get("msg_id"),

@@ -147,7 +147,7 @@ class Backlog:
                 message = Message(body, self._naming)
             except Rejected as reason:
                 log.error(
-                    "the spool %s holds a message that does not count, %s: %.500r",
+                    "rejected a message of the spool %s, %s: %.500r",
                     batch.spool.id,
                     reason,
                     body,

@@ -12,6 +12,7 @@ import fedmsg.meta
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
+from statscache.errors import number_of
 from statscache.messages import rules
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class Meta:
     def __str__(self) -> str:
         """One line on which processors are active, what our rules cover, and what failed or is not asked."""
         names = f" ({', '.join(self.active)})" if self.active else ""
-        parts = [f"{len(self.active) or 'no'} fedmsg.meta processors{names}"]
+        processors = number_of(len(self.active), "fedmsg.meta processor")
+        parts = [f"{processors}{names}" if self.active else "no fedmsg.meta processors"]
         if covered := sorted(rules.CATEGORIES - self._known):
             parts.append(f"the rules of statscache cover {', '.join(covered)}")
         if unasked := [f"{method} of {name}" for name, method in NETWORK if name in self.active]:
@@ -179,7 +181,7 @@ def _check(processor: Any) -> None:
     """Raise TypeError for what is not a processor."""
     methods = ("handle_msg", "usernames", "packages")
     if missing := [method for method in methods if not callable(getattr(processor, method, None))]:
-        raise TypeError(f"{type(processor).__name__} is no processor of messages: no {', '.join(missing)}")
+        raise TypeError(f"{type(processor).__name__} is no message processor: it has no {', '.join(missing)}")
 
 
 def _one_line(error: Exception) -> str:

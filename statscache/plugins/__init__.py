@@ -52,7 +52,7 @@ ASYNCHRONOUS = ("AsyncPlugin", "Future", "launch")
 def gone(name: str) -> ImportError:
     """Return the error for who imports the asynchronous part of statscache 0.0.4."""
     return ImportError(
-        f"{name} went with the asynchronous plugins of statscache 0.0.4: "
+        f"{name} was removed with the asynchronous plugins of statscache 0.0.4: "
         "extend BasePlugin and do the work in update(session)"
     )
 

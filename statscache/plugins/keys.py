@@ -41,10 +41,10 @@ def _check_key(key: Any) -> None:
     if not isinstance(key, str):
         raise Unstorable(f"a key must be a text, not {shortened(key)}")
     if len(key) > LONGEST_KEY:
-        raise Unstorable(f"a key may have {LONGEST_KEY} bytes, and {shortened(key)} has more")
+        raise Unstorable(f"a key may have at most {LONGEST_KEY} bytes, and {shortened(key)} has more")
     check_text(key)
     if len(key.encode()) > LONGEST_KEY:
-        raise Unstorable(f"a key may have {LONGEST_KEY} bytes, and {shortened(key)} has more")
+        raise Unstorable(f"a key may have at most {LONGEST_KEY} bytes, and {shortened(key)} has more")
 
 
 def shortened(value: Any) -> str:

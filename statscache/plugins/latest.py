@@ -40,7 +40,7 @@ class LatestModel(Base):
     )
     timestamp: Mapped[datetime] = mapped_column(comment="when the state was announced")
     rank: Mapped[int] = mapped_column(
-        comment="of two states announced in one second the greater rank is later"
+        comment="of two states announced in the same second, that with the greater rank is later"
     )
     msg_id: Mapped[str] = mapped_column(comment="the announcing message's id; empty if it had none")
     message: Mapped[dict[str, Any]] = mapped_column(comment="the state")

@@ -45,13 +45,13 @@ FROM newest
 """
 COMMENTS = {
     "table_name": "the table",
-    "complete_from": "the start of the newest time of which it has every message; null if there is none",
-    "complete_through": "the end of that",
-    "last_flush": "when it was last written, or found to be complete without",
-    "open_gaps": "how many times there are of which it may lack messages, up to complete_through",
+    "complete_from": "the start of the newest complete span, of which it has every message; null if there is none",
+    "complete_through": "the end of that span",
+    "last_flush": "when it was last written, or found to have nothing to write",
+    "open_gaps": "how many spans before complete_through it may lack messages of",
     "quarantined": "how many messages are in the quarantine for it",
     "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
-    "complete": "all times of which it has every message",
+    "complete": "all spans of which it has every message",
     "plugins": "the plugins that write it",
 }
 NAME = "statscache_freshness"
@@ -59,7 +59,7 @@ NAME = "statscache_freshness"
 
 def create_views(engine: Engine) -> None:
     """Create the view unless it is there as it should be."""
-    variant = Variant(f" AS {QUERY}", "How complete each table is, a row for each", columns=COMMENTS)
+    variant = Variant(f" AS {QUERY}", "How complete each table is, one row for each", columns=COMMENTS)
     with counting(engine, patient=True) as connection:
         schema = connection.scalar(select(func.current_schema())) or "public"
         see_to(connection, [Definition("VIEW", schema, NAME, [variant])])

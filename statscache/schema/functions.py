@@ -111,21 +111,23 @@ def definitions(counts: Counts) -> list[Definition]:
         variants["series"].append(_series_of_one(counts))
     names = {f"{counts.table.name}_{suffix}": its for suffix, its in variants.items()}
     if any(len(name.encode()) > LONGEST for name in names):
-        log.warning("the table %s has too long a name for the functions of its own", counts.table.fullname)
+        log.warning(
+            "the name of the table %s is too long, so it gets no functions of its own", counts.table.fullname
+        )
         return []
     return [Definition("FUNCTION", counts.schema, name, its) for name, its in names.items()]
 
 
 def _series(counts: Counts) -> Variant:
     """Return what lists every window, and in each every key that occurs in the range."""
-    about = "every window of a range from start to before stop, empty ones as zero"
+    about = "every window from start to before stop, with 0 for those without messages"
     if not counts.keys:
         return _variant(counts, RANGE, counts.keys, _windows(counts, [], "", []), about)
     keys = ", ".join(f"r.{key}" for key in counts.columns)
     occurring = f"CROSS JOIN (SELECT DISTINCT {keys} FROM {counts.name} AS r WHERE {counts.inside('r')}) AS k"
     columns = [f"k.{key}" for key in counts.columns]
     body = _windows(counts, columns, occurring, columns)
-    return _variant(counts, RANGE, counts.keys, body, f"{about}, for each key that occurs in it")
+    return _variant(counts, RANGE, counts.keys, body, f"{about}, for each key that occurs there")
 
 
 def _series_of_one(counts: Counts) -> Variant:
@@ -133,7 +135,7 @@ def _series_of_one(counts: Counts) -> Variant:
     names = ["key"] if len(counts.keys) == 1 else [f"key{n}" for n in range(1, len(counts.keys) + 1)]
     given = [(name, kind, "") for name, kind in zip(names, counts.keys.values(), strict=True)]
     values = [f"CAST (${n} AS {kind})" for n, kind in enumerate(counts.keys.values(), start=3)]
-    about = "every window of a range from start to before stop, empty ones as zero, for one key"
+    about = "every window from start to before stop, with 0 for those without messages, for one key"
     start, stop = (argument[:2] for argument in RANGE)
     arguments = [(*start, ""), (*stop, ""), *given]
     return _variant(counts, arguments, counts.keys, _windows(counts, values, "", values), about)
@@ -173,7 +175,7 @@ def _top(counts: Counts) -> Variant:
         f"FROM {counts.name} AS r WHERE {counts.inside('r')} AND $1 < $2 "
         f"GROUP BY {keys} ORDER BY sum(r.volume) DESC, {keys} LIMIT $3"
     )
-    about = "the n keys with the greatest sums over a range from start to before stop"
+    about = "the n keys with the greatest sums from start to before stop"
     return _variant(counts, [*RANGE, NUMBER], counts.keys, body, about, timed=False)
 
 
@@ -184,7 +186,7 @@ def _busiest(counts: Counts) -> Variant:
         f'SELECT r."timestamp", r.volume, {whole} FROM {counts.name} AS r '
         f'WHERE {counts.inside("r")} AND $1 < $2 ORDER BY r.volume DESC, r."timestamp" LIMIT $3'
     )
-    about = "the n windows with the greatest counts of a range from start to before stop"
+    about = "the n windows with the greatest counts from start to before stop"
     return _variant(counts, [*RANGE, NUMBER], {}, body, about)
 
 
@@ -207,7 +209,7 @@ def _variant(
     returned = ", ".join([*columns, "volume bigint", "complete boolean"])
     return Variant(
         f"({given}) RETURNS TABLE ({returned}) LANGUAGE sql STABLE PARALLEL SAFE AS {in_quotes(body)}",
-        f"{counts.table.comment or counts.table.name}: {about}; complete says whether no message lacks",
+        f"{counts.table.comment or counts.table.name}: {about}; complete says whether no message is missing",
         "(" + ", ".join(f"{name} {kind}" for name, kind, _ in named) + ")",
     )
 

@@ -106,13 +106,13 @@ def grants_for(connection: Connection, role: str, declared: Collection[str]) -> 
     private = _present(connection, PRIVATE)
     if len(private) < len(PRIVATE):
         raise StatscacheError(
-            "statscache's own tables are not there yet, and what is made later can be read by the role: "
+            "statscache's own tables do not exist yet, and the role could read all that are created later: "
             "start the daemon once, then run this again"
         )
     tables = _present(connection, {*PUBLIC, *declared, *connection.scalars(WRITTEN)} - set(PRIVATE))
     owners = sorted({owner for _, owner in (*tables.values(), *private.values())})
     if role in owners:
-        raise StatscacheError(f"{role} is the role that statscache itself writes as: name another")
+        raise StatscacheError(f"{role} is the role with which statscache writes: name another")
     schemas = sorted({schema, *(its for its, _ in tables.values())})
     who = role if made else EVERYBODY
     shut = [name for name in schemas if not connection.scalar(USES, {"role": who, "schema": name})]
@@ -138,18 +138,18 @@ def _run(connection: Connection, role: str, statement: str) -> None:
         if is_database_trouble(error):
             raise
         what = " ".join(statement.split()[:2])
-        advice = "give another name"
+        advice = "choose another name"
         if state_of(error) == DENIED:
             advice = f"let an administrator of the database run what `statscache grant {role} --sql` prints"
-        raise StatscacheError(f"{what} is refused ({first_line(error)}): {advice}") from error
+        raise StatscacheError(f"{what} was refused ({first_line(error)}): {advice}") from error
 
 
 def _excess(connection: Connection, grants: Grants) -> Iterator[str]:
     """Yield what the role may do beyond reading figures, whoever has let it."""
     for table in _allowed(connection, grants.role, grants.tables, "INSERT, UPDATE, DELETE, TRUNCATE"):
-        yield f"{grants.role} may also write {table}: see \\dp {table} in psql for who has let it"
+        yield f"{grants.role} may also write {table}: \\dp {table} in psql shows who granted that"
     for table in _allowed(connection, grants.role, grants.private, "SELECT"):
-        yield f"{grants.role} may also read {table}: see \\dp {table} in psql, and its memberships, for who has let it"
+        yield f"{grants.role} may also read {table}: \\dp {table} in psql, or its memberships, show who granted that"
     for schema in grants.schemas:
         if connection.scalar(CREATES, {"role": grants.role, "schema": schema}):
             yield (

@@ -51,7 +51,7 @@ def _see_to(connection: Connection, table: Table, small: int) -> None:
         if found is not None and not found.indisvalid:
             _advise(
                 table,
-                "has an index that is not whole, unless it is being made just now",
+                "has an invalid index, unless it is being built just now",
                 _mending(found.name),
             )
         elif found is None and rows:
@@ -76,7 +76,7 @@ def _create(connection: Connection, table: Table, index: Index) -> None:
 
 def _advise(table: Table, state: str, command: str) -> None:
     log.warning(
-        "%s %s, without which questions of the API can take too long; while all goes on, let psql do this: %s",
+        "%s %s, so queries of the API can take too long; run this in psql, while everything goes on: %s",
         table.fullname,
         state,
         command,

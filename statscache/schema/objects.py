@@ -107,7 +107,7 @@ def _replace(connection: Connection, definition: Definition, there: There) -> No
     """Make one definition, in place if that can be."""
     alien = [target for target, comment in there.items() if not MARK.search(comment or "")]
     if alien:
-        log.error("%s is in the way of statscache's own: rename or drop it, and start again", alien[0])
+        log.error("%s has the name of one of statscache's own: rename or drop it and start again", alien[0])
         return
     comments = {variant.comment for variant in definition.variants}
     making = definition.statements
@@ -119,7 +119,7 @@ def _replace(connection: Connection, definition: Definition, there: There) -> No
         error = _tried(connection, [*(f"DROP {target}" for target in there), *making])
     if error is not None:
         log.error(
-            "the %s %s cannot be made as this version of statscache has it (%s): see to that, and start again",
+            "the %s %s of this version of statscache cannot be created (%s): remove the cause and start again",
             definition.kind.lower(),
             definition.name,
             first_line(error),

@@ -95,7 +95,7 @@ def _unable(
     tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
     unfit = {ident: name for ident, name in tables.items() if name in differing}
     return failing | {
-        ident: f"its table {name} is not what its model says ({'; '.join(differing[name])})"
+        ident: f"its table {name} does not fit its model ({'; '.join(differing[name])})"
         for ident, name in unfit.items()
     }
 
@@ -108,15 +108,15 @@ def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> l
     for name in CORE_TABLES:
         if name in differing:
             raise Unusable(
-                f"the table {name} is not the one this version of statscache writes "
-                f"({'; '.join(differing[name])}): rename it away, or set another database"
+                f"the table {name} does not fit this version of statscache "
+                f"({'; '.join(differing[name])}): rename that table, or set another database"
             )
     fitting = []
     for part in parts:
         table = table_of(part)
         if table is not None and table.fullname in differing:
             log.error(
-                "%s is disabled: its table %s is not what its model says (%s); rename the table or change it",
+                "%s is disabled: its table %s does not fit its model (%s); rename or change the table",
                 part.ident,
                 table.fullname,
                 "; ".join(differing[table.fullname]),
@@ -124,5 +124,5 @@ def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> l
         else:
             fitting.append(part)
     if not fitting:
-        raise Unusable("no plugin can run: none of their tables is what its model says, see the log for each")
+        raise Unusable("no plugin can run: none of their tables fits its model; the log says why for each")
     return fitting

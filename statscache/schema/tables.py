@@ -32,7 +32,7 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     except DBAPIError as error:
         advice = "look at the server's log, and start again"
         if state_of(error) == DENIED:
-            advice = "give its user the right to, as with GRANT CREATE ON SCHEMA public"
+            advice = "let its user create them, as with GRANT CREATE ON SCHEMA public"
         raise Unusable(
             f"the tables cannot be created in the database of {URI} ({first_line(error)}): {advice}"
         ) from error
@@ -63,7 +63,7 @@ def differences(connection: Connection, table: Table) -> Iterator[str]:
             yield f"the column {column.name} is {given} instead of {wanted}"
     for name, (_, needed) in there.items():
         if needed and name not in table.columns:
-            yield f"the column {name} is not the model's, and must not be empty"
+            yield f"the column {name} is not in the model and must not be null"
     key = inspect(connection).get_pk_constraint(table.name, table.schema)["constrained_columns"]
     expected = [column.name for column in table.primary_key]
     if set(key) != set(expected):

@@ -80,7 +80,7 @@ class LossFile:
         try:
             os.pwrite(self._fd, LOSS.pack(*astuple(loss)), 0)
         except OSError as error:
-            log.error("%s cannot note what was lost: %s", self._path, error.strerror)
+            log.error("could not note in %s what was lost: %s", self._path, error.strerror)
 
 
 def _unpack(data: bytes) -> Loss:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from statscache.errors import number_of
 from statscache.spool.record import is_torn, records
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,6 @@ def _read(file: IO[bytes], path: Path) -> bytes:
 def _report_damage(path: Path, length: int, rest: bytes, last: bool) -> None:
     """Log what could not be read of a segment: so many bytes, of which these are there."""
     if rest and last and is_torn(rest):
-        log.warning("dropped a torn last record of %d bytes of %s", length, path)
+        log.warning("dropped a torn last record, %s of %s", number_of(length, "byte"), path)
     else:
-        log.error("%d bytes of %s are damaged and lost", length, path)
+        log.error("lost %s of %s, which is damaged", number_of(length, "byte"), path)

@@ -131,7 +131,7 @@ class Spool:
         try:
             os.fsync(self._writing)
         except OSError as error:
-            log.error("the spool %s does not get to the disk: %s", self.id, error.strerror)
+            log.error("the spool %s could not be synced to disk: %s", self.id, error.strerror)
 
     def read(self, position: int) -> dict[str, Any]:
         """Return the body of the record that begins there.
@@ -218,5 +218,5 @@ def _read_plugins(path: Path) -> frozenset[str]:
     try:
         return frozenset(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
-        log.error("%s is damaged: which plugins the spool's messages were for is not known", path)
+        log.error("%s is damaged: only the plugins that run now will count the spool's messages", path)
         return frozenset()

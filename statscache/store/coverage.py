@@ -28,7 +28,7 @@ class CoverageRow(Base):
     # It is written at each flush: room in its pages lets a new version of a row lie beside the old one.
     __table_args__ = (
         {
-            "comment": "What each plugin has counted in full; statscache_freshness tells it for each table",
+            "comment": "What each plugin has counted in full; statscache_freshness has it for each table",
             "postgresql_with": {"fillfactor": 50},
         },
     )
@@ -41,7 +41,7 @@ class CoverageRow(Base):
     )
     since: Mapped[datetime] = mapped_column(comment="history is wanted from here on")
     late: Mapped[int] = mapped_column(
-        server_default="0", comment="how many messages came when their time had been covered; they count"
+        server_default="0", comment="how many messages came after their time was covered; they count"
     )
     updated: Mapped[datetime] = mapped_column(comment="when it last counted, or had nothing to count")
 

@@ -19,7 +19,7 @@ class DatabaseRow(Base):
 
     __tablename__ = "statscache_database"
     __table_args__ = (
-        {"comment": "One row: what tells this database from others, so that no spool goes astray"},
+        {"comment": "One row: the id of this database, so that each spool is written to its own database"},
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, comment="a UUID")

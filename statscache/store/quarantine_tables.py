@@ -27,13 +27,13 @@ class Body(Base):
 
 
 class QuarantineRow(Base):
-    """A message that one plugin could not digest."""
+    """A message that one plugin could not count."""
 
     __tablename__ = "statscache_quarantine"
     __table_args__ = (
         Index("statscache_quarantine_next_attempt", "next_attempt"),
         Index("statscache_quarantine_msg_id", "msg_id"),
-        {"comment": "Messages that a plugin could not digest; they count for all the others"},
+        {"comment": "Messages that a plugin could not count; they count for all other plugins"},
     )
 
     plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
@@ -43,7 +43,7 @@ class QuarantineRow(Base):
     topic: Mapped[str] = mapped_column(comment="the message's topic")
     timestamp: Mapped[datetime] = mapped_column(comment="the message's time")
     error: Mapped[str] = mapped_column(comment="what was wrong when it was last tried")
-    traceback: Mapped[str] = mapped_column(comment="where in the plugin; empty where that tells nothing")
+    traceback: Mapped[str] = mapped_column(comment="where it went wrong; empty where that says nothing")
     first_failure: Mapped[datetime] = mapped_column(comment="when it was first tried")
     last_failure: Mapped[datetime] = mapped_column(comment="when it was last tried")
     attempts: Mapped[int] = mapped_column(Integer, comment="how often it was tried; 0 if only put off")

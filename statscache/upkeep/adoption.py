@@ -51,7 +51,7 @@ class AdoptSpools:
         stacks = _read(spool.stacks)
         if not stacks:
             return
-        log.critical("the daemon of the spool %s ended itself, as a plugin had hung:\n%s", spool.id, stacks)
+        log.critical("the daemon of the spool %s ended itself because a plugin hung:\n%s", spool.id, stacks)
         for plugin in suspects(stacks, self._plugins):
             self._suspensions.suspend(plugin, "it hung, see the log for where", hung=True)
 
