@@ -83,12 +83,12 @@ class Cursors:
         :raises ValueError: with what was expected
         """
         if len(text) > LONGEST or not self._compiled.fullmatch(text):
-            raise ValueError("one that a Link header of this plugin's rows has given")
+            raise ValueError("one from a Link header of this plugin's rows")
         start = len(self._tag) + 1
         try:
             data = base64.urlsafe_b64decode(text[start:])
         except binascii.Error:
-            raise ValueError("one that a Link header of this plugin's rows has given") from None
+            raise ValueError("one from a Link header of this plugin's rows") from None
         seen, section, *numbers = self._fixed.unpack_from(data)
         texts = [part.decode("utf-8", "replace") for part in data[self._fixed.size :].split(b"\0")]
         side: Any = text[start - 1]

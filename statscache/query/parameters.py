@@ -69,12 +69,12 @@ def _add(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
     name = parameter.name
     if not parameter.many:
         if name in values:
-            raise BadQuestion(f"{name} may be given once only")
+            raise BadQuestion(f"{name} may be given only once")
         values[name] = value
         return
     values.setdefault(name, []).append(value)
     if len(values[name]) > MOST_VALUES:
-        raise BadQuestion(f"{name} may be given {MOST_VALUES} times at most")
+        raise BadQuestion(f"{name} may be given at most {MOST_VALUES} times")
 
 
 def fields_of(query: bytes) -> list[tuple[str, str]]:
@@ -89,7 +89,7 @@ def fields_of(query: bytes) -> list[tuple[str, str]]:
             "the query must be in UTF-8, with % before the hexadecimal digits of other bytes"
         ) from None
     except ValueError:
-        raise BadQuestion(f"the query may have {MOST_FIELDS} parameters at most") from None
+        raise BadQuestion(f"the query may have at most {MOST_FIELDS} parameters") from None
 
 
 def _whole(greatest: int, text: str) -> int:
@@ -102,7 +102,7 @@ def _page(text: str) -> int:
     try:
         return _whole(PAGES, text)
     except ValueError as error:
-        raise ValueError(f"{error} (to get further, follow the next in the Link header)") from None
+        raise ValueError(f"{error} (to go further, follow the next link in the Link header)") from None
 
 
 def _choice(choices: tuple[str, ...], text: str) -> str:
@@ -156,7 +156,7 @@ def choice(name: str, choices: Iterable[str], about: str, default: str | None = 
 def key(name: str, column: str) -> Parameter:
     """Return a parameter that filters by a key column."""
     schema = {"type": "string", "maxLength": LONGEST_KEY, "pattern": r"^[^\u0000]*$"}
-    about = f"Only rows with this {column}; several may be given."
+    about = f"Only rows with this {column}; may be given several times."
     return Parameter(name, about, schema, _key, many=True)
 
 
@@ -175,12 +175,12 @@ UNDERSCORE = Parameter(
 )
 START = Parameter("start", "Only rows at this instant or later.", SCHEMA, _instant)
 STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, _instant)
-LIMIT = whole("limit", 1_000_000_000, "How many rows in all, over all pages; all if it is not given.")
-ROWS_PER_PAGE = whole("rows_per_page", ROWS, "How many rows on a page at most.")
+LIMIT = whole("limit", 1_000_000_000, "How many rows in all, over all pages; by default all.")
+ROWS_PER_PAGE = whole("rows_per_page", ROWS, "How many rows a page may have.")
 PAGE = Parameter(
     "page",
-    f"Which page. Only the first {PAGES} can be asked for by number, so that none is slow; the others are "
-    "reached through the Link header.",
+    f"Which page. Only the first {PAGES} can be asked for by number, so that none is slow; the Link header "
+    "leads to the others.",
     {"type": "integer", "minimum": 1, "maximum": PAGES},
     _page,
 )

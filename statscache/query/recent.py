@@ -51,7 +51,7 @@ def recent(
     if issubclass(model, CountModel):
         return _counts(connection, plugin, since, by, top)
     if by is not None:
-        raise StatscacheError(f"{plugin.ident} keeps no counts to sum: leave out --by")
+        raise StatscacheError(f"{plugin.ident} has no counts to sum: leave out --by")
     newest = select(*_columns(model)).order_by(model.timestamp.desc()).limit(top or ROWS)
     result = connection.execute(_from(newest, model, since))
     return Shown(list(result.keys()), result.all())

@@ -121,7 +121,7 @@ def _parameter_name(column: str) -> str:
     return f"key.{column}" if column in _RESERVED else column
 
 
-_CURSOR_ABOUT = "The place of a page, as the Link header gives it: follow that, and make none up."
+_CURSOR_ABOUT = "The place of a page: take it from the Link header, and make none up."
 _RESERVED = (
     "start",
     "stop",
@@ -141,7 +141,7 @@ def _parameters(
     timed: bool, filters: Mapping[str, str], groups: list[str], cursors: Cursors
 ) -> dict[str, Parameter]:
     first = "newest" if timed else "greatest"
-    ordered = f"desc gives the {first} first, asc the other way round; of sums, the greatest."
+    ordered = f"desc gives the {first} first, or the greatest sums; asc is the reverse."
     taken = [given.START, given.STOP] if timed else []
     taken += [given.choice("order", ("desc", "asc"), ordered, "desc"), given.LIMIT, given.ROWS_PER_PAGE]
     taken += [given.PAGE, Parameter("cursor", _CURSOR_ABOUT, cursors.schema, cursors.read)]
@@ -151,7 +151,7 @@ def _parameters(
             "Sum the volume over all rows with the same value in this column; the greatest sums come first, "
         )
         taken.append(given.choice("group", groups, about + "but those by timestamp come in order of time."))
-        about = "Only so many of the greatest sums: of windows, unless group says of what."
+        about = "Only this many of the greatest sums, which are those of windows unless group is given."
         taken.append(given.whole("top", 10_000, about))
     taken += [given.CALLBACK_PARAMETER, given.UNDERSCORE]
     return {parameter.name: parameter for parameter in taken}

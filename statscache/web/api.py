@@ -97,9 +97,7 @@ class Api:
     def _find(self, request: Request) -> Served:
         ident = request.path_params["ident"]
         if ident not in self._tables:
-            raise Refusal(
-                404, f"there is no plugin {shortened(ident)} here: /api/ lists those that there are"
-            )
+            raise Refusal(404, f"there is no plugin {shortened(ident)} here: /api/ lists the plugins")
         return self._tables[ident]
 
     async def _known_versions(self) -> dict[str, Version]:

@@ -93,7 +93,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _told(500, "the server has failed at this: its log says why", {})
+    return _told(500, "the server failed: its log says why", {})
 
 
 def _told(status: int, sentence: str, headers: Mapping[str, str]) -> Response:

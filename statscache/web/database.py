@@ -39,11 +39,11 @@ SESSION = (
     f"SET statement_timeout = '{STATEMENT}s'; SET lock_timeout = '2s'; "
     "SET idle_in_transaction_session_timeout = '10s'; SET jit = off"
 )
-AWAY = "the database is out of reach: ask again in a while"
-BUSY = "the database has too much to do: ask again in a while"
-SLOW = f"this takes longer than {STATEMENT} s: ask for less, as with start and stop"
-ABSENT = "the table is not there yet: the daemon has not run with this plugin"
-FAILED = "the rows cannot be read: the log of the server says why"
+AWAY = "the database cannot be reached: try again later"
+BUSY = "the database is too busy: try again later"
+SLOW = f"this takes longer than {STATEMENT} s: ask for less, for instance with start and stop"
+ABSENT = "the table does not exist yet: the daemon has not run with this plugin"
+FAILED = "the rows cannot be read: the server's log says why"
 #: SQLSTATEs, and what a client is told.
 CANCELED, LOCKED = "57014", "55P03"
 
@@ -124,7 +124,7 @@ def _refusals() -> Iterator[None]:
     except PoolTimeout as error:
         raise Refusal(503, BUSY, 1) from error
     except StatscacheError as error:
-        log.error("the database cannot be had: %s", error)
+        log.error("the database cannot be used: %s", error)
         raise Refusal(503, AWAY, 5) from error
 
 
@@ -169,10 +169,10 @@ def _refusal(error: DBAPIError) -> Refusal:
     """Return what to tell of an error of the database, which itself is only logged."""
     state = state_of(error)
     if state is not None and state[:2] == "22":
-        return bad("cursor must be one that a Link header of this plugin's rows has given")
+        return bad("cursor must be one from a Link header of this plugin's rows")
     told = {CANCELED: (SLOW, None), LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
     if state in told:
         return Refusal(503, *told[state])
     away = is_database_trouble(error)
-    log.log(logging.WARNING if away else logging.ERROR, "the database fails", exc_info=error)
+    log.log(logging.WARNING if away else logging.ERROR, "the database failed", exc_info=error)
     return Refusal(503, AWAY if away else FAILED, 5)

@@ -31,7 +31,7 @@ def negotiate(accept: str, callback: str | None, offers: Sequence[str]) -> str:
     best = max(there, key=lambda offer: _quality(offer, ranges))
     if _quality(best, ranges) <= 0:
         scripts = "" if callback else f" and, with a callback, {SCRIPTS[0]}"
-        raise Refusal(406, f"Accept must name a type that there is: {', '.join(there)}{scripts}")
+        raise Refusal(406, f"Accept must name an available type: {', '.join(there)}{scripts}")
     return best
 
 

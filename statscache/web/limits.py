@@ -48,7 +48,7 @@ class Allowance:
         if not taken:
             wait = max(1, math.ceil((1 - left) / self._rate))
             raise Refusal(
-                429, f"this client asks more than {self._rate:g} times a second: ask again later", wait
+                429, f"this client asks more than {self._rate:g} times a second: try again later", wait
             )
 
 
@@ -80,10 +80,10 @@ class Gate:
 
 def _too_large(scope: Scope) -> Refusal | None:
     if len(scope["query_string"]) + len(scope.get("raw_path") or b"") > LONGEST_URL:
-        return Refusal(414, f"a URL may have {LONGEST_URL} bytes")
+        return Refusal(414, f"a URL may have at most {LONGEST_URL} bytes")
     names = {
         name: value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")
     }
     if names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names:
-        return Refusal(413, "a request has no body here: put all of it into the URL")
+        return Refusal(413, "a request must have no body: put everything into the URL")
     return None

@@ -13,16 +13,16 @@ from statscache.web.formats import CSV, JSON, SCRIPTS
 ABOUT = (
     "The statistics that statscache keeps, read-only. Each plugin has a path of its own under /api/; any other "
     "answers 404. Answers are JSON, CSV or, with a callback, JSON-P, as the Accept header says. Every error is a "
-    'JSON object whose "error" is one sentence. An ETag is good for If-None-Match, and Last-Modified for '
-    "If-Modified-Since: what has not been written since is answered with 304."
+    'JSON object whose "error" is one sentence. Send an ETag as If-None-Match, or Last-Modified as '
+    "If-Modified-Since: if nothing was written since, the answer is 304."
 )
 ERRORS = {
     "400": "A parameter is wrong or unknown; the sentence names it.",
-    "406": "Accept names no type that there is.",
+    "406": "Accept names no available type.",
     "413": "The request has a body.",
     "414": "The URL is too long.",
     "429": "The client asks too often.",
-    "503": "The database is out of reach, or busy, or would take too long.",
+    "503": "The database cannot be reached, is busy, or would take too long.",
 }
 ERROR = {
     "type": "object",
@@ -33,7 +33,7 @@ ERROR = {
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 1}
 FRESH = {
-    "ETag": {"description": "Differs once the answer may.", "schema": TEXT},
+    "ETag": {"description": "Changes when the answer may have changed.", "schema": TEXT},
     "Last-Modified": {"description": "When the table was last written.", "schema": TEXT},
 }
 CONSTANT = {"ETag": FRESH["ETag"]}
@@ -42,9 +42,9 @@ PAGING = {
         "description": 'The pages beside this one: rel="next" and rel="previous", where there are any.',
         "schema": TEXT,
     },
-    "X-Link-Number": {"description": "Where page is given: which page this is.", "schema": NUMBER},
+    "X-Link-Number": {"description": "Which page this is, if page is given.", "schema": NUMBER},
     "X-Link-Count": {
-        "description": "Where page is given: how many pages there are; 100 also if there are more.",
+        "description": "How many pages there are, if page is given; 100 if there are more.",
         "schema": NUMBER | {"maximum": 100},
     },
 }
@@ -110,7 +110,7 @@ def _path(
     }
     responses = {
         "200": {"description": summary, "headers": headers, "content": content},
-        "304": {"description": "It has not changed."},
+        "304": {"description": "The answer has not changed."},
         **errors,
     }
     return {"get": {"operationId": name, "summary": summary, "parameters": described, "responses": responses}}

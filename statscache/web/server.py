@@ -92,8 +92,8 @@ def listen(address: tuple[str, int]) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise Unusable(
-            f"nothing can listen at {host}:{port} ({why}): stop what else listens there, or name another "
-            "address by statscache.web.address or --listen"
+            f"nothing can listen at {host}:{port} ({why}): stop what else listens there, or set another "
+            "address with statscache.web.address or --listen"
         ) from None
     # A head and a body are two packets, and the second must not wait for the client's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
