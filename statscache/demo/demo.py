@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, column, func, select, table
 from statscache.database import embedded
 from statscache.database.engine import make_engine
 from statscache.demo.traffic import traffic
-from statscache.errors import Unusable
+from statscache.errors import Unusable, number_of
 
 HUB = "from fedmsg.commands.hub import hub; hub()"
 #: How long in seconds the hub may take to subscribe, to write the last messages, and to stop.
@@ -144,7 +144,7 @@ class Demo:
         if self._ended:
             raise KeyboardInterrupt
         if hub.poll() is not None or time.monotonic() > deadline:
-            raise Unusable(f"the hub has ended or does not start: look at {self._directory / 'hub.log'}")
+            raise Unusable(f"the hub has ended or does not start: see {self._directory / 'hub.log'}")
 
     def _send(self, publisher: zmq.Socket[bytes], deadline: float) -> Iterator[None]:
         """Send each message at its time; yield about once a second."""
@@ -166,7 +166,9 @@ class Demo:
 
     def _picture(self, connection: Connection) -> Table:
         picture = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-        picture.title = f"{self._sent} messages sent, {counted(connection) - self._before} counted"
+        picture.title = (
+            f"{number_of(self._sent, 'message')} sent, {counted(connection) - self._before} counted"
+        )
         picture.add_column("category")
         picture.add_column("today", justify="right")
         picture.add_column("")
@@ -183,7 +185,7 @@ class Demo:
         finally:
             self._stop(hub)
             publisher.close(linger=0)
-        console.print(f"\n{self._sent} messages sent, {self._found(engine)} counted.")
+        console.print(f"\n{number_of(self._sent, 'message')} sent, {self._found(engine)} counted.")
         console.print(
             f"The tables are kept; to look at them later:\n"
             f'  psql "$(STATSCACHE_SQLALCHEMY_URI=embedded:{self._directory / "data"} {_command()} uri)"',

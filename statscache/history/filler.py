@@ -93,7 +93,7 @@ class Filler:
                 pause = self._backoff.pause(self._failures)
                 self.state.fail(first_line(error))
                 log.error(
-                    "gaps cannot be filled now, which is tried again in %.0f s: %s",
+                    "filling gaps failed; next try in %.0f s: %s",
                     pause,
                     first_line(error),
                     exc_info=None if isinstance(error, HistoryError) else error,
@@ -147,7 +147,7 @@ class Filler:
         pause = self._backoff.pause(failures)
         self._postponed = [p for p in self._postponed if p not in overlap]
         self._postponed.append(Postponed(hole.span, self._clock() + pause, failures))
-        log.warning("%s; the gap stays, and is tried again in %.0f s", hole.reason, pause)
+        log.warning("%s; the gap stays, next try in %.0f s", hole.reason, pause)
 
     def _hand_over(self, part: Slice, plugins: frozenset[str]) -> bool:
         """Leave a slice to the flush's thread, waiting for room; return False if the filler stops meanwhile."""

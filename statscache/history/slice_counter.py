@@ -64,7 +64,7 @@ class SliceCounter:
             return Message(body, self._app.naming)
         except Rejected as reason:
             if self.rejected.add(str(reason)):
-                log.warning("a message of an archive does not count, %s: %.200r", reason, body)
+                log.warning("rejected a message of an archive, %s: %.200r", reason, body)
             return None
 
     @staticmethod
@@ -101,9 +101,9 @@ def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
                 raise
             if time.monotonic() > deadline:
                 raise StatscacheError(
-                    f"the database has been in trouble for {patience:.0f} s ({first_line(error)}): see to it, and run "
+                    f"the database has been failing for {patience:.0f} s ({first_line(error)}): repair it and run "
                     "this again, which goes on from here"
                 ) from None
-            log.warning("the database is in trouble, which is waited for: %s", first_line(error))
+            log.warning("the database failed and is tried again: %s", first_line(error))
         time.sleep(BACKOFF.pause(tries))
     raise AssertionError("it is tried until it works or the time is up")

@@ -18,7 +18,7 @@ def archive_of(settings: Settings, url: str | None) -> Archive:
     url = url or settings.datagrepper_endpoint
     if not url:
         raise StatscacheError(
-            "there is no archive to read: set statscache.datagrepper.endpoint in fedmsg.d, or give one by --from"
+            "there is no archive to read: set statscache.datagrepper.endpoint in fedmsg.d, or name one with --from"
         )
     if url.startswith(("http://", "https://")):
         return Datagrepper(url, settings.datagrepper_connections)

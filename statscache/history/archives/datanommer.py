@@ -79,7 +79,9 @@ class Datanommer:
                 try:
                     found = reader.read(rest)
                 except FAILURES as error:
-                    yield Hole(rest, f"{self} failed on the way ({first_line(error)}): read the rest later")
+                    yield Hole(
+                        rest, f"{self} failed while it was read ({first_line(error)}): read the rest later"
+                    )
                     return
                 yield found
                 start = found.span.stop
@@ -113,26 +115,26 @@ class Datanommer:
             reader.try_out()
         except FAILURES as error:
             raise HistoryError(
-                f"{self} cannot be read ({first_line(error)}): give its user the right to, "
+                f"{self} cannot be read ({first_line(error)}): let its user read it, "
                 "as with GRANT SELECT ON messages"
             ) from None
         return reader
 
     def _check(self, types: dict[str, str]) -> None:
         if not types:
-            raise HistoryError(f"{self} has no table messages: name a database of datanommer's")
+            raise HistoryError(f"{self} has no table messages: name the database of a datanommer")
         missing = [name for name in NEEDED if name not in types]
         if not any(name in types for name in CONTENT):
             missing.append("msg")
         if missing:
             raise HistoryError(
                 f"the table messages of {self} has no column {', '.join(missing)}: "
-                "name a database of datanommer's"
+                "name the database of a datanommer"
             )
         if not types["timestamp"].startswith("timestamp"):
             raise HistoryError(
                 f"the column timestamp of {self} is {types['timestamp']} instead of a timestamp: "
-                "name a database of datanommer's"
+                "name the database of a datanommer"
             )
 
 

@@ -96,7 +96,7 @@ class Decompressed(io.RawIOBase):
             self._content = memoryview(member.decompress(piece))
         except (zlib.error, zstandard.ZstdError) as error:
             self.failure = (
-                f"its compression is damaged ({error}), what follows cannot be read: get the file anew"
+                f"its compression is damaged ({error}), so the rest cannot be read: get the file again"
             )
             return
         if member.eof:
@@ -116,9 +116,11 @@ class Decompressed(io.RawIOBase):
             self._packed = b""
             if not self._read():
                 return
-        self.failure = "what follows its compressed content is not compressed, and not read: take it apart"
+        self.failure = (
+            "what follows its compressed content is not compressed and was not read: split the file"
+        )
 
     def _end(self) -> bool:
         if self._member is not None and not self.failure:
-            self.failure = "its compressed content is cut off here: get the file anew"
+            self.failure = "its compressed content is cut off here: get the file again"
         return False

@@ -197,11 +197,11 @@ def _block(text: bytes) -> bytes:
 def _reason(text: bytes, block: bytes, found: Found) -> str | None:
     """Return why a text has no value at its start, None if that is its first line's fault alone."""
     if len(text) > LONGEST:
-        return f"what begins here is longer than {LONGEST >> 20} MiB: leave it out"
+        return f"what begins here is longer than {LONGEST >> 20} MiB: remove it"
     if PAGE.encode() not in block:
         return None
     cut = "is cut off" if found.unfinished else f"is not JSON ({found.reason})"
-    return f"the page that begins here {cut}, and not read: get it anew"
+    return f"the page that begins here {cut} and was not read: get it again"
 
 
 def _go_on(text: bytes, block: bytes, lines: Lines) -> None:

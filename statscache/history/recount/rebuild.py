@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from statscache.app import App
 from statscache.counting.notifications import Changes
 from statscache.counting.overlap import MARGIN_S, horizon
-from statscache.errors import StatscacheError
+from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
 from statscache.history.recount.quarantined import refused
@@ -83,7 +83,7 @@ def _announced(spans: Spans) -> list[str]:
     names: dict[Span, list[str]] = {}
     for target, (span,) in spans.items():
         names.setdefault(span, []).append(target.name)
-    return [f"{span} is counted again for {', '.join(its)}" for span, its in names.items()]
+    return [f"counting {span} again for {', '.join(its)}" for span, its in names.items()]
 
 
 def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Finding]:
@@ -105,8 +105,8 @@ def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Fin
             recount.fetch_again(unseen)
     lacking = frozenset[str]().union(*unseen.values())
     raise StatscacheError(
-        f"nothing was changed: the archive lacks {len(lacking)} messages that were counted, such as {min(lacking)}; "
-        "run this again when it has them"
+        f"nothing was changed: the archive lacks {number_of(len(lacking), 'counted message')}, such as {min(lacking)}; "
+        "run this again when nothing is missing there"
     )
 
 

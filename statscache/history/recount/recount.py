@@ -101,7 +101,7 @@ class Recount:
             for part in self.archive.slices(piece.span):
                 if isinstance(part, Hole):
                     if self.strict:
-                        raise StatscacheError(f"nothing was changed, since {part.reason}")
+                        raise StatscacheError(f"nothing was changed: {part.reason}")
                     self.holes.append(part)
                     continue
                 self.advance(part.span.seconds, self.shadow.count(part, piece.plugins))

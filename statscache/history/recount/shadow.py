@@ -130,8 +130,8 @@ class Shadow:
             if state_of(error) != DENIED:
                 raise
             raise Unusable(
-                f"the temporary tables for counting again cannot be created ({first_line(error)}): give the "
-                "database's user the right to, as with GRANT TEMPORARY ON DATABASE"
+                f"the temporary tables for counting again cannot be created ({first_line(error)}): let the "
+                "database's user create them, as with GRANT TEMPORARY ON DATABASE"
             ) from None
 
 
@@ -162,7 +162,7 @@ def _engine_beside(engine: Engine) -> Engine:
     def connect(*_: Any) -> None:
         if next(connections) > 1:
             raise StatscacheError(
-                "the connection to the database was lost, and with it all that was counted again: start again"
+                "the connection to the database was lost, and with it all that was counted again: run this again"
             )
 
     return beside

@@ -83,9 +83,7 @@ def choose(app: App, idents: Collection[str]) -> tuple[list[Target], list[str]]:
 def _check(app: App, idents: Collection[str]) -> None:
     for ident in idents:
         if not any(_names(ident, plugin) for plugin in app.plugins):
-            raise StatscacheError(
-                f"there is no plugin {ident!r} that runs here: `statscache plugins` lists them"
-            )
+            raise StatscacheError(f"no plugin {ident!r} runs here: `statscache plugins` lists those that do")
 
 
 def _meant(parts: Sequence[Part], idents: Collection[str]) -> bool:
@@ -108,7 +106,9 @@ def _target(connection: Connection, table: Table | None, parts: Sequence[Part]) 
     shapes = {(part.plugin.rows, *_windows(part.plugin)) for part in parts}
     rows, length, offset = shapes.pop()
     if rows is None or shapes:
-        raise Unfit(f"{names} cannot be counted again: what its rows come of is not known (BasePlugin.rows)")
+        raise Unfit(
+            f"{names} cannot be counted again: it does not say what its rows come from (BasePlugin.rows)"
+        )
     for fault in _faults(connection, table, rows, plugins):
         raise Unfit(f"{names} cannot be counted again: {fault}")
     return Target(table, plugins, rows, length, offset)
@@ -128,9 +128,9 @@ def _faults(connection: Connection, table: Table, rows: Rows, plugins: frozenset
         yield f"its table {table.fullname} is named with a schema"
     keyed = "timestamp" in table.primary_key.columns
     if "timestamp" not in table.columns or not table.primary_key or keyed != (rows is Rows.WINDOW):
-        yield f"its table {table.fullname} has not the columns that {rows} needs"
+        yield f"its table {table.fullname} lacks the columns that {rows} needs"
     others = select(PluginRow.ident).where(
         PluginRow.tables.contains([table.fullname]), PluginRow.ident.not_in(plugins)
     )
     for other in connection.scalars(others):
-        yield f"{other}, which does not run here, writes its table {table.fullname}, too"
+        yield f"{other}, which does not run here, also writes its table {table.fullname}"

@@ -105,8 +105,8 @@ class Verification:
             self.spans = drawn(self.spans, sample)
         if not any(self.spans.values()):
             raise StatscacheError(
-                "there is no window to check: none that is complete and over lies in that time; "
-                "`SELECT * FROM statscache_freshness` tells what is complete"
+                "there is no window to check: none in that time is both complete and over; "
+                "`SELECT * FROM statscache_freshness` shows what is complete"
                 if targets
                 else " ".join(unfit)
             )

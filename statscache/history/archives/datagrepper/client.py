@@ -21,7 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from statscache.errors import StatscacheError
+from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import HistoryError
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Client:
         parts = urllib3.util.parse_url(url)
         if parts.scheme not in ("http", "https") or not parts.host:
             raise HistoryError(
-                f"{url} is no address of an archive: give one that starts with http:// or https://"
+                f"{url} is not the address of an archive: give one that starts with http:// or https://"
             )
         self.url = url
         self._retry = retry
@@ -131,7 +131,7 @@ class Client:
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         if stop.wait(seconds):
-            raise Stopped(f"{self.url} is not asked any more")
+            raise Stopped(f"reading {self.url} was stopped")
 
     def _try(self, query: Query, read: Callable[[Any], T]) -> T:
         answer = self._answer(query)
@@ -169,7 +169,9 @@ def _next(retry: urllib3.Retry, trouble: _Trouble) -> urllib3.Retry:
         return retry.increment("GET", error=trouble)
     except MaxRetryError:
         tries = len(retry.history) + 1
-        raise Unavailable(f"{trouble}, at the last of {tries} tries", trouble.unreachable) from None
+        raise Unavailable(
+            f"{trouble}, in the last of {number_of(tries, 'attempt')}", trouble.unreachable
+        ) from None
 
 
 def pause_of(answer: urllib3.BaseHTTPResponse) -> float | None:

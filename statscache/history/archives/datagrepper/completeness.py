@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from statscache.errors import Rejected
+from statscache.errors import Rejected, number_of
 from statscache.history.archives.archive import HistoryError, Slice
 from statscache.messages.message import Message
 from statscache.span import Span
@@ -40,7 +40,7 @@ class ArchivePage:
                 "the answer is not datagrepper's, expected total, count and a list raw_messages: check the address"
             )
         if count != len(rows):
-            raise ValueError(f"it speaks of {count} rows and has {len(rows)}")
+            raise ValueError(f"its count is {count}, but it has {number_of(len(rows), 'row')}")
         return cls(total, rows)
 
 
@@ -126,7 +126,7 @@ class Attempt:
     def _take_first(self, page: ArchivePage) -> list[Ask]:
         self.total = page.total
         if page.total > self._most and self.span.seconds > 1:
-            return self._settle(Dense(f"it has {page.total} rows"))
+            return self._settle(Dense(f"it has {number_of(page.total, 'row')}"))
         if page.total == len(page.rows):
             return self._take_only(page)
         self._keep(page)
@@ -149,14 +149,14 @@ class Attempt:
 
     def _compare(self) -> list[Ask]:
         if len(self._different) != self.total:
-            return self._again(f"of {self.total} rows {len(self._different)} different ones came")
+            return self._again(f"got {len(self._different)} of {self.total} different rows")
         self._all = list(self._different.values())
         return [Ask(0, self._round)]
 
     def _again(self, reason: str) -> list[Ask]:
         self._round += 1
         if self._round == self._rounds:
-            return self._settle(Incomplete(f"{reason}, at the last of {self._rounds} times"))
+            return self._settle(Incomplete(f"{reason}, in the last of {number_of(self._rounds, 'attempt')}"))
         return [Ask(1, self._round)]
 
     def _settle(self, outcome: Slice | Incomplete | Exception) -> list[Ask]:

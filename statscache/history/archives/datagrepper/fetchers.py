@@ -160,4 +160,4 @@ class Run:
         with self._fetchers.changed:
             self._fetchers.changed.wait_for(lambda: self.stop.is_set() or ready())
         if self.stop.is_set():
-            raise Stopped("it is not read any more")
+            raise Stopped("reading it was stopped")

@@ -190,7 +190,7 @@ class _Reading:
         return not isinstance(self._run.outcome(self._ask(LIFE)), Failed)
 
     def _hole(self, span: Span, what: str) -> Hole:
-        return Hole(span, f"{self._archive.url} did not give {span} whole: {what}")
+        return Hole(span, f"{self._archive.url} did not give all of {span}: {what}")
 
 
 def _halves(span: Span) -> list[Span]:
