@@ -1,4 +1,4 @@
-"""What a hub needs to know of the bus. On a machine that has /etc/fedmsg.d, that says it already."""
+"""What a hub must know about the bus. A machine that has /etc/fedmsg.d has these settings there already."""
 
 config = {
     "topic_prefix": "org.fedoraproject",

@@ -1,4 +1,4 @@
-"""Warnings of all, and from statscache what it does, on standard error."""
+"""Log to standard error: warnings of everything, and what statscache does."""
 
 config = {
     "logging": {

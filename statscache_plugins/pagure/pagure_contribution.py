@@ -15,7 +15,7 @@ class Plugin(PagurePluginMixin):
     name = "pagure contributions"
     summary = "Contributions on pagure.io"
     description = (
-        "How much was done on pagure.io: issues, comments, pull requests, pushes and all else it tells of."
+        "How much was done on pagure.io: issues, comments, pull requests, pushes and everything else."
     )
 
     def process(self, message: Message) -> None:

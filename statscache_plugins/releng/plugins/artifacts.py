@@ -14,12 +14,12 @@ ENDINGS = {None: ".iso", "qcow2": "-sda.qcow2", "raw": "-sda.raw.xz"}
 
 
 class Plugin(LatestPlugin):
-    """Notes how the latest task for each image stands."""
+    """Notes the state of the latest task for each image."""
 
     name = "artifacts"
     summary = "The latest live images and appliances"
     description = (
-        "How the latest build of each live image and appliance stands, with links to what was built."
+        "The state of the latest build of each live image and appliance, with links to what was built."
     )
 
     def process(self, message: Message) -> None:

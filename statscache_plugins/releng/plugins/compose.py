@@ -12,11 +12,11 @@ TOPIC = re.compile(r"(?P<compose>[\w.]+)\.(?P<status>start|complete)")
 
 
 class Plugin(LatestPlugin):
-    """Notes how the latest compose of each branch and architecture stands, in all and by stage."""
+    """Notes the state of the latest compose of each branch and architecture, as a whole and by stage."""
 
     name = "compose"
     summary = "The latest composes"
-    description = "How the latest compose of each branch and architecture stands, in all and by stage."
+    description = "The state of the latest compose of each branch and architecture, as a whole and by stage."
 
     topics = re.compile(r"^org\.fedoraproject\.prod\.compose\.")
 
