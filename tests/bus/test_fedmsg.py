@@ -67,7 +67,7 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
     ("endpoint", "method", "name"),
     [
         ("tcp://nonsense", "connect", "tcp://nonsense"),
-        ("tcp://127.0.0.1:*", "bind", "tcp://127.0.0.1:* (bound, so who publishes is not known)"),
+        ("tcp://127.0.0.1:*", "bind", "tcp://127.0.0.1:* (bound, so its publishers are not known)"),
     ],
 )
 def test_an_endpoint_without_a_connection_of_its_own_is_missed(endpoint: str, method: str, name: str) -> None:

@@ -181,7 +181,7 @@ def test_rights_that_lack_are_named(place: Place, roles: Roles, owner: str, engi
     code, output, errors = place.run("grant", name := roles.name("analysts"))
     assert (code, output) == (2, "")
     assert errors == (
-        "statscache: CREATE ROLE is refused (permission denied to create role): let an administrator of the "
+        "statscache: CREATE ROLE was refused (permission denied to create role): let an administrator of the "
         f"database run what `statscache grant {name} --sql` prints\n"
     )
     roles.execute(f'CREATE ROLE "{name}"')
@@ -189,7 +189,7 @@ def test_rights_that_lack_are_named(place: Place, roles: Roles, owner: str, engi
     roles.execute(f'ALTER TABLE data_volume_1s OWNER TO "{other}"')
     code, output, errors = place.run("grant", name)
     assert (code, output) == (2, "")
-    assert "GRANT SELECT is refused (permission denied for table data_volume_1s)" in errors
+    assert "GRANT SELECT was refused (permission denied for table data_volume_1s)" in errors
     with engine.connect() as connection:
         may = text(f"SELECT has_table_privilege('{name}', 'data_volume_1m', 'SELECT')")
         assert connection.scalar(may) is False
@@ -200,12 +200,12 @@ def test_names_that_no_role_can_have(place: Place, roles: Roles, owner: str) -> 
     code, _, errors = place.run("grant", owner)
     assert (code, errors) == (
         2,
-        f"statscache: {owner} is the role that statscache itself writes as: name another\n",
+        f"statscache: {owner} is the role with which statscache writes: name another\n",
     )
     roles.execute(f'ALTER ROLE "{owner}" CREATEROLE')
     code, _, errors = place.run("grant", "pg_mine")
     assert code == 2
-    assert 'CREATE ROLE is refused (role name "pg_mine" is reserved): give another name' in errors
+    assert 'CREATE ROLE was refused (role name "pg_mine" is reserved): choose another name' in errors
 
 
 def test_before_the_first_start_there_is_nothing_to_read(there: Place) -> None:

@@ -19,9 +19,9 @@ def test_a_terminal_shows_progress_and_rate(there: Place) -> None:
     os.close(slave)
     shown = read_terminal(master)
     assert process.wait(30) == 2
-    assert re.search(r"replay .*━+.* 1000 messages, \d+/s", shown)
+    assert re.search(r"replay .*━+.* messages: 1000, \d+/s", shown)
     assert "some.jsonl, line 501: not JSON" in shown
-    assert "1000 messages counted, 0 known already, 0 rejected, 1 bad lines" in shown
+    assert "1000 messages counted, 0 known already, 0 rejected, 1 bad line" in shown
 
 
 def read_terminal(master: int) -> str:

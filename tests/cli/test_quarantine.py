@@ -26,8 +26,8 @@ def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> Non
     shown = there.answer("quarantine", "show", "2023-nul")
     assert json.loads(shown.splitlines()[-1]) == NUL
     assert "lone surrogate" in shown
-    assert there.answer("quarantine", "retry", "--all") == "0 of 2 messages count now\n"
-    assert there.answer("quarantine", "drop", "--plugin", BY_USER) == "1 messages dropped\n"
-    assert there.answer("quarantine", "drop", "2023-nul") == "1 messages dropped\n"
+    assert there.answer("quarantine", "retry", "--all") == "0 of 2 messages counted\n"
+    assert there.answer("quarantine", "drop", "--plugin", BY_USER) == "1 message dropped\n"
+    assert there.answer("quarantine", "drop", "2023-nul") == "1 message dropped\n"
     assert len(rows(there.answer("quarantine", "list"))) == 1
     assert there.answer("replay", "messages.jsonl").startswith("0 messages counted, 2 known already")

@@ -65,13 +65,15 @@ def test_files_of_any_form_are_replayed(there: Place) -> None:
     assert output == "4 messages counted, 3 known already, 0 rejected, 0 bad lines\n"
     there.write("cut.gz", gzip.compress(lines(body(4)).encode())[:-3])
     code, output, errors = there.run("replay", "cut.gz")
-    assert (code, output) == (2, "0 messages counted, 1 known already, 0 rejected, 1 bad lines\n")
-    assert errors == "statscache: cut.gz, line 2: its compressed content is cut off here: get the file anew\n"
+    assert (code, output) == (2, "0 messages counted, 1 known already, 0 rejected, 1 bad line\n")
+    assert (
+        errors == "statscache: cut.gz, line 2: its compressed content is cut off here: get the file again\n"
+    )
 
 
 def test_binary_rubbish_is_a_bad_line(there: Place) -> None:
     """A file of binary rubbish is one bad line, reported in one line, and the exit code is 2."""
     there.write("rubbish.bin", bytes(n for n in range(256) if n != 10) * 4)
     code, output, errors = there.run("replay", "rubbish.bin")
-    assert (code, output) == (2, "0 messages counted, 0 known already, 0 rejected, 1 bad lines\n")
+    assert (code, output) == (2, "0 messages counted, 0 known already, 0 rejected, 1 bad line\n")
     assert re.fullmatch(r"statscache: rubbish\.bin, line 1: not JSON [^\n]*\n", errors)

@@ -44,7 +44,7 @@ def test_covers_must_be_a_time_that_is_over(there: Place) -> None:
     later = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 3600))
     for pair, said in (
         ((SINCE, later), "in the past"),
-        ((UNTIL, SINCE), "FROM before its TO"),
+        ((UNTIL, SINCE), "FROM that is before its TO"),
         (("x", "y"), "'x'"),
     ):
         code, _, errors = there.run("replay", "a.jsonl", "--covers", *pair)

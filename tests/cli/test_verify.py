@@ -44,7 +44,7 @@ def test_the_command_tells_what_differs(place: Place, engine: Engine) -> None:
     assert rows(output) == [
         ["plugin", "window", "key", "actual", "recounted"],
         ["volume-1m", "2023-11-14 22:30:00", "no row", "6"],
-        ["120 windows of 1 tables counted again: 1 rows of 1 tables differ"],
+        ["120 windows of 1 table counted again: 1 differing row in 1 table"],
     ]
     code, output, _ = place.run("verify", "--json", "--sample", "500", "--plugin", "volume-1m", *hours)
     (table,) = json.loads(output)["tables"]
@@ -55,7 +55,7 @@ def test_the_command_tells_what_differs(place: Place, engine: Engine) -> None:
 
 
 REFUSED = {
-    ("--plugin", "no-such"): "there is no plugin 'no-such' that runs here",
+    ("--plugin", "no-such"): "no plugin 'no-such' runs here",
     ("--since", "yesterday"): "--since must be like 2h, 7d or 2024-05-31T12:00",
     ("--since", "1d", "--until", "2d"): "--since must be before --until",
     ("--from", "ftp://there"): "--from must be an https:// URL",

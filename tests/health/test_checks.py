@@ -21,7 +21,7 @@ from tests.support.gate import Gate
 from tests.support.hub import wait_for
 
 MakeBench = Callable[..., Bench]
-STARTED = "the thread of the flush does not run", "the hub has no endpoint of a bus"
+STARTED = "the flush thread is not running", "the hub has no endpoint of the bus"
 
 
 def found(bench: Bench) -> list[Trouble]:
@@ -62,7 +62,7 @@ def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: B
     bench.flush()
     (trouble,) = found(bench)
     assert (trouble.kind, trouble.what, trouble.severe) == ("plugin", "bad fails", False)
-    assert trouble.text == "bad fails (so far 1), the last time 0 s ago: RuntimeError: as the test says"
+    assert trouble.text == "bad fails: 1 failure so far, the last 0 s ago: RuntimeError: as the test says"
     bench.accept(*"x" * 30)
     bench.flush()
     (trouble,) = found(bench)
@@ -105,7 +105,7 @@ def test_one_call_of_a_plugin_that_takes_long_is_named(bench: Bench, monkeypatch
     thread.start()
     try:
         (trouble,) = wait_for("the trouble", lambda: found(bench), 5.0)
-        assert (trouble.what, trouble.severe) == ("one call of bad has taken", True)
+        assert (trouble.what, trouble.severe) == ("one call of bad has been running", True)
     finally:
         go.set()
         thread.join()
@@ -138,7 +138,7 @@ def test_a_database_that_hangs_is_waited_for_and_named(
     with running(bench):
         gate.stall()
         (trouble,) = wait_for("the trouble", lambda: found(bench), 5.0)
-        assert trouble.what == "the look for the database has been waiting for the database"
+        assert trouble.what == "the check of the database has been waiting for the database"
         gate.flow()
         wait_for("all to be well", lambda: not found(bench), 5.0)
     bench.engine.dispose()
@@ -156,7 +156,7 @@ def test_a_flush_that_goes_on_failing_is_named_though_the_database_is_there(
     time.sleep(0.15)
     (trouble,) = found(bench)
     assert (trouble.kind, trouble.severe) == ("flush", True)
-    assert trouble.text == "the flush has failed for 0 s: division by zero"
+    assert trouble.text == "the flush has been failing for 0 s: division by zero"
     assert (
         make_registry(lambda: Health(bench.daemon.parts)).get_sample_value("statscache_flush_failures_total")
         == 1

@@ -247,7 +247,7 @@ def test_a_plugin_over_its_budget_is_warned_about_and_then_suspended(
         bench.accept("a")
         bench.flush()
     assert suspended(bench, "bad")
-    assert sum("and its budget is" in record.getMessage() for record in caplog.records) == 6
+    assert sum("more than its budget of" in record.getMessage() for record in caplog.records) == 6
     assert bench.volumes() == [6] * 4
     assert rows(bench) == []
 

@@ -50,4 +50,4 @@ def test_a_cursor_that_is_none_is_told(made: Made) -> None:
         *(made.web.get(PATH, {"cursor": each}) for each in (cursor[:-1], "", "x", cursor + "=")),
     ):
         assert refused.status == 400
-        assert refused.error.startswith("cursor must be one that a Link header")
+        assert refused.error.startswith("cursor must be one from a Link header")

@@ -54,7 +54,7 @@ def test_a_parameter_that_is_there_twice_is_named(name: str, web: Server) -> Non
     """Which of the two is meant, nobody can know."""
     value = {"start": "1", "order": "asc", "callback": "f", "group": "category"}.get(name, "1")
     reply = web.get("/api/volume-by-category-1s", [(name, value), (name, value)])
-    assert (reply.status, reply.error) == (400, f"{name} may be given once only")
+    assert (reply.status, reply.error) == (400, f"{name} may be given only once")
 
 
 @pytest.mark.parametrize(

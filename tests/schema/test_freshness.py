@@ -91,7 +91,7 @@ def test_an_older_view_of_freshness(built_on: bool, make_bench: Make, caplog: An
         f"SELECT attname FROM pg_attribute WHERE attrelid = '{NAME}'::regclass AND attnum > 0"
     )
     assert [row[0] for row in columns] == (["other"] if built_on else list(COMMENTS))
-    assert ("cannot be made as this version" in caplog.text) == built_on
+    assert ("of this version of statscache cannot be created" in caplog.text) == built_on
 
 
 def test_a_view_that_somebody_reads_does_not_stop_a_start(make_bench: Make, caplog: Any) -> None:
@@ -102,9 +102,7 @@ def test_a_view_that_somebody_reads_does_not_stop_a_start(make_bench: Make, capl
     with bench.engine.begin() as connection:
         connection.exec_driver_sql(f"LOCK TABLE {NAME} IN ACCESS SHARE MODE")
         create_views(bench.engine)
-    assert (
-        "cannot be made as this version of statscache has it (canceling statement due to lock" in caplog.text
-    )
+    assert "of this version of statscache cannot be created (canceling statement due to lock" in caplog.text
     comment = f"SELECT obj_description('{NAME}'::regclass)"
     assert bench.execute(comment) == [(older,)]
     create_views(bench.engine)

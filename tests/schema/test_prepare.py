@@ -41,7 +41,7 @@ DIFFERENT = {
     ),
     "a foreign column that must not be empty": (
         MINUTE + "(timestamp timestamptz PRIMARY KEY, volume bigint, extra text NOT NULL)",
-        "the column extra is not the model's, and must not be empty",
+        "the column extra is not in the model and must not be null",
     ),
     "a view": (
         "CREATE VIEW data_volume_1m AS SELECT now() AS timestamp, 1::bigint AS volume",
@@ -108,7 +108,7 @@ def test_every_difference_is_told(opened: Open, engine: Engine, caplog: pytest.L
     count_one(opened())
     told = (
         "(the column timestamp is date instead of timestamp with time zone; the column volume is missing; "
-        "the column extra is not the model's, and must not be empty; "
+        "the column extra is not in the model and must not be null; "
         "the primary key is () instead of (timestamp, category))"
     )
     assert told in caplog.text
@@ -132,9 +132,9 @@ def test_all_tables_differing_end_the_start(
     opened()
     names = scalar(engine, f"SELECT array_agg(DISTINCT t) FROM {CORE}, unnest(tables) AS t")
     run(engine, *(f"ALTER TABLE {name} DROP COLUMN timestamp CASCADE" for name in names))
-    with pytest.raises(Unusable, match=r"^no plugin can run: none of their tables is what its model says"):
+    with pytest.raises(Unusable, match=r"^no plugin can run: none of their tables fits its model"):
         opened()
-    assert all(f"its table {name} is not what its model says" in caplog.text for name in names)
+    assert all(f"its table {name} does not fit its model" in caplog.text for name in names)
 
 
 def test_a_later_start_finds_its_own_tables_right(

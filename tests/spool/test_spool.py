@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statscache.errors import number_of
 from statscache.spool import spool as spool_module
 from statscache.spool.directory import adopt_spools, make_spool
 from statscache.spool.loss import Loss
@@ -119,7 +120,9 @@ def test_a_torn_last_record_is_dropped(
         assert found == {position: body for position, body in filled.items() if position != last_position}
         told = [record.getMessage() for record in caplog.records]
         assert told == (
-            [f"dropped a torn last record of {length - begin} bytes of {path}"] if length > begin else []
+            [f"dropped a torn last record, {number_of(length - begin, 'byte')} of {path}"]
+            if length > begin
+            else []
         )
 
 

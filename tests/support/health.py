@@ -14,7 +14,7 @@ from tests.support.hub import Hub, wait_for
 
 def url_of(hub: Hub) -> str:
     """Return where the hub tells how it is."""
-    return wait_for("the address", lambda: re.search(r"told at (\S+)/ready", hub.log))[1]
+    return wait_for("the address", lambda: re.search(r"health endpoints: (\S+)/ready", hub.log))[1]
 
 
 def get(url: str) -> tuple[int, str]:

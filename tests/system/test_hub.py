@@ -83,7 +83,7 @@ def test_a_signal_on_a_flooded_bus_ends_the_hub(
         publisher.join()
     assert code == 0, hub.log
     assert seconds < 5
-    accepted = int(re.findall(r"has stopped, (\d+) messages accepted", hub.log)[-1])
+    accepted = int(re.findall(r"has stopped, (\d+) messages? accepted", hub.log)[-1])
     again = start_hub()
     again.wait_until_running()
     wait_for("the rest", lambda: volume(engine) >= accepted)
@@ -122,7 +122,7 @@ def test_odd_frames_harm_nothing(start_hub: StartHub, bus: Bus, engine: Engine, 
     assert volume(engine, "data_volume_by_topic_1m", "topic = 'org.fedoraproject.dev.odd.shape'") > 0
     for reason in ("no timestamp", "is not a number", "between 1970 and 9999"):
         assert reason in hub.log
-    assert "sets aside the message" in hub.log
+    assert "could not count the message" in hub.log
 
 
 def bodhi(engine: Engine) -> int:
@@ -210,7 +210,7 @@ def test_what_cannot_be_written_at_the_end_waits_for_the_next_start(
     code, seconds = hub.end()
     assert code == 0, hub.log
     assert seconds < 5
-    assert "in its spool for the next start" in hub.log
+    assert "in the spool for the next start" in hub.log
     gate.open()
     again = start_hub({"statscache.sqlalchemy.uri": gate.url})
     again.wait_until_running()

@@ -96,7 +96,7 @@ def test_old_plugins_count_right_over_failed_and_repeated_flushes(
         }
     assert "legacy-stubborn could not write" in log
     assert "legacy-swallower could not write" in log
-    assert "legacy-picky sets aside the message" in log
+    assert "legacy-picky could not count the message" in log
 
 
 def test_what_does_not_load_is_named_with_its_reason(
@@ -107,8 +107,8 @@ def test_what_does_not_load_is_named_with_its_reason(
     reasons = {
         "legacy_nameless": "has no summary",
         "legacy_not_a_plugin": "not a subclass of statscache.plugins.BasePlugin",
-        "legacy_async": "went with the asynchronous plugins of statscache 0.0.4",
-        "legacy_threads": "went with the asynchronous plugins of statscache 0.0.4",
+        "legacy_async": "was removed with the asynchronous plugins of statscache 0.0.4",
+        "legacy_threads": "was removed with the asynchronous plugins of statscache 0.0.4",
     }
     for name, reason in reasons.items():
         lines = [

@@ -126,4 +126,4 @@ def test_a_library_that_is_too_new_ends_the_hub_with_one_line(
     assert hub.log.splitlines()[-1].startswith(
         "statscache: validate_signatures is True, but what fedmsg needs"
     )
-    assert "install pyOpenSSL below 24.3" in hub.log
+    assert "install a pyOpenSSL older than 24.3" in hub.log

@@ -32,10 +32,10 @@ def not_in_utf8(server: Engine) -> Iterator[str]:
 
 
 UNFIT = {
-    "core_differs": f"the table {CORE} is not the one this version of statscache writes "
+    "core_differs": f"the table {CORE} does not fit this version of statscache "
     "(the column tables is missing; the column interval is missing; ",
-    "may_not_create": "give its user the right to, as with GRANT CREATE ON SCHEMA public",
-    "not_in_utf8": "the database of statscache.sqlalchemy.uri is encoded in SQL_ASCII: make one with",
+    "may_not_create": "let its user create them, as with GRANT CREATE ON SCHEMA public",
+    "not_in_utf8": "the database of statscache.sqlalchemy.uri is encoded in SQL_ASCII: create one with",
 }
 
 

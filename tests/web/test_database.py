@@ -32,7 +32,7 @@ def test_a_database_that_is_away_is_told_and_come_back_is_used(
         connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     time.sleep(0.3)
     assert reply.status == 503
-    assert reply.error == "the database is out of reach: ask again in a while"
+    assert reply.error == "the database cannot be reached: try again later"
     assert reply.headers["Retry-After"] == "5"
     assert len(web.rows(VOLUME, {"limit": 77})) == 77
 
@@ -56,7 +56,7 @@ def test_it_starts_without_a_database(tmp_path: Path) -> None:
     """What needs none is answered, the rest gets 503; and Ctrl-C ends it well."""
     web = Server(tmp_path, NOWHERE)
     assert "volume-1s" in web.get("/api/").json
-    assert web.get(VOLUME).error == "the database is out of reach: ask again in a while"
+    assert web.get(VOLUME).error == "the database cannot be reached: try again later"
     assert web.end(signal.SIGINT) == (0, "")
 
 
@@ -66,7 +66,7 @@ def test_what_there_is_not_yet_is_told(database: str, tmp_path: Path) -> None:
     reply = web.get(VOLUME)
     assert (reply.status, reply.error) == (
         503,
-        "the table is not there yet: the daemon has not run with this plugin",
+        "the table does not exist yet: the daemon has not run with this plugin",
     )
     assert "volume-by-user-1m" not in web.get("/api/").json
     assert web.get(LOGS).status == 404
@@ -81,7 +81,7 @@ def test_a_table_that_is_locked_keeps_nobody_waiting(made: tuple[Engine, Server]
         begin = time.monotonic()
         reply = web.get(VOLUME, {"limit": 80})
         assert time.monotonic() - begin < 5
-    assert (reply.status, reply.error) == (503, "the database has too much to do: ask again in a while")
+    assert (reply.status, reply.error) == (503, "the database is too busy: try again later")
 
 
 def test_the_database_cannot_be_changed(made: tuple[Engine, Server]) -> None:

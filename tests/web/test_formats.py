@@ -37,7 +37,7 @@ def test_accept_decides_the_form(accept: str | None, callback: str, media: str |
     reply = web.get(VOLUME, {"callback": callback} if callback else {}, **headers)
     if media is None:
         assert reply.status == 406
-        assert reply.error.startswith("Accept must name a type")
+        assert reply.error.startswith("Accept must name an available type")
     else:
         assert (reply.status, reply.headers["Content-Type"].split(";")[0]) == (200, media)
         assert "Accept" in reply.headers["Vary"]

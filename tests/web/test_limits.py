@@ -25,7 +25,7 @@ def test_a_client_that_asks_too_often_waits(server: Engine, database: str, tmp_p
     replies = [web.get(VOLUME, {"limit": number}) for number in range(1, 9)]
     assert [reply.status for reply in replies][:3] == [200] * 3
     assert replies[-1].status == 429
-    assert replies[-1].error == "this client asks more than 2 times a second: ask again later"
+    assert replies[-1].error == "this client asks more than 2 times a second: try again later"
     assert replies[-1].headers["Retry-After"] == "1"
     assert web.get(VOLUME).status == 200
     assert web.get(VOLUME, If_None_Match=tag).status == 304
@@ -73,7 +73,7 @@ def test_a_request_may_not_be_large(web: Server) -> None:
     assert connection.getresponse().status == 413
     connection.close()
     reply = web.get("/api/volume-by-category-1s", {"category": ["x" * 2600] * 120})
-    assert (reply.status, reply.error) == (414, f"a URL may have {256 * 1024} bytes")
+    assert (reply.status, reply.error) == (414, f"a URL may have at most {256 * 1024} bytes")
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connected:
         connected.sendall(b"GET /api/ HTTP/1.1\r\n")
         with pytest.raises(OSError, match=r"reset|pipe"):

@@ -261,10 +261,10 @@ def no_time(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (no_table, "has no table messages: name a database"),
+        (no_table, "has no table messages: name the database"),
         (no_columns, "has no column msg_id, i, username, msg: name a database"),
         (no_time, "is integer instead of a timestamp"),
-        (create, "permission denied for table messages): give its user the right to"),
+        (create, "permission denied for table messages): let its user read it"),
     ],
 )
 def test_a_database_that_is_none_is_refused_in_a_sentence(

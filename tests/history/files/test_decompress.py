@@ -19,7 +19,7 @@ def test_compression_that_is_cut_off_is_told(pack: str, tmp_path: Path) -> None:
     for cut in (5, 6, 40, len(packed) // 2, len(packed) - 1):
         found = read(tmp_path, packed[:cut])
         ((place, reason),) = bad(found)
-        assert reason == "its compressed content is cut off here: get the file anew"
+        assert reason == "its compressed content is cut off here: get the file again"
         assert place == f"line {len(bodies(found)) + 1}"
         assert [value["timestamp"] for value in bodies(found)] == list(range(len(bodies(found))))
     assert (

@@ -58,7 +58,7 @@ def test_a_page_that_is_cut_off_is_one_error(after: bytes, indent: int, tmp_path
     ((place, reason),) = bad(found)
     assert place == f"line {at}"
     assert reason.startswith("the page that begins here is ")
-    assert reason.endswith("and not read: get it anew")
+    assert reason.endswith("and was not read: get it again")
     assert [value["timestamp"] for value in bodies(found)] == [0, 1, 3, 4][: 4 if after else 2]
 
 
@@ -84,7 +84,7 @@ def test_a_huge_line_takes_no_memory(pack: str, tmp_path: Path, monkeypatch: pyt
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [place.rpartition(", ")[2] for place, _, _ in found] == ["line 1", "line 2", "line 3"]
-    assert str(found[1][1]) == "what begins here is longer than 4 MiB: leave it out"
+    assert str(found[1][1]) == "what begins here is longer than 4 MiB: remove it"
     assert peak < 80 << 20
 
 

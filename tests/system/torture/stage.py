@@ -168,7 +168,7 @@ class Stage:
                 slot.run()
             wait_for("all that was accepted to be counted", self._settled, RECOVERY)
             for slot in self.slots:
-                if "in its spool for the next start" in slot.end():
+                if "in the spool for the next start" in slot.end():
                     self.complaints.append(f"{slot.name} has not written all at its end")
         except AssertionError as error:
             self.complaints.append(str(error)[:300])

@@ -128,6 +128,6 @@ def test_pauses_are_no_tries_yet_there_is_an_end_to_them(pages: Pages) -> None:
     pages.trouble = lambda query, times: Reply(429, b"", {"Retry-After": "1"})
     client = Client(f"{pages.url}/raw", 1, TIMEOUT, RETRY, pauses=1)
     query = {"start": "0", "end": "1", "page": "1", "rows_per_page": "1"}
-    with pytest.raises(Unavailable, match="429 Too Many Requests, at the last of 6 tries"):
+    with pytest.raises(Unavailable, match="429 Too Many Requests, in the last of 6 attempts"):
         client.get(query, lambda answer: None, threading.Event())
     assert len(pages.queries) == 7

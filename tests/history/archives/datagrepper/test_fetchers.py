@@ -67,7 +67,7 @@ def test_close_does_not_wait_for_a_request_that_hangs(pages: Pages) -> None:
     assert elapsed_of(archive.close) < 0.1
     assert elapsed_of(thread.join) < 0.2
     assert_contiguous(parts, SPAN)
-    assert parts[-1].reason.endswith("UTC whole: it is not read any more")  # type: ignore[union-attr]
+    assert parts[-1].reason.endswith("UTC: reading it was stopped")  # type: ignore[union-attr]
     assert [part.span for part in archive.slices(SPAN)] == [SPAN]
 
 

@@ -89,8 +89,8 @@ def test_a_page_that_never_comes_costs_a_second(pages: Pages, archive: Datagrepp
     (hole,) = holes(parts)
     assert hole.span == Span(START + 70, START + 71)
     assert hole.reason == (
-        f"{pages.url}/raw did not give 2023-11-14 22:14:30 to 2023-11-14 22:14:31 UTC whole: "
-        "page 1: the answer was 502 Bad Gateway, at the last of 6 tries"
+        f"{pages.url}/raw did not give all of 2023-11-14 22:14:30 to 2023-11-14 22:14:31 UTC: "
+        "page 1: the answer was 502 Bad Gateway, in the last of 6 attempts"
     )
     assert set(all_ids(pages)) - set(ids(parts)) == {
         row["msg_id"] for row in pages.rows if START + 70 < row["timestamp"] < START + 71
@@ -152,7 +152,7 @@ def test_no_connection_is_one_hole() -> None:
     assert hole.span == Span(START - 30 * 86400, START)
     assert isinstance(hole, Hole)
     assert "http://127.0.0.1:9/raw did not give 2023-10-15" in hole.reason
-    assert "Connection refused, at the last of 6 tries" in hole.reason.replace("[Errno 111] ", "")
+    assert "Connection refused, in the last of 6 attempts" in hole.reason.replace("[Errno 111] ", "")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_is_not_datagrepper_is_an_error(body: bytes, pages: Pages, archive:
 @pytest.mark.parametrize("endpoint", ["", "apps.example.org/datagrepper", "ftp://example.org", "http://"])
 def test_what_is_no_address_is_an_error(endpoint: str) -> None:
     """An endpoint must be an http or https address."""
-    with pytest.raises(HistoryError, match="is no address of an archive"):
+    with pytest.raises(HistoryError, match="is not the address of an archive"):
         Datagrepper(endpoint)
 
 
@@ -224,7 +224,7 @@ def test_a_total_that_never_holds_still_is_a_hole(pages: Pages, archive: Datagre
     assert_contiguous(parts, span)
     assert holes(parts) == parts
     assert len(parts) < 40
-    assert "whole: of 1 rows 0 different ones came, at the last of 10 times" in holes(parts)[0].reason
+    assert "got 0 of 1 different rows, in the last of 10 attempts" in holes(parts)[0].reason
 
 
 def test_many_rows_of_one_instant_are_read_again_until_all_have_come(
