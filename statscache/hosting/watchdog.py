@@ -125,7 +125,9 @@ class Watchdog:
         for watch in self._watches:
             plugin, seconds = watch.busy, min(watch.seconds, since)
             if plugin is not None and seconds > self._limit:
-                log.critical("%s has been hanging for %.0f s:\n%s", plugin, seconds, watch.stack())
+                log.critical(
+                    "%s hangs, its call has been running for %.0f s:\n%s", plugin, seconds, watch.stack()
+                )
                 return plugin
         return None
 

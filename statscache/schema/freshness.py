@@ -48,7 +48,7 @@ COMMENTS = {
     "complete_from": "the start of the newest complete span, of which it has every message; null if there is none",
     "complete_through": "the end of that span",
     "last_flush": "when it was last written, or found to have nothing to write",
-    "open_gaps": "how many spans before complete_through it may lack messages of",
+    "open_gaps": "how many gaps there are before complete_through, of which it may lack messages",
     "quarantined": "how many messages are in the quarantine for it",
     "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
     "complete": "all spans of which it has every message",
