@@ -47,7 +47,7 @@ class Work:
 
 
 class ComponentState:
-    """Is told by one thread how something goes, and tells any other.
+    """The state of one component. One thread reports it, any thread reads it.
 
     :param clock: gives seconds, and never goes back
     """

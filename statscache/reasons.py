@@ -1,4 +1,4 @@
-"""Counts of things that go wrong, and when to speak of them."""
+"""Counts things that go wrong, and decides when to log them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ReasonCounter:
         self.counts: Counter[str] = Counter()
 
     def add(self, key: str) -> bool:
-        """Count one more, and return whether to speak of it."""
+        """Count one more, and return whether to log it."""
         self.counts[key] += 1
         count = self.counts[key]
         return count & (count - 1) == 0

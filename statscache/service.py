@@ -1,4 +1,4 @@
-"""What every process needs that counts, whatever its bus: the daemon, its health server, systemd, signals."""
+"""What every counting process needs, whatever its bus: the daemon, its health server, systemd, signals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CYCLES = 50_000
 
 
 class Service:
-    """A daemon in a process of its own. From when it is made on it answers how it is.
+    """A daemon in a process of its own. Its health endpoints answer as soon as it is made.
 
     :param config: the fedmsg configuration
     :raises Unusable: if nothing can listen at the address at which it is to answer
@@ -59,7 +59,7 @@ class Service:
         self._micro_batch = MicroBatch(self._daemon.intake.accept_all, bus.later)
 
     def run(self) -> None:
-        """Begin to flush, and take the signals over from whoever had them. To be called once the loop runs."""
+        """Begin to flush and take over the signals. Call it once the loop runs."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         self._daemon.start()

@@ -92,7 +92,7 @@ class WatchedSocket:
 
 
 class BusMonitor:
-    """Tells the watermark which of the hub's endpoints are connected, and when all that has arrived was taken.
+    """Reports to the watermark which of the hub's endpoints are connected, and when all that has arrived was taken.
 
     :param names: all endpoints, also those that got no socket
     :param lines: the sockets
@@ -105,7 +105,7 @@ class BusMonitor:
         self._timer = LoopingCall(self.check)
 
     def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
-        """Begin to tell.
+        """Begin to report to the watermark.
 
         :param position: gives the end of the spool
         """
@@ -115,7 +115,7 @@ class BusMonitor:
         self._timer.start(EVERY).addErrback(self._fail)
 
     def stop(self) -> None:
-        """Tell no more, and let go of the sockets. To be called before they are closed."""
+        """Stop reporting and let go of the sockets. Call it before they are closed."""
         if self._timer.running:
             self._timer.stop()
         for line in self._lines:
@@ -168,7 +168,7 @@ class FedmsgBus:
         self._monitor = monitor
 
     def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
-        """Begin to tell up to when all was heard."""
+        """Begin to report to the watermark up to when everything was heard."""
         self._monitor.start(watermark, position)
 
     def later(self, call: Callable[[], object]) -> object:

@@ -12,7 +12,7 @@ class Bus(Protocol):
     """Where messages come from. All is called on the thread on which they come, but for `call`."""
 
     def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
-        """Begin to tell up to when all was heard.
+        """Begin to report to the watermark up to when everything was heard.
 
         :param position: gives the position in the spool before which all lies that has come
         """

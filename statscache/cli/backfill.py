@@ -150,7 +150,7 @@ def _chosen(app: App, plugins: Sequence[str]) -> frozenset[str]:
 
 
 def _bounds(app: App, since: str | None, until: str | None) -> tuple[int | None, int]:
-    """Return from which second on, None for what each plugin wants, and until before which.
+    """Return the first second, None for what each plugin wants, and the second after the last.
 
     :raises StatscacheError: if the end is not yet old enough, or not after the start
     """

@@ -33,7 +33,7 @@ def quarantine() -> None:
 
 
 def chosen(command: F) -> F:
-    """Let a command be told which messages it is about."""
+    """Add the parameters that choose messages to a command."""
     plugin = click.option(
         "--plugin",
         "plugins",

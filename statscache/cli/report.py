@@ -1,4 +1,4 @@
-"""What came of comparing tables with history, at the terminal and as JSON."""
+"""The result of comparing tables with history, at the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED = 3
 
 
 def show(report: Report) -> None:
-    """Print what differs, and what is to be said of it."""
+    """Print what differs, with remarks."""
     shown = [(f.target, row) for f in report.findings for row in f.differences.rows][:MOST]
     if shown:
         table = table_of("plugin", "window", "key", "actual", "recounted")

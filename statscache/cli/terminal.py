@@ -27,11 +27,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 class OneLine(click.ClickException):
-    """What is wrong with what the user gave, or with what it met."""
+    """An error that is printed as one line."""
 
 
 class OneLineGroup(click.Group):
-    """Commands that tell what is wrong in one line, without the usage, and with exit code 2."""
+    """Commands that print an error as one line, without the usage, and end with exit code 2."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
@@ -58,7 +58,7 @@ def _hint(error: DBAPIError) -> str:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what can go wrong for a user's reasons into one line."""
+    """Print errors that a user can cause or repair as one line."""
     try:
         yield
     except StatscacheError as error:

@@ -76,7 +76,7 @@ def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as
 def _live(
     terminal: Console, engine: Engine, plugin: BasePlugin, windows: int, keys: int | None, every: float
 ) -> None:
-    """Look again and again until Ctrl-C. A database that is away for a while is said and no reason to end."""
+    """Refresh until Ctrl-C. A database that is away is reported and is no reason to end."""
     try:
         with Live(console=terminal, screen=True, auto_refresh=False) as live:
             while True:

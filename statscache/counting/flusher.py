@@ -166,7 +166,7 @@ class Flusher:
         return more
 
     def look(self) -> None:
-        """See whether the database is there, unless that was seen a moment ago. Once it is back, nothing is paused."""
+        """Check whether the database is there, unless it was checked a moment ago. Once it is back, end the pause."""
         if self._clock() < self._next_probe:
             return
         try:

@@ -46,7 +46,7 @@ class Changes:
     def tell(self, connection: Connection) -> None:
         """Let PostgreSQL tell those who listen, a payload for each table, once the transaction is committed.
 
-        What stands against that is only logged: figures come first.
+        A failure is only logged: the counts come first.
         """
         if not self._bounds or connection.get_execution_options().get(APART):
             return

@@ -1,4 +1,4 @@
-"""How much of a time was spent waiting for the database, and how much was written to it."""
+"""Measures how long the database was waited for, and how much was written to it."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Demo:
             self._end(publisher, hub, engine, console)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Note that the demo is to end: to raise here could leave the hub or the database running."""
+        """Note that the demo should end: raising here could leave the hub or the database running."""
         self._ended = True
 
     def _start_hub(self, port: int) -> subprocess.Popen[bytes]:

@@ -1,1 +1,1 @@
-"""Whether the daemon does its work, told over HTTP, to systemd and at the terminal."""
+"""The state of the daemon: over HTTP, for systemd and at the terminal."""

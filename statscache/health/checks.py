@@ -1,4 +1,4 @@
-"""Whether the daemon does its work, and what keeps it from it, in words."""
+"""What keeps the daemon from its work, in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AWAY = 5.0
 STUCK = 7.0
 #: A reactor that has done nothing for so many seconds is as good as dead.
 DEAD = 60.0
-#: For how many seconds the failure of a plugin, or the loss of a message, is spoken of.
+#: How long in seconds the failure of a plugin, or the loss of a message, is reported.
 RECENT = 300.0
 #: A spool that is so full is a trouble.
 FULL = 0.9
@@ -28,7 +28,7 @@ class Trouble:
 
     :param kind: `database`, `bus`, `flush`, `plugin`, `spool`, `history` or `daemon`
     :param what: what it is, in words that stay the same while it lasts
-    :param text: all there is to say of it, in one line
+    :param text: what it is, for how long and why, in one line
     :param seconds: for how long
     :param severe: whether it keeps the daemon from its work, and not only from a part of it
     """
@@ -61,7 +61,7 @@ class Health:
         return sorted(found, key=lambda trouble: not trouble.severe)
 
     def deaths(self) -> Iterator[Trouble]:
-        """Yield what only a new start can mend."""
+        """Yield what only a restart can repair."""
         if not self.parts.flusher.is_alive:
             what = "the flush thread is not running"
             yield Trouble("flush", what, what, 0.0)

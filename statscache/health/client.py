@@ -1,4 +1,4 @@
-"""What a daemon answers when it is asked how it is."""
+"""Asks a daemon for its state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class DaemonReport:
-    """What a daemon tells of itself.
+    """What a daemon reports about itself.
 
     :param status: as /ready has it
     :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
@@ -33,9 +33,9 @@ class DaemonReport:
 
 
 def ask(address: str) -> DaemonReport:
-    """Ask a daemon how it is.
+    """Ask a daemon for its state.
 
-    :raises OSError: if it does not answer as one does
+    :raises OSError: if no daemon answers
     """
     try:
         told = json.loads(_get(address, "/ready")[1])

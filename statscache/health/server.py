@@ -1,4 +1,4 @@
-"""Answers over HTTP whether the daemon is well, on threads of its own, however busy the hub is."""
+"""The health endpoints over HTTP, on threads of their own: they answer however busy the hub is."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Handler(WSGIRequestHandler):
 
 
 class HealthServer:
-    """The server, from before the daemon is there. Without an address it does nothing.
+    """The server of the health endpoints, which runs before the daemon does. Without an address it does nothing.
 
     :param address: HOST:PORT, with a port of 0 for any; empty for none
     :raises Unusable: if nothing can listen there
@@ -84,7 +84,7 @@ class HealthServer:
             log.info("health endpoints: %s/ready, /live and /metrics", self.url)
 
     def attend(self, health: Health) -> None:
-        """Answer for this daemon from now on, whose start is over."""
+        """Answer for this daemon from now on: its start is over."""
         self._health = health
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ class HealthServer:
 
     @property
     def status(self) -> str:
-        """How it is, in one line."""
+        """The state of the daemon and its causes, in one line."""
         troubles = self._troubles
         return f"{_word(troubles)}{': ' if troubles else ''}{'; '.join(trouble.text for trouble in troubles)}"
 

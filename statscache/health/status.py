@@ -1,4 +1,4 @@
-"""How the daemon and its database are, as seen from outside."""
+"""The state of the daemon and its database, seen from outside."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATES = ("fine", "degraded", "not working")
 
 @dataclass
 class PluginStatus:
-    """How one plugin is.
+    """The state of one plugin.
 
     :param until: until when it has counted in full
     :param processed: how many messages since the daemon's start; None if that cannot be asked
@@ -55,9 +55,9 @@ class PluginStatus:
 
 @dataclass
 class Status:
-    """How all is. What could not be asked is None.
+    """The state of everything. What could not be found out is None.
 
-    :param daemon: where it was asked, empty if it tells nobody
+    :param daemon: where it was asked, empty if it has no health endpoints
     :param answers: whether it did
     :param delay: how long it took, in seconds, until the last message was written
     :param queue: how many messages wait for the next flush
@@ -80,7 +80,7 @@ class Status:
     plugins: list[PluginStatus] = field(default_factory=list)
 
     def blame(self, level: int, cause: str) -> None:
-        """Note what is not as it should be.
+        """Note a cause of trouble.
 
         :param level: how bad that is, as a position in `STATES`
         """

@@ -1,4 +1,4 @@
-"""Tells systemd how the service is, where systemd runs it: the protocol of sd_notify(3)."""
+"""Reports the state of the service to systemd, by the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
-#: How often in seconds the state is told where no watchdog asks for more.
+#: How often in seconds the state is reported if no watchdog asks for more.
 USUAL = 10.0
 
 
@@ -37,33 +37,33 @@ class SystemdNotifier:
         self._thread = threading.Thread(target=self.run, name="statscache-notify", daemon=True)
 
     def start(self) -> None:
-        """Begin to tell that the process is live, so that also a start that takes long is left alone."""
+        """Begin to report that the process is live, so that systemd leaves even a long start alone."""
         if self._address:
             self._thread.start()
 
     def ready(self) -> None:
-        """Tell that the start is over."""
+        """Report that the start is over."""
         self.send("READY=1", f"STATUS={self._status()}")
 
     def stop(self) -> None:
-        """Tell that the service is stopping. It goes on being live until its process ends."""
+        """Report that the service is stopping. It stays live until its process ends."""
         self.send("STOPPING=1", "STATUS=stopping")
         self._stopping = True
 
     def run(self) -> None:
-        """Tell that the process is live, again and again. The body of the thread."""
+        """Report the state again and again. The body of the thread."""
         while not self._wake.wait(self._period):
             self.tell()
 
     def tell(self) -> None:
-        """Tell the state, once."""
+        """Report the state once."""
         if self._stopping:
             self.send("WATCHDOG=1")
         else:
             self.send(*(["WATCHDOG=1"] if self._is_live() else []), f"STATUS={self._status()}")
 
     def send(self, *lines: str) -> None:
-        """Send lines to the socket, of which one that cannot be reached is no reason to end."""
+        """Send lines to the socket. A socket that cannot be reached is no reason to end."""
         if not self._address:
             return
         # An address that begins with @ is in the abstract namespace, where it begins with NUL.

@@ -82,7 +82,7 @@ class Recipient:
 
 
 class Family:
-    """Dispatch that take the same from each message, so that one of them is called for all."""
+    """Recipients that take the same from each message, so that one of them is called for all."""
 
     def __init__(self, recipients: Sequence[Recipient]) -> None:
         self._first, *self._others = recipients
@@ -126,7 +126,7 @@ class Family:
 
 
 def _families(recipients: Sequence[Recipient]) -> list[Family]:
-    """Return the recipients, those together of which one is called for all."""
+    """Return the recipients in families: one of each is called for all of it."""
     groups: dict[Any, list[Recipient]] = {}
     for taker in recipients:
         groups.setdefault(taker.family or taker, []).append(taker)
@@ -134,7 +134,7 @@ def _families(recipients: Sequence[Recipient]) -> list[Family]:
 
 
 def _family_of(plugin: BasePlugin) -> Any:
-    """Return what tells plugins that are alike: their `process`, as it stands in the class, and their topics."""
+    """Return what plugins that are alike have in common: the `process` of their class, and their topics."""
     if not isinstance(plugin, CountingPlugin) or not plugin.alike:
         return None
     return type(plugin).process, type(plugin).count, topics_of(plugin)

@@ -33,7 +33,7 @@ class Intake:
     the flush then reads them back.
 
     :param dispatch: the plugins that take messages as they arrive
-    :param naming: who tells the users and packages of a message
+    :param naming: finds the users and packages that a message names
     :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
     :param on_loss: called with the second of a message that was lost

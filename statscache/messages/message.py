@@ -20,7 +20,7 @@ LONGEST_ID = 200
 
 
 class Naming(Protocol):
-    """Whatever tells the users and the packages that a message names."""
+    """Finds the users and the packages that a message names."""
 
     def usernames(self, message: Mapping[str, Any]) -> frozenset[str]: ...
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]: ...
@@ -30,7 +30,7 @@ class Message(FrozenDict):
     """The body of a message, read as a dict, with what many plugins need and none should work out twice.
 
     :param body: what came over the bus; not copied
-    :param naming: who tells the users and packages; statscache's own rules unless told otherwise
+    :param naming: finds the users and packages; by default statscache's own rules
     :raises Rejected: if it has no usable topic or timestamp
     """
 

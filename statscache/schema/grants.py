@@ -14,7 +14,7 @@ from statscache.database.trouble import DENIED, first_line, is_database_trouble,
 from statscache.errors import StatscacheError
 from statscache.schema.objects import quoted
 
-#: What nobody needs for reading figures: whole messages, with all that stands in them, and the daemons' bookkeeping.
+#: What nobody needs for reading figures: whole messages, with all that is in them, and the daemons' bookkeeping.
 PRIVATE = (
     "statscache_quarantine",
     "statscache_quarantine_body",
@@ -23,7 +23,7 @@ PRIVATE = (
     "statscache_spool",
     "statscache_database",
 )
-#: What is statscache's own and tells of the figures.
+#: Tables of statscache's own that describe the figures.
 PUBLIC = (
     "statscache_plugin",
     "statscache_coverage",

@@ -89,7 +89,7 @@ There = Mapping[str, str | None]
 
 
 def see_to(connection: Connection, definitions: Collection[Definition]) -> None:
-    """Make what is not there as it should be; what cannot be made is logged.
+    """Create or replace what is not there as it should be, and log what cannot be created.
 
     :param connection: holds the lock of `statscache.database.lock.counting`
     :raises DBAPIError: if the database fails

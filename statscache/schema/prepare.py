@@ -1,4 +1,4 @@
-"""Seeing to the tables before plugins run, and which plugins can run on them."""
+"""Finds the tables that must be there before plugins run, and the plugins that can run on them."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Spool:
 
     @property
     def stacks(self) -> Path:
-        """Where its daemon writes where all threads are, if it is so stuck that it can only end."""
+        """The file for the stacks of all threads, which its daemon writes before it ends because of a hang."""
         return self._directory / "stacks"
 
     @property

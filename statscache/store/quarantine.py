@@ -1,4 +1,4 @@
-"""The messages that one plugin could not digest, kept with the error until they count or somebody drops them.
+"""The messages that one plugin could not count, kept with the error until they count or somebody drops them.
 
 What writes here is called by a connection that holds the lock of `statscache.database.lock.counting`.
 """

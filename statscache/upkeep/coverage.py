@@ -1,4 +1,4 @@
-"""On a quiet bus there is no flush to say that nothing was missed."""
+"""Covers time on a quiet bus, where no flush does it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statscache.store.coverage import cover
 
 
 class CoverHeard:
-    """Covers what was heard, and all of whose messages are committed."""
+    """Covers the time that was heard and whose messages are all committed."""
 
     def __init__(self, engine: Engine, plugins: Collection[str], backlog: Backlog) -> None:
         self._engine = engine

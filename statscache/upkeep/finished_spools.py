@@ -1,4 +1,4 @@
-"""A spool that was adopted and is written whole leaves a row behind, which serves nothing any more."""
+"""Deletes the rows that adopted spools leave behind once they are written."""
 
 from __future__ import annotations
 

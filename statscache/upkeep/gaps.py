@@ -15,9 +15,9 @@ from statscache.hosting.suspensions import Suspensions
 
 
 class Gaps:
-    """Tells what is missing that is old enough to be in an archive.
+    """Finds what is missing and old enough to be in an archive.
 
-    What is to be heard on the bus, since the present connection, is not missing.
+    Time since the present connection to the bus is not missing: it is still being heard.
 
     :param lateness: how many seconds old a message may be when it comes
     """

@@ -1,4 +1,4 @@
-"""The ledger forgets messages in time."""
+"""Prunes the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages in the quarantine are tried again when their time has come."""
+"""Retries messages in the quarantine when they are due."""
 
 from __future__ import annotations
 

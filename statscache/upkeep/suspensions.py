@@ -1,4 +1,4 @@
-"""Another process may have ended a suspension, as `statscache quarantine retry` does."""
+"""Rereads suspensions: another process may have ended one, as `statscache quarantine retry` does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from statscache.hosting.suspensions import Suspensions
 
 
 class RefreshSuspensions:
-    """Brings what is known of suspensions and their table together."""
+    """Makes the suspensions in memory and their table agree."""
 
     def __init__(self, suspensions: Suspensions) -> None:
         self._suspensions = suspensions

@@ -1,4 +1,4 @@
-"""Answers with what tells clients and caches how new they are."""
+"""Answers, with the headers that say how new they are."""
 
 from __future__ import annotations
 

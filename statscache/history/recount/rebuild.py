@@ -1,4 +1,4 @@
-"""Counting windows again, and taking over at one instant what comes of it."""
+"""Counts windows again and replaces their rows in one transaction."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rebuild(
     advance: Advance = lambda seconds, messages: None,
     pauses: Sequence[float] = PAUSES,
 ) -> Report:
-    """Count the windows of a span again from an archive, and let what comes of it replace the figures there are.
+    """Count the windows of a span again from an archive, and replace the figures with the result.
 
     That happens in one transaction: until it is committed everybody sees the old figures, and if anything fails they
     stay. Daemons go on counting meanwhile; what they count of the span is not lost, and does not count twice.

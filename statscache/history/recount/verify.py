@@ -1,4 +1,4 @@
-"""Whether the tables are what history says."""
+"""Checks the tables against history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAUSES = (1.0, 5.0)
 
 @dataclass
 class Finding:
-    """What came of a table.
+    """The result for one table.
 
     :param windows: how many windows were compared, or seconds where it has no windows
     :param incomplete: what was not compared, since it is not complete
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What came of all tables.
+    """The result for all tables.
 
     :param unfit: a sentence for each table that cannot be counted again at all
     """
@@ -77,7 +77,7 @@ class Report:
 
 
 class Verification:
-    """What is to be compared, and then what came of it.
+    """A comparison of tables with history, and its result.
 
     :param idents: the plugins, or none for all
     :param since: from which second on; None for all that is wanted
@@ -98,7 +98,7 @@ class Verification:
         self._app = app
         self._pauses = pauses
         targets, unfit = choose(app, idents)
-        #: What came of it.
+        #: The result.
         self.report = Report([Finding(target) for target in targets], unfit)
         self.spans: Spans = self._complete(since, closed(app, until))
         if sample:
