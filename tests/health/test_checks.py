@@ -171,7 +171,5 @@ def test_a_plugin_that_cannot_run_is_named(bench: Bench, config: dict[str, Any],
     assert set(app.unable) == {"volume-1m"}
     bench.daemon.app.unable = app.unable
     (trouble,) = found(bench)
-    assert trouble.text.startswith(
-        "volume-1m does not run: its table data_volume_1m is not what its model says"
-    )
+    assert trouble.text.startswith("volume-1m does not run: its table data_volume_1m does not fit its model")
     app.engine.dispose()

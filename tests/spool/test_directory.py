@@ -153,7 +153,7 @@ def test_two_databases_never_mix_spools(
     try:
         dead = open_daemon(config)
         dead.intake.accept({"topic": "a.b.c.d", "timestamp": 1, "msg": {}, "msg_id": "x"})
-        dead._spool.close()
+        dead.spool.close()
         dead.engine.dispose()
         counts = []
         for settings_ in (other, config):

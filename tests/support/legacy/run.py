@@ -50,7 +50,7 @@ def retry_all(daemon):
     with daemon.engine.connect() as connection:
         rows = [(row.plugin, row.msg_id) for row in quarantine.find(connection)]
     for plugin in {plugin for plugin, _ in rows}:
-        daemon.program.retry(plugin, [msg_id for other, msg_id in rows if other == plugin])
+        daemon.app.retry(plugin, [msg_id for other, msg_id in rows if other == plugin])
 
 
 def main(url, file):
