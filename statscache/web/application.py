@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from statscache.configuration import fedmsg_config
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
 from statscache.query.tables import served
-from statscache.settings import Settings, read_settings
+from statscache.settings import read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database
@@ -44,10 +44,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     settings = read_settings(config)
     tables = served(load(settings, config))
     database = Database(settings)
-    return _application(settings, Api(tables, database, settings.web_rate), database)
+    return _application(Api(tables, database, settings.web_rate), database)
 
 
-def _application(settings: Settings, api: Api, database: Database) -> Starlette:
+def _application(api: Api, database: Database) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -66,12 +66,7 @@ def _application(settings: Settings, api: Api, database: Database) -> Starlette:
                 CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"]
             ),
         ],
-        exception_handlers={
-            Refusal: _refuse,
-            BadQuestion: _not_answerable,
-            HTTPException: _no_route,
-            Exception: _failed,
-        },
+        exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
 
@@ -100,7 +95,8 @@ def _told(status: int, sentence: str, headers: Mapping[str, str]) -> Response:
     return JSONResponse({"error": sentence}, status, {**COMMON, **headers})
 
 
-HANDLERS = {
+#: What answers an error, by its class.
+HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     Refusal: _refuse,
     BadQuestion: _not_answerable,
     HTTPException: _no_route,

@@ -25,7 +25,7 @@ def test_an_old_server_is_refused(version: int) -> None:
 def test_a_newer_server_in_utf8_is_accepted(version: int) -> None:
     """From 14 on any version will do; another encoding will not."""
     check_server(version, "UTF8")
-    with pytest.raises(Unusable, match="is encoded in LATIN1: make one with"):
+    with pytest.raises(Unusable, match="is encoded in LATIN1: create one with"):
         check_server(version, "LATIN1")
 
 

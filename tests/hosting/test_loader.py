@@ -299,7 +299,7 @@ def test_a_name_that_is_not_installed_is_refused(key: str) -> None:
         load_all(GOOD, point("Plain", "fine"), **{key: ("volum",)})
     message = str(refused.value)
     assert f"statscache.plugins.{key} names the plugin 'volum'" in message
-    assert message.endswith("there are fine, good")
+    assert message.endswith("installed: fine, good")
     assert "\n" not in message
 
 

@@ -124,6 +124,6 @@ def test_a_library_that_is_too_new_ends_the_hub_with_one_line(
     hub = start_hub(settings, PYTHONPATH=str(tmp_path))
     assert hub.wait() == 1
     assert hub.log.splitlines()[-1].startswith(
-        "statscache: validate_signatures is True, but what fedmsg needs"
+        "statscache: validate_signatures is True, but fedmsg cannot validate signatures here"
     )
     assert "install a pyOpenSSL older than 24.3" in hub.log
