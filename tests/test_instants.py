@@ -68,3 +68,17 @@ def test_seconds_outside_of_the_calendar_are_written_as_its_ends() -> None:
     assert write_second(FIRST - 1) == write_second(FIRST) == "0001-01-01T00:00:00Z"
     assert write_second(LAST + 1) == write_second(LAST) == "9999-12-31T23:59:59Z"
     assert write_second(0) == "1970-01-01T00:00:00Z"
+
+
+@given(
+    st.text(max_size=30) | st.from_regex(r"\A\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?([Zz]|[+-]\d\d:\d\d)?)?\Z")
+)
+def test_any_text_is_an_instant_or_refused(text: str) -> None:
+    """No text is more than a ValueError."""
+    try:
+        when = read_instant(text)
+    except ValueError as error:
+        refused = str(error)
+        assert "ISO 8601" in refused
+    else:
+        assert when.utcoffset() is not None

@@ -24,8 +24,8 @@ from statscache.demo.traffic import traffic
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
-from tests.conftest import ALL_ON, new_database
-from tests.support.place import Place
+from tests.support.databases import new_database
+from tests.support.place import ALL_ON, Place
 
 HOUR, DAY = 3600, 86400
 #: How far back the traffic goes, in seconds; the last hour is busier.

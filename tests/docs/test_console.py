@@ -10,9 +10,9 @@ import click
 import pytest
 
 from statscache.cli import main
-from tests.conftest import ALL_ON
 from tests.docs.conftest import Filled
 from tests.support.examples import ROOT, Command, Example, commands, examples, pages
+from tests.support.place import ALL_ON
 from tests.support.shell import called, words_of
 from tests.support.web import Server
 

@@ -20,7 +20,7 @@ from statscache.plugins import Base
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
-from tests.conftest import new_database
+from tests.support.databases import new_database
 from tests.support.examples import page
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -1,4 +1,4 @@
-"""What the tables must hold after some messages, worked out in plain Python from what the README says of them.
+"""What the tables must hold after some messages, worked out in plain Python from what the documentation says of them.
 
 It imports nothing of statscache. The users and packages of a message are the caller's to tell.
 """
