@@ -1,10 +1,9 @@
-"""What waits in spools: it is written before all else, in bounded batches, and however often things fail, once."""
+"""What waits to be written: in bounded batches, read back after a failure, and however often things fail, once."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from statscache.intake import backlog as backlog_module
 from statscache.intake.accept import Intake
 from statscache.spool.record import encode
 from statscache.spool.spool import SpoolFull
-from tests.support.bench import Bad, Bench, Good, Keeper, Other, fail
+from tests.support.bench import Bad, Bench, Good, Keeper, Other, spools
 from tests.support.hub import wait_for
 
 MakeBench = Callable[..., Bench]
@@ -40,121 +39,6 @@ def failed_flush(bench: Bench) -> None:
 def no_trouble() -> None:
     """The plugin that can fail does not, until a test says so."""
     Bad.trouble = staticmethod(lambda session: None)
-
-
-def spools(bench: Bench) -> list[Path]:
-    """Return the directories of spools."""
-    return [path for path in bench.daemon.spools.iterdir() if not path.name.startswith(".")]
-
-
-def test_what_a_dead_daemon_left_is_written_first_and_from_its_committed_position(
-    make_bench: MakeBench,
-) -> None:
-    """The next daemon starts where the last commit ended, even if the ledger has forgotten what was before."""
-    dead = make_bench(*ALL)
-    dead.accept(*"abc")
-    dead.flush()
-    dead.accept(*"de")
-    dead.die()
-    dead.execute("DELETE FROM statscache_ledger")
-    bench = make_bench(*ALL)
-    bench.send("own")
-    assert bench.daemon.flusher.step()
-    assert bench.volumes() == [5] * 4
-    assert len(spools(bench)) == 1
-    bench.flush()
-    assert bench.volumes() == [6] * 4
-
-
-def test_a_death_before_any_commit_loses_nothing(make_bench: MakeBench) -> None:
-    """A daemon that was killed before its first flush leaves all it accepted."""
-    dead = make_bench(*ALL)
-    dead.accept(*"abc")
-    dead.die()
-    bench = make_bench(*ALL)
-    bench.flush()
-    assert bench.volumes() == [3] * 4
-
-
-def test_an_empty_spool_of_a_dead_daemon_blocks_nothing(make_bench: MakeBench) -> None:
-    """A daemon that died before it had accepted anything leaves a spool that is removed, with its row."""
-    dead = make_bench(*ALL)
-    dead.daemon.spool.lose(7.0)
-    dead.die()
-    bench = make_bench(*ALL)
-    bench.accept("x")
-    bench.flush()
-    assert bench.volumes() == [1] * 4
-    assert [path.name for path in spools(bench)] == [bench.daemon.spool.id]
-    assert bench.execute("SELECT messages, reason FROM statscache_gap") == [(1, "the spool had no room")]
-    bench.keep_up()
-    assert bench.execute("SELECT id FROM statscache_spool") == [(bench.daemon.spool.id,)]
-
-
-def test_a_torn_spool_of_a_dead_daemon_is_written_up_to_its_tear(make_bench: MakeBench) -> None:
-    """A record that the death of the daemon cut off is dropped; what comes before it counts."""
-    dead = make_bench(*ALL)
-    dead.accept(*"abc")
-    dead.die()
-    [path] = dead.daemon.spools.glob("*/*.spool")
-    path.write_bytes(path.read_bytes()[:-5])
-    bench = make_bench(*ALL)
-    bench.flush()
-    assert bench.volumes() == [2] * 4
-    assert [path.name for path in spools(bench)] == [bench.daemon.spool.id]
-
-
-def test_a_stop_writes_what_was_adopted_and_what_was_accepted(make_bench: MakeBench) -> None:
-    """A daemon that ends right after it has adopted a spool removes its own only when that is written, too."""
-    dead = make_bench(*ALL)
-    dead.accept(*"abc")
-    dead.die()
-    bench = make_bench(*ALL)
-    bench.send("own")
-    assert bench.daemon.finish(5)
-    assert bench.volumes() == [4] * 4
-    assert spools(bench) == []
-
-
-def test_several_dead_daemons_are_written_one_after_the_other(make_bench: MakeBench) -> None:
-    """Also the spool that an adopter left when it was killed itself is adopted by the next."""
-    for number in range(3):
-        dead = make_bench(*ALL)
-        dead.send(f"of {number}")
-        dead.die()
-    bench = make_bench(*ALL)
-    bench.flush()
-    assert bench.volumes() == [3] * 4
-    assert len(spools(bench)) == 1
-
-
-def test_a_spool_is_adopted_while_the_daemon_runs(make_bench: MakeBench) -> None:
-    """Upkeep finds what a daemon left that died later."""
-    dead, bench = make_bench(*ALL), make_bench(*ALL)
-    dead.send("left")
-    dead.die()
-    bench.flush()
-    assert bench.volumes() == [0] * 4
-    bench.keep_up()
-    bench.flush()
-    assert bench.volumes() == [1] * 4
-
-
-def test_a_spool_whose_adoption_failed_is_adopted_later(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If the database does not answer at that moment, the spools are free again for whoever comes next."""
-    for number in range(2):
-        dead = make_bench(*ALL)
-        dead.send(f"of {number}")
-        dead.die()
-    with monkeypatch.context() as patch:
-        patch.setattr("statscache.upkeep.adoption.position_of", lambda engine, spool: fail(None))
-        with pytest.raises(RuntimeError):
-            make_bench(*ALL)
-    bench = make_bench(*ALL)
-    bench.flush()
-    assert bench.volumes() == [2] * 4
 
 
 def test_messages_for_plugins_that_are_not_here_wait_in_the_quarantine(make_bench: MakeBench) -> None:

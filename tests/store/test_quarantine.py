@@ -9,23 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from statscache.daemon import Daemon
 from statscache.plugins import Message
 from statscache.store.quarantine import PAUSES
 from tests.support.bench import Bench, Good, Keeper, Other
-from tests.support.refusing import (
-    Picky,
-    Poisoned,
-    Stateful,
-    forget_troubles,
-    let_suspensions_end,
-    make_due,
-    rows,
-    words,
-)
+from tests.support.refusing import Picky, Poisoned, Stateful, forget_troubles, make_due, rows, words
 
 MakeBench = Callable[..., Bench]
 ODD: dict[str, Any] = {
@@ -207,22 +198,6 @@ def test_the_parts_of_an_umbrella_are_set_aside_each_by_itself(daemon: Daemon) -
     assert (volume, kept) == (2, [("compose-branched_arm",)])
 
 
-def test_many_due_messages_are_retried_in_portions(make_bench: MakeBench) -> None:
-    """A quarantine of thousands empties by itself, a bounded number at a time."""
-    Picky.trouble = {"bad": RuntimeError("no")}
-    bench = make_bench(Picky)
-    bench.accept(*["bad"] * 3000, "good")
-    bench.flush()
-    assert bench.execute("SELECT count(*) FROM statscache_quarantine") == [(3000,)]
-    Picky.trouble = {}
-    let_suspensions_end(bench)
-    make_due(bench)
-    for _ in range(5):
-        bench.keep_up()
-    assert words(bench, "test_picky") == {"bad": 3000, "good": 1}
-    assert rows(bench) == []
-
-
 def test_only_so_many_tracebacks_are_kept(make_bench: MakeBench) -> None:
     """A flood of refused messages keeps its errors, but not twenty kilobytes for each."""
     Picky.trouble = {"bad": RuntimeError("no")}
@@ -245,21 +220,3 @@ def test_texts_of_any_length_fit_the_quarantine(make_bench: MakeBench) -> None:
     assert (len(row.topic), len(row.error), len(row.traceback)) == (1000, 2000, 20000)
     assert json.loads(bench.execute("SELECT body FROM statscache_quarantine_body")[0][0])["topic"] == topic
     assert timedelta(0) < row.next_attempt - row.last_failure
-
-
-def test_a_retry_of_large_messages_takes_some_at_a_time(daemon: Daemon, engine: Engine) -> None:
-    """So many bytes at most are read at once, and what is left is due all the same."""
-    topic = "io.pagure.prod.pagure.issue.new"
-    for number in range(12):
-        msg = {"agent": "a\0b", "text": "x" * (4 << 20)}
-        body = {"topic": topic, "msg": msg, "msg_id": f"2023-{number}", "timestamp": 1}
-        assert daemon.intake.accept(body)
-    daemon.flusher.flush()
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE statscache_quarantine SET next_attempt = now()"))
-    daemon.upkeep.keep_up()
-    for _ in daemon.writer.plugins:
-        daemon.upkeep.use_spare_time()
-    with engine.connect() as connection:
-        tried = "SELECT count(*) FROM statscache_quarantine WHERE plugin LIKE '%by-user-1d' AND attempts = 2"
-        assert 0 < (connection.scalar(text(tried)) or 0) < 12

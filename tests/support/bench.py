@@ -140,3 +140,8 @@ class Bench:
 
     def retry(self, plugin: str) -> int:
         return self.app.retry(plugin, self.quarantined(plugin))
+
+
+def spools(bench: Bench) -> list[Path]:
+    """Return the directories of spools."""
+    return [path for path in bench.daemon.spools.iterdir() if not path.name.startswith(".")]

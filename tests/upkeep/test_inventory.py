@@ -1,4 +1,4 @@
-"""What the database holds of the daemon's own."""
+"""What the database holds of the daemon's own is looked at now and then."""
 
 from __future__ import annotations
 
