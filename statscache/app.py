@@ -121,12 +121,12 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     entries = load(settings, config)
     parts = running(entries)
     engine = open_database(settings)
+    log.info("users and packages: %s", naming)
     unable: Mapping[str, str] = {}
     try:
         if prepared:
             ready = prepare(engine, entries, parts, settings.epoch)
             parts, unable = ready.parts, ready.unable
-        log.info("users and packages: %s", naming)
         log.info("running plugins (%d): %s", len(parts), ", ".join(part.ident for part in parts))
         app = App(settings, engine, parts, naming)
         app.unable = unable

@@ -12,14 +12,14 @@ EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo
 FIRST, END_OF_TIME = -62_135_596_800, 253_402_300_800
 LAST = END_OF_TIME - 1
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+#: So many digits before the point are seconds since 1970 for sure: these have passed since 1973.
+LONG = re.compile(r"[+-]?\d{9}", re.ASCII)
 #: In the extended form, or the basic one, which has no - and no :.
 ISO = re.compile(
     r"(\d{4})(-?)(\d\d)\2(\d\d)"
     r"(?:[Tt ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
-#: A week, or a day of it.
-WEEK = re.compile(r"\d{4}(-?)W\d\d(\1[1-7])?", re.ASCII)
 _DAY = (
     r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 )
@@ -34,7 +34,6 @@ SCHEMA: dict[str, Any] = {
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
         {"type": "string", "pattern": rf"^[0-9]{{4}}(-{_DAY}|{_BASIC})[T ]{_TIME}{_ZONE}$"},
-        {"type": "string", "pattern": r"^(19|20)[0-9]{2}-?W(0[1-9]|[1-4][0-9]|5[0-2])$"},
     ]
 }
 
@@ -42,13 +41,16 @@ SCHEMA: dict[str, Any] = {
 def read_instant(text: str, *, dates_first: bool = False) -> datetime:
     """Return the instant that a text names, in UTC, which is also assumed where it names no zone.
 
-    :param dates_first: whether eight digits are a date, as in 20240531, rather than seconds since 1970
+    :param dates_first: whether a person means it: then eight digits are a date, as in 20240531, and fewer are nothing,
+        since ``2024`` and ``7`` are slips rather than seconds of 1970
     :raises ValueError: with what was expected
     """
-    readers = (_from_iso, _from_seconds) if dates_first else (_from_seconds, _from_iso)
-    for read in readers:
-        if (when := read(text)) is not None:
-            return when
+    if dates_first:
+        when = _from_iso(text) or (_from_seconds(text) if LONG.match(text) else _from_week(text))
+    else:
+        when = _from_seconds(text) or _from_iso(text)
+    if when is not None:
+        return when
     raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z")
 
 
@@ -73,8 +75,6 @@ def _from_seconds(text: str) -> datetime | None:
 
 def _from_iso(text: str) -> datetime | None:
     try:
-        if WEEK.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=UTC)
         match = ISO.fullmatch(text)
         if match is None:
             return None
@@ -82,6 +82,15 @@ def _from_iso(text: str) -> datetime | None:
         return _from_parts(year, *others)
     except ValueError:
         return None
+
+
+def _from_week(text: str) -> datetime | None:
+    """Read the rarer forms that Python knows, such as weeks."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def _from_parts(

@@ -11,7 +11,7 @@ import click
 
 from statscache.app import App, open_app
 from statscache.cli.options import from_option, second_of, since_option, until_option
-from statscache.cli.progress import _report, progress
+from statscache.cli.progress import progress, report_line
 from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
@@ -83,7 +83,7 @@ def _lacking(app: App, plugins: frozenset[str], start: int | None, stop: int) ->
 def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
     try:
         with progress("backfill", work.seconds) as advance:
-            work.run(archive, _report, advance)
+            work.run(archive, report_line, advance)
     except KeyboardInterrupt:
         _summarise(work, "interrupted", as_json)
         click.echo("statscache: run the command again to go on", err=True)
@@ -98,7 +98,7 @@ def _rebuild(app: App, archive: Archive, plugins: frozenset[str], span: Span, as
 
     try:
         with progress("rebuild", None) as advance:
-            report = rebuild(app, archive, plugins, span, _report, advance)
+            report = rebuild(app, archive, plugins, span, report_line, advance)
     except KeyboardInterrupt:
         click.echo("statscache: interrupted, nothing was changed", err=True)
         sys.exit(130)

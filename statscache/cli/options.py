@@ -42,7 +42,7 @@ def parse_since(value: str, now: datetime) -> datetime:
     return read_instant(value, dates_first=True)
 
 
-def _span(start: str, stop: str) -> Span:
+def span_of(start: str, stop: str) -> Span:
     """Return the span that `--covers` names.
 
     :raises OneLine: if it is none, or not yet over

@@ -36,5 +36,5 @@ def progress(what: str, total: int | None) -> Iterator[Advance]:
         yield advance
 
 
-def _report(line: str) -> None:
+def report_line(line: str) -> None:
     click.echo(f"statscache: {line}", err=True)

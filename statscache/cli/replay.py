@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from statscache.app import open_app
-from statscache.cli.options import _span
-from statscache.cli.progress import _report, progress
+from statscache.cli.options import span_of
+from statscache.cli.progress import progress, report_line
 from statscache.cli.report import ends
 from statscache.cli.terminal import json_option, one_line, print_json
 from statscache.configuration import fedmsg_config
@@ -43,12 +43,12 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
     """
     from statscache.history.files.replay import replay as replay_files
 
-    span = _span(*covers) if covers else None
+    span = span_of(*covers) if covers else None
     with one_line():
         app = open_app(fedmsg_config())
         app.watchdog().start()
         with progress("replay", _size(files)) as advance:
-            outcome = replay_files(app, files, _report, advance, span)
+            outcome = replay_files(app, files, report_line, advance, span)
     covered = None if outcome.bad else span
     if as_json:
         found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}

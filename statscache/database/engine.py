@@ -94,8 +94,8 @@ def database_url(settings: Settings) -> str:
 
     :raises Unusable: if the driver does not understand it
     """
+    check_url(settings)
     if settings.embedded is None:
-        check_url(settings)
         return settings.uri
     from statscache.database.embedded import start  # only here: it is an extra
 
@@ -113,7 +113,7 @@ def check_url(settings: Settings) -> None:
 
     :raises Unusable: if it does not
     """
-    fault = _fault_of(make_url(settings.uri))
+    fault = None if settings.embedded is not None else _fault_of(make_url(settings.uri))
     if fault is not None:
         raise Unusable(
             f"{settings.uri_name} must be a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY "

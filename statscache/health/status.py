@@ -111,11 +111,11 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
         spools = settings.spool_directory.glob("*/*/*.spool")
         status.spool = float(sum(path.stat().st_size for path in spools))
         if reached:
-            _policy(settings, status)
+            _judge(settings, status)
     return status
 
 
-def _policy(settings: Settings, status: Status) -> None:
+def _judge(settings: Settings, status: Status) -> None:
     """Note what the database alone tells of the daemon and its plugins."""
     now = datetime.now(UTC)
     silent = (now - status.last_flush).total_seconds() if status.last_flush else math.inf

@@ -111,8 +111,8 @@ class Family:
 
     def _refuse(self, message: Message, error: BaseException, length: int) -> None:
         """Keep what `process` has raised as a failure of all, and leave the queue as it was, of that length."""
-        for taker in (self._first, *self._others):
-            taker.refuse(message, error, length)
+        for recipient in (self._first, *self._others):
+            recipient.refuse(message, error, length)
 
     def add_seconds(self, seconds: float) -> None:
         """Note that handing over took so long."""
@@ -121,15 +121,15 @@ class Family:
     def cut(self) -> dict[str, Taken]:
         """Return what was taken since the last cut, by the ident of each."""
         taken = self._first.cut()
-        others = {taker.ident: replace(taker.cut(), items=taken.items) for taker in self._others}
+        others = {recipient.ident: replace(recipient.cut(), items=taken.items) for recipient in self._others}
         return {self.ident: taken, **others}
 
 
 def _families(recipients: Sequence[Recipient]) -> list[Family]:
     """Return the recipients in families: one of each is called for all of it."""
     groups: dict[Any, list[Recipient]] = {}
-    for taker in recipients:
-        groups.setdefault(taker.family or taker, []).append(taker)
+    for recipient in recipients:
+        groups.setdefault(recipient.family or recipient, []).append(recipient)
     return [Family(group) for group in groups.values()]
 
 
@@ -182,7 +182,7 @@ class Dispatch:
         return taken
 
     def _find_active(self) -> list[Recipient]:
-        return [taker for taker in self._recipients if not self._suspended(taker.ident)]
+        return [recipient for recipient in self._recipients if not self._suspended(recipient.ident)]
 
 
 def keep(taken: Taken, message: Message, error: BaseException) -> None:

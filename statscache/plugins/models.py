@@ -6,7 +6,17 @@ from datetime import datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.model import Base
+from statscache.database.model import Base, Instant
+
+__all__ = [
+    "Base",
+    "BaseModel",
+    "CategorizedLogModel",
+    "CategorizedModel",
+    "ConstrainedCategorizedLogModel",
+    "Instant",
+    "ScalarModel",
+]
 
 
 class BaseModel(Base):

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from statscache.configuration import fedmsg_config
+from statscache.database.engine import check_url
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
 from statscache.query.tables import served
@@ -42,6 +43,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     """
     config = fedmsg_config() if config is None else config
     settings = read_settings(config)
+    check_url(settings)
     tables = served(load(settings, config))
     database = Database(settings)
     return _application(Api(tables, database, settings.web_rate), database)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from statscache.database.engine import DRIVER_ARGUMENTS, database_url, set_up_sessions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
+from statscache.query.errors import BadQuestion
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
 from statscache.store.coverage import CoverageRow
@@ -123,6 +124,8 @@ def _refusals() -> Iterator[None]:
         raise _refusal(error) from error
     except PoolTimeout as error:
         raise Refusal(503, BUSY, 1) from error
+    except BadQuestion as error:
+        raise bad(str(error)) from None
     except StatscacheError as error:
         log.error("the database cannot be used: %s", error)
         raise Refusal(503, AWAY, 5) from error

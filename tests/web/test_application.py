@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from statscache.errors import Unusable
+from statscache.web import create_app
 from tests.support.hub import wait_for
 from tests.support.place import Place
 
@@ -40,3 +44,12 @@ def _answers(port: int) -> bool:
         return bool(json.loads(connection.getresponse().read()))
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:s3cret@h/d?bogus=1", "sqlite:///x"])
+def test_a_url_that_no_server_can_be_reached_by_ends_the_start(url: str) -> None:
+    """It would look like an outage that passes; the sentence has no password."""
+    with pytest.raises(Unusable) as refused:
+        create_app({"statscache.sqlalchemy.uri": url})
+    assert "statscache.sqlalchemy.uri must be a URL" in str(refused.value)
+    assert "s3cret" not in str(refused.value)

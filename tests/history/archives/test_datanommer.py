@@ -262,7 +262,7 @@ def no_time(engine: Engine) -> None:
     ("make", "reason"),
     [
         (no_table, "has no table messages: name the database"),
-        (no_columns, "has no column msg_id, i, username, msg: name a database"),
+        (no_columns, "has no column msg_id, i, username, msg: name the database"),
         (no_time, "is integer instead of a timestamp"),
         (create, "permission denied for table messages): let its user read it"),
     ],

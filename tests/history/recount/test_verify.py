@@ -242,7 +242,7 @@ def test_a_plugin_of_unknown_shape_is_told_of(make_bench: Make, two_hours: Archi
     report = check(bench, two_hours)
     assert (report.differing, report.checked) == (0, False)
     assert report.unfit == [
-        "keeper cannot be counted again: what its rows come of is not known (BasePlugin.rows)"
+        "keeper cannot be counted again: it does not say what its rows come from (BasePlugin.rows)"
     ]
 
 

@@ -151,7 +151,7 @@ def test_no_connection_is_one_hole() -> None:
         (hole,) = archive.slices(Span(START - 30 * 86400, START))
     assert hole.span == Span(START - 30 * 86400, START)
     assert isinstance(hole, Hole)
-    assert "http://127.0.0.1:9/raw did not give 2023-10-15" in hole.reason
+    assert "http://127.0.0.1:9/raw did not give all of 2023-10-15" in hole.reason
     assert "Connection refused, in the last of 6 attempts" in hole.reason.replace("[Errno 111] ", "")
 
 
