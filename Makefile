@@ -1,5 +1,5 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
-# make test   all tests; needs no server, no root and no other checkout
+# make test   all tests; needs no server, no root and no other checkout; PYTEST_ARGS='-m "not slow"' for the quick ones
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
 # make history   kills daemons while they fill gaps from an archive, for about 15 minutes; every table must be complete
 # make bench   how fast it is, each figure beside a control, in less than ten minutes; BENCH_ARGS='--only paced'

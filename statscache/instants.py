@@ -44,9 +44,10 @@ def read_instant(text: str, *, dates_first: bool = False) -> datetime:
     :param dates_first: whether a person means it: then eight digits are a date, as in 20240531, and fewer are nothing,
         since ``2024`` and ``7`` are slips rather than seconds of 1970
     :raises ValueError: with what was expected
+    :raises OverflowError: if it lies outside of the years 1 to 9999; otherwise it is the nearest instant in them
     """
     if dates_first:
-        when = _from_iso(text) or (_from_seconds(text) if LONG.match(text) else _from_week(text))
+        when = _from_python(text) or _from_iso(text) or (_from_seconds(text) if LONG.match(text) else None)
     else:
         when = _from_seconds(text) or _from_iso(text)
     if when is not None:
@@ -84,8 +85,8 @@ def _from_iso(text: str) -> datetime | None:
         return None
 
 
-def _from_week(text: str) -> datetime | None:
-    """Read the rarer forms that Python knows, such as weeks."""
+def _from_python(text: str) -> datetime | None:
+    """Read what Python takes for ISO 8601, weeks for example."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

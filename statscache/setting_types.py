@@ -80,7 +80,7 @@ def _instant(value: Any) -> datetime | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(expected)
         return read_instant(value, dates_first=True) if isinstance(value, str) else read_instant(repr(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(expected) from None
 
 

@@ -19,6 +19,8 @@ from tests.support.shared import read_lines
 from tests.support.tables import assert_as_expected, expected_after
 from tests.system.datagrepper import Archive, Fault
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_span_is_filled_and_then_refused(history: Place, engine: Engine) -> None:
     """All of it counts, it is complete then, and a second backfill has nothing to do."""

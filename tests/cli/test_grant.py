@@ -114,6 +114,7 @@ def install_later(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_role_reads_figures_and_nothing_else(place: Place, roles: Roles, owner: str) -> None:
     """Tables, views and functions can be read, those of a plugin made later too; nothing can be written or made."""
     roles.execute(f'ALTER ROLE "{owner}" CREATEROLE')
@@ -159,6 +160,7 @@ def test_a_role_that_is_there_is_taken(place: Place, roles: Roles) -> None:
     reader.dispose()
 
 
+@pytest.mark.slow
 def test_what_an_administrator_runs(place: Place, roles: Roles, engine: Engine, owner: str) -> None:
     """--sql prints the statements and changes nothing; run by an administrator they do the same."""
     analysts = roles.name("analysts")
@@ -176,6 +178,7 @@ def test_what_an_administrator_runs(place: Place, roles: Roles, engine: Engine, 
     assert place.answer("grant", analysts)
 
 
+@pytest.mark.slow
 def test_rights_that_lack_are_named(place: Place, roles: Roles, owner: str, engine: Engine) -> None:
     """One sentence says which right, and what to do; nothing is half done."""
     code, output, errors = place.run("grant", name := roles.name("analysts"))

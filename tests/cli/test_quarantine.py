@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.commands import body
 from tests.support.place import Place, lines, rows
 
@@ -16,6 +18,7 @@ NUL = {
 BY_USER, BY_PROJECT = "pagure-contributions-by-user-1d", "pagure-contributions-by-project-1d"
 
 
+@pytest.mark.slow
 def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> None:
     """A message that two plugins cannot store is kept for both until it is dropped, and counts for all others."""
     there.write("messages.jsonl", lines(NUL, body(1)))

@@ -56,6 +56,7 @@ def test_bad_lines_are_reported_by_number_and_the_rest_counts(there: Place, engi
         assert connection.scalar(text("SELECT sum(volume) FROM data_volume_1m")) == 4
 
 
+@pytest.mark.slow
 def test_files_of_any_form_are_replayed(there: Place) -> None:
     """Pages of datagrepper and compressed files count as lines do, and so does standard input."""
     page = json.dumps({"raw_messages": [body(1), body(2)], "total": 2}, indent=1)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.hour import SINCE, UNTIL, body, volume
 from tests.support.place import Place, lines
+
+pytestmark = pytest.mark.slow
 
 
 def test_files_that_cover_a_time_make_it_complete(history: Place, engine: Engine) -> None:

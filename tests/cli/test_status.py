@@ -60,6 +60,7 @@ def place_nowhere(tmp_path: Path) -> Place:
     return place
 
 
+@pytest.mark.slow
 def test_something_else_that_listens_there_is_no_daemon(place_nowhere: Place, address: str) -> None:
     """What does not speak as a daemon does is not taken for one, and one that says nothing is not waited for."""
     place_nowhere.configure({"statscache.monitoring.address": address})

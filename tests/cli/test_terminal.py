@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import click
+import pytest
 from rich.console import Console
 
 from statscache.cli import main
@@ -21,6 +22,7 @@ from tests.support.commands import body, told
 from tests.support.place import Place, lines
 
 
+@pytest.mark.slow
 def test_commands_that_print_tables_print_them_as_json_too(counted: Place) -> None:
     """With the same names, instants in ISO 8601, and numbers as numbers."""
     listed = {plugin["ident"]: plugin for plugin in told(counted, "plugins")}
@@ -41,6 +43,7 @@ def test_commands_that_print_tables_print_them_as_json_too(counted: Place) -> No
     assert [set(gap) for gap in gaps] == [{"from", "until", "plugins"}] * len(gaps) != []
 
 
+@pytest.mark.slow
 def test_what_commands_do_comes_as_json_too(there: Place) -> None:
     """Where there is no table, what became of it."""
     broken = {**body(1), "topic": f"org.fedoraproject.prod.bodhi.{'x' * 3000}"}

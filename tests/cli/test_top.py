@@ -9,11 +9,14 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.support.commands import body, told
 from tests.support.hub import wait_for
 from tests.support.place import Place, lines, rows
 
 
+@pytest.mark.slow
 def test_top_lists_the_busiest_keys_of_the_last_windows(counted: Place) -> None:
     """The busiest first, each with its count in every window, the present one last."""
     found = told(counted, "top")
@@ -35,6 +38,7 @@ def test_top_lists_the_busiest_keys_of_the_last_windows(counted: Place) -> None:
     assert [row[0] for row in listed] == ["bodhi", "copr", "git"]
 
 
+@pytest.mark.slow
 def test_top_goes_on_until_it_is_interrupted(busy: Place) -> None:
     """On a terminal it looks again and again, shows what is new, and ends with 0 on Ctrl-C."""
     master, slave = pty.openpty()

@@ -32,6 +32,7 @@ def place(there: Place, two_hours: Archive, make_bench: Make, engine: Engine) ->
     return there
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_differs(place: Place, engine: Engine) -> None:
     """Its exit code is 0 if nothing does, 1 if something does, and 2 if that cannot be told."""
     hours = ("--since", "2023-11-14T22:00", "--until", "2023-11-15")
@@ -63,6 +64,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_cannot_check(place: Place) -> None:
     """It takes a sentence, and exit code 2."""
     for arguments, sentence in REFUSED.items():

@@ -16,6 +16,8 @@ from tests.support.place import ALL_ON
 from tests.support.shell import called, words_of
 from tests.support.web import Server
 
+pytestmark = pytest.mark.slow
+
 #: The commands that change nothing and end by themselves, with the exit codes that are no failure.
 READING = {
     ("plugins",): {0},

@@ -17,6 +17,8 @@ from tests.docs.conftest import make_commands
 from tests.support.examples import Page, page, pages
 from tests.support.place import Place
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = [each for each in pages() if each.is_package]
 #: 2024-06-01 12:00:00 UTC.
 NOON = 1_717_243_200

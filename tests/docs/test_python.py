@@ -14,6 +14,8 @@ from statscache.settings import SETTINGS, read_settings
 from tests.docs.conftest import Filled
 from tests.support.examples import Example, examples, page
 
+pytestmark = pytest.mark.slow
+
 #: What statscache tells those who listen, as for a program that waits for it.
 PAYLOAD = '{"table": "data_volume_1m", "from": "2024-05-31T12:00:00Z", "to": "2024-05-31T12:02:00Z"}'
 ALONE = [

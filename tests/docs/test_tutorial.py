@@ -18,6 +18,8 @@ from tests.support.examples import Command, Example, commands, page
 from tests.support.hub import wait_for
 from tests.support.place import Place
 
+pytestmark = pytest.mark.slow
+
 PAGE = "docs/plugins/tutorial.md"
 #: What makes an environment and installs statscache in it: the tests have both.
 HAVE = re.compile(r"python3 -m venv .*|\. \.venv/bin/activate|pip install '/path/to/statscache.*'")

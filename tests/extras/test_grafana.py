@@ -26,6 +26,8 @@ from tests.support.grafana import dashboard, expanded, panels, queries
 from tests.support.place import ALL_ON
 from tests.support.shared import SHARED, read_lines
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 #: What each panel and variable asks for: the answer's columns.
 COLUMNS = {

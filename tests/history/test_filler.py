@@ -129,6 +129,7 @@ def test_gaps_do_not_wait_until_all_is_retried(make: Callable[..., Bench]) -> No
     assert bench.quarantined("good") == ["1"]
 
 
+@pytest.mark.slow
 def test_a_page_that_keeps_failing_leaves_a_gap_that_is_tried_again(
     make: Callable[..., Bench], archive: Archive
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_plugin_that_refuses_a_flood_is_suspended_at_once(make_bench: MakeBenc
     assert len(rows(bench)) == MOST + 1
 
 
+@pytest.mark.slow
 def test_a_plugin_that_refuses_some_of_a_flood_goes_on(make_bench: MakeBench) -> None:
     """As long as some of its messages count, no number of refused ones suspends a plugin."""
     Picky.trouble = {"bad": RuntimeError("no")}

@@ -287,11 +287,13 @@ def run(tmp_path: Path, tenths: int, frozen: float) -> list[str]:
         return process.stdout.read().split()
 
 
+@pytest.mark.slow
 def test_the_time_in_which_the_process_was_frozen_is_not_the_plugins(tmp_path: Path) -> None:
     """A plugin that takes a second hangs in no process that was frozen for much longer than a plugin may take."""
     assert run(tmp_path, tenths=15, frozen=3.5) == ["done"]
 
 
+@pytest.mark.slow
 def test_a_plugin_that_hangs_after_a_freeze_is_still_found(tmp_path: Path) -> None:
     """From the end of the freeze on its time counts."""
     assert run(tmp_path, tenths=45, frozen=3.5) == ["hung", "done"]

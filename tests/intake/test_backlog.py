@@ -61,6 +61,7 @@ def test_messages_for_plugins_that_are_not_here_wait_in_the_quarantine(make_benc
     assert full.execute("SELECT * FROM statscache_quarantine_body") == []
 
 
+@pytest.mark.slow
 def test_many_messages_for_plugins_that_are_not_here_count_soon_in_a_daemon_that_has_them(
     make_bench: MakeBench,
 ) -> None:
@@ -222,6 +223,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(steps)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_each_message_counts_once(

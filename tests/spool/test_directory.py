@@ -140,6 +140,7 @@ def test_odd_things_in_the_directory_are_left_alone(directory: Path) -> None:
     assert len(list(directory.iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_two_databases_never_mix_spools(
     config: dict[str, Any], server: Engine, engine: Engine, tmp_path: Path
 ) -> None:

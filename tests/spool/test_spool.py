@@ -56,6 +56,7 @@ def right_or_nothing(spool: Spool, position: int, body: dict[str, Any]) -> bool:
         return True
 
 
+@pytest.mark.slow
 @given(st.lists(bodies, max_size=30), st.data())
 @settings(max_examples=60)
 def test_what_is_appended_comes_back(

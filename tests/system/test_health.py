@@ -29,7 +29,7 @@ def assert_says(hub: Hub, since: float, code: int, word: str, words: str) -> Non
     """See that /ready and the metrics name a trouble in such words, within the bar since that time."""
     wait_for(words, lambda: re.search(words, ready(hub)[2]), BAR - (time.monotonic() - since))
     assert ready(hub)[:2] == (code, word)
-    assert any(re.search(re.split(r" for | \\\(", words)[0], what) for _, _, what in troubles(hub))
+    assert any(re.search(re.split(r" for |: ", words)[0], what) for _, _, what in troubles(hub))
     assert samples(hub)["statscache_ready", ()] == (code == 200)
     assert time.monotonic() - since < BAR
     assert get(f"{url_of(hub)}/live")[0] == 200

@@ -36,6 +36,7 @@ def test_many_due_messages_are_retried_in_portions(make_bench: MakeBench) -> Non
     assert rows(bench) == []
 
 
+@pytest.mark.slow
 def test_a_retry_of_large_messages_takes_some_at_a_time(daemon: Daemon, engine: Engine) -> None:
     """So many bytes at most are read at once, and what is left is due all the same."""
     topic = "io.pagure.prod.pagure.issue.new"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon
@@ -26,6 +27,7 @@ def test_what_has_not_changed_is_not_sent_again(web: Server) -> None:
         assert web.get(constant, If_None_Match=web.get(constant).headers["ETag"]).status == 304
 
 
+@pytest.mark.slow
 def test_every_way_to_write_a_table_changes_its_answer(
     daemon: Daemon, config: dict[str, Any], engine: Engine, database: str, tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_busy_category_pushes_no_quiet_one_off_the_first_page(
         assert back[-1] == pages[0]
 
 
+@pytest.mark.slow
 def test_states_of_one_instant_come_once_each(server: Engine, tmp_path: Path) -> None:
     """Where many things of several categories have the same timestamp, following the links still gives the table."""
     with filled(server, tmp_path) as (engine, web):

@@ -13,6 +13,7 @@ from tests.support.web import LOGS, VOLUME, Server
 JSON, CSV, SCRIPT = "application/json", "text/csv", "application/javascript"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accept", "callback", "media"),
     [

@@ -14,6 +14,7 @@ from tests.support.web import Server
 PAGE = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_the_questions_of_the_documentation_are_answered(web: Server) -> None:
     """Every curl command of docs/http-api.md gets what it says."""

@@ -66,6 +66,7 @@ def send_headers(connected: socket.socket) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_request_may_not_be_large(web: Server) -> None:
     """A body and a URL of no end are refused, and the server goes on."""
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)

@@ -33,6 +33,7 @@ def web(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield web
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_wrong(web: Server, tmp_path: Path) -> None:
     """Whatever the description allows is answered as it says, and whatever it does not allow is refused."""
     command = [

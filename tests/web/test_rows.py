@@ -23,6 +23,7 @@ def made(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
         yield made
 
 
+@pytest.mark.slow
 def test_csv_has_the_same_rows(made: Made) -> None:
     """A line of titles, instants in ISO 8601, and links as in JSON."""
     reply = made.web.get(PATH, {"rows_per_page": 50}, Accept="text/csv")

@@ -179,6 +179,7 @@ def test_messages_that_come_during_the_rebuild_are_not_lost(make_bench: Make, tw
     assert again(bench, two_hours).differing == 0
 
 
+@pytest.mark.slow
 def test_a_daemon_that_counts_all_the_while_loses_and_doubles_nothing(
     make_bench: Make, two_hours: Archive
 ) -> None:
