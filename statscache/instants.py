@@ -44,7 +44,7 @@ def read_instant(text: str, *, dates_first: bool = False) -> datetime:
     :param dates_first: whether a person means it: then eight digits are a date, as in 20240531, and fewer are nothing,
         since ``2024`` and ``7`` are slips rather than seconds of 1970
     :raises ValueError: with what was expected
-    :raises OverflowError: if it lies outside of the years 1 to 9999; otherwise it is the nearest instant in them
+    :raises OverflowError: with `dates_first`, if it lies outside of the years 1 to 9999; else it is the nearest
     """
     if dates_first:
         when = _from_python(text) or _from_iso(text) or (_from_seconds(text) if LONG.match(text) else None)
@@ -55,10 +55,14 @@ def read_instant(text: str, *, dates_first: bool = False) -> datetime:
     raise ValueError("seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z")
 
 
+def in_utc(when: datetime) -> datetime:
+    """Return an instant in UTC; what has no zone is in UTC already."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
 def write_instant(when: datetime) -> str:
     """Return an instant in ISO 8601 and UTC, as in 2024-05-31T12:00:00Z; what has no zone is in UTC already."""
-    aware = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    return aware.isoformat().replace("+00:00", "Z")
+    return in_utc(when).isoformat().replace("+00:00", "Z")
 
 
 def write_second(second: int) -> str:
@@ -88,10 +92,9 @@ def _from_iso(text: str) -> datetime | None:
 def _from_python(text: str) -> datetime | None:
     """Read what Python takes for ISO 8601, weeks for example."""
     try:
-        when = datetime.fromisoformat(text)
+        return in_utc(datetime.fromisoformat(text))
     except ValueError:
         return None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def _from_parts(

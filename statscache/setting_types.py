@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from statscache.instants import read_instant
+from statscache.instants import in_utc, read_instant
 
 EMBEDDED = "embedded:"
 DRIVER = "postgresql+psycopg2"
@@ -75,7 +75,7 @@ def _instant(value: Any) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return in_utc(value)
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(expected)

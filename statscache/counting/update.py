@@ -82,8 +82,8 @@ class PluginUpdates:
             failures: Mapping[str, Failure] = dict.fromkeys(runner.wanted(share.ids, share.read), PUT_OFF)
         else:
             failures = self._attempt(transaction, runner, share)
-            policy = self._policy.counted if before is None else self._policy.retried
-            policy(runner.ident, len(share.ids), failures)
+            note = self._policy.counted if before is None else self._policy.retried
+            note(runner.ident, len(share.ids), failures)
         transaction.note(runner.ident, len(share.ids), failures)
         if failures:
             messages = share.read(failures)

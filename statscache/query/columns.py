@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Text, cast
 from sqlalchemy import types as sql
 
-from statscache.instants import write_instant
+from statscache.instants import in_utc, write_instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,14 +52,9 @@ class Column:
         return schema | ({"description": self.about} if self.about else {})
 
 
-def aware(when: datetime) -> datetime:
-    """Return an instant in UTC; what has no zone is in UTC already."""
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
 def micros(when: datetime) -> int:
     """Return the microseconds since 1970."""
-    span = aware(when) - EPOCH
+    span = in_utc(when) - EPOCH
     return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from statscache.app import App
+from statscache.counting.overlap import horizon
 from statscache.hosting.watchdog import suspects
 from statscache.intake.backlog import Backlog
 from statscache.spool.directory import adopt_spools
@@ -42,7 +42,7 @@ class AdoptSpools:
             except BaseException:
                 spool.close()  # to be adopted another time
                 raise
-            old = spool.modified < time.time() - self._keep.total_seconds()
+            old = spool.modified < horizon(self._keep)
             self._backlog.adopt(spool, position, old)
         return False
 
