@@ -25,9 +25,10 @@ from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
 from statscache.messages.processors import Meta
-from statscache.schema.prepare import prepare
+from statscache.schema.prepare import CORE_TABLES, prepare, table_of
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
+from statscache.store.presence import Presence
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class App:
         policy = SuspensionPolicy(self.suspensions, settings.plugin_budget)
         measures = Measures(runner.ident for runner in runners)
         updates = PluginUpdates(policy, self.watches[1], measures)
-        self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep)
+        presence = Presence(CORE_TABLES, _keyed_tables(engine, parts))
+        self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep, presence)
 
     def open(self) -> None:
         """Learn from the database which plugins are suspended."""
@@ -134,6 +136,12 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     except DBAPIError as error:
         raise unusable(settings, error) from error
     return app
+
+
+def _keyed_tables(engine: Engine, parts: Sequence[Part]) -> list[str]:
+    """Return the tables of plugins that have a primary key, as SQL names them."""
+    tables = [table for part in parts if (table := table_of(part)) is not None and list(table.primary_key)]
+    return [engine.dialect.identifier_preparer.format_table(table) for table in tables]
 
 
 def unusable(settings: Settings, error: DBAPIError) -> Unusable:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
 from statscache.bus.watermark import Watermark
+from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
 from statscache.counting.wake import Wake
 from statscache.database.engine import probe
@@ -27,6 +28,7 @@ from statscache.history.slice_counter import SliceCounter
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.spool.directory import make_spool
+from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools
 from statscache.upkeep.adoption import AdoptSpools
 from statscache.upkeep.chore import Chore
@@ -61,9 +63,11 @@ class Daemon:
         self.app = app
         self.engine = app.engine
         self.writer = app.writer
-        self.spools = settings.spool_directory / database_id(self.engine)
+        database = database_id(self.engine)
+        self.spools = settings.spool_directory / database
         #: What was accepted and is not committed.
-        self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit)
+        self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
+        self.continuity = Continuity(database, self.spool.id, settings.spool_tail)
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
         self.watermark = Watermark(time.time)
         self.wake = Wake()
@@ -74,13 +78,15 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
+        self.commits = Commits(self.writer, self.backlog, self.continuity)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine)
-        self.flusher = Flusher(self.writer, self.backlog, settings.frequency, self.upkeep, look, self.wake)
+        self.flusher = Flusher(self.commits, self.backlog, settings.frequency, self.upkeep, look, self.wake)
         self.watchdog = app.watchdog(restart, self.spool.stacks)
 
     def open(self) -> None:
         """Take over what the spools of dead daemons hold."""
+        self.continuity.begin(self.engine)
         self.adoption.run()
         self.app.leave_out()
 
@@ -151,13 +157,13 @@ class Daemon:
         return Filler(archive, self.gaps.pieces, SliceCounter(self.app).count, self.wake.nudge)
 
     def _make_upkeep(self) -> Upkeep:
-        engine, plugins, suspensions = self.engine, self.writer.plugins, self.app.suspensions
+        engine, suspensions = self.engine, self.app.suspensions
         due: Due = deque()
         regular: list[Chore] = [
             RefreshSuspensions(suspensions),
+            CoverHeard(self.commits),
             self.inventory,
             self.adoption,
-            CoverHeard(engine, plugins, self.backlog),
             ForgetSpools(engine, self.backlog),
             PruneLedger(engine, self.app.settings.ledger_keep),
             FindDue(engine, self.writer, due),
@@ -178,10 +184,10 @@ class Daemon:
             )
 
     def _leave(self) -> None:
-        """Remove the spool, which is empty."""
-        self.spool.remove()
+        """Let go of the spool, all of which is committed."""
         try:
-            forget_spools(self.engine, [self.spool.id])
+            if self.spool.leave():
+                forget_spools(self.engine, [self.spool.id])
         except DBAPIError as error:
             log.warning("the row of the spool %s could not be deleted: %s", self.spool.id, first_line(error))
         self.engine.dispose()

@@ -48,6 +48,16 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _seconds_or_none(value: Any) -> float:
+    """Read a time that may be 0, for none at all."""
+    if isinstance(value, int | float | timedelta) and not isinstance(value, bool) and not value:
+        return 0.0
+    try:
+        return _seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0 for none") from None
+
+
 def _budget(value: Any) -> float:
     """Read a time that is shorter than the database lets a transaction be idle."""
     try:
@@ -184,6 +194,7 @@ def _uri(value: Any) -> str:
 FLAG = SettingType("bool", "", _flag)
 URL_TEXT = SettingType("text", "", _uri)
 SECONDS = SettingType("number or timedelta", "s", _seconds)
+SECONDS_OR_NONE = SettingType("number or timedelta", "s", _seconds_or_none)
 BUDGET = SettingType("number or timedelta", "s", _budget)
 DAYS = SettingType("number or timedelta", "d", _days)
 NAMES = SettingType("list of text", "", _names)

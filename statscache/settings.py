@@ -28,6 +28,7 @@ from statscache.setting_types import (
     NAMES,
     RATE,
     SECONDS,
+    SECONDS_OR_NONE,
     URL_TEXT,
     Setting,
     SettingType,
@@ -101,6 +102,12 @@ class Settings:
         BYTES,
         "4 GiB",
         "how large the spool of one daemon may grow; past it messages are lost",
+    )
+    spool_tail: float = _setting(
+        "statscache.spool.tail",
+        SECONDS_OR_NONE,
+        900.0,
+        "how long the spool keeps what is committed, to be counted again if the database loses it, as in a failover",
     )
     memory_limit: int = _setting(
         "statscache.memory.limit",

@@ -96,6 +96,7 @@ def config(database: str, tmp_path: Path) -> dict[str, Any]:
         "statscache.sqlalchemy.uri": database,
         "statscache.plugins.enabled": ALL_ON,
         "statscache.spool.directory": str(tmp_path / "spool"),
+        "statscache.spool.tail": 0,
     }
 
 

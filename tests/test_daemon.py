@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
-from statscache.spool.spool import Spool, SpoolFull
+from statscache.spool.spool import NotSpooled, Spool
 from tests.support.daemons import accept, counted, die, message, spools
 
 
@@ -69,7 +69,7 @@ def test_a_loss_that_no_flush_has_recorded_yet_is_recorded_at_the_end(
     daemon.intake.halt()
 
     def full(record: bytes) -> int:
-        raise SpoolFull("as the test says")
+        raise NotSpooled("as the test says")
 
     monkeypatch.setattr(daemon.spool, "append", full)
     assert not daemon.intake.accept({"topic": "a.b.c.d", "msg": {}, "timestamp": 5})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ AHEAD = 86_400
 BOUND = " (bound, so its publishers are not known)"
 #: So many checks at most are kept while commits lag behind.
 KEPT = 64
+#: So many checks at most are kept of what is committed: those of a quarter of an hour.
+PASSED = 900
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Watermark:
         self._earliest = 0
         self._start: int | None = None
         self._stop = 0
+        self._claimed: int | None = None
         self._checks: list[Check] = []
+        self._passed: deque[Check] = deque(maxlen=PASSED)
         self._checked: float | None = None
         self._empty_since: float | None = None
         #: The end of the last claim, in seconds since 1970: a message of before it has come too late to be in it.
@@ -110,20 +115,48 @@ class Watermark:
                 self._empty_since = now
 
     def claim(self, position: int, lateness: int) -> Span | None:
-        """Return what was heard in full since the present span began, if the spool is committed up to the position.
+        """Return what was heard in full since the last claim that was committed, or else since the present span
+        began, if the spool is committed up to the position.
 
         :param lateness: how many seconds old a message may be when it comes
-        :return: None if that is nothing; it is never less than at the last call, but in a new span
+        :return: None if that is nothing
         """
         with self._lock:
             if self._start is None:
                 return None
             if check := self._last_before(position):
                 self._stop = math.floor(check.instant - lateness)
-            if self._stop <= self._start:
+            start = self._start if self._claimed is None else self._claimed
+            if self._stop <= start:
                 return None
             self.late_before = self._stop
-            return Span(self._start, self._stop)
+            return Span(start, self._stop)
+
+    def committed(self, claim: Span | None) -> None:
+        """Note that a claim is committed: it is not made again."""
+        with self._lock:
+            if claim and self._start is not None and claim.start >= self._start:
+                self._claimed = claim.stop
+
+    def take_back(self, claimed: int | None) -> None:
+        """Note that claims are not committed after all, but those up to a second.
+
+        :param claimed: None for none of the present span
+        """
+        with self._lock:
+            present = claimed is not None and self._start is not None and claimed >= self._start
+            self._claimed = claimed if present else None
+            self._stop = 0
+            self.late_before = claimed or 0
+
+    def skip(self, position: int) -> None:
+        """Begin a new span with what came after a position of the spool, as not all before it can be committed."""
+        with self._lock:
+            after = [check for check in (*self._passed, *self._checks) if check.position >= position]
+            self._begin()
+            if after and self._start is not None:
+                self._start = max(math.ceil(after[0].instant + PAUSE + SETTLE), self._earliest)
+                self._checks = after[-KEPT:]
 
     @property
     def start(self) -> int | None:
@@ -146,7 +179,9 @@ class Watermark:
         attends = self._expects_any and not self._missing
         self._start = max(math.ceil(self.clock() + SETTLE), self._earliest) if attends else None
         self._stop = 0
-        self._checks.clear()
+        self._claimed = None
+        self._checks = []
+        self._passed.clear()
         self._empty_since = None
 
     def _keep(self, check: Check) -> None:
@@ -162,5 +197,5 @@ class Watermark:
     def _last_before(self, position: int) -> Check | None:
         """Return the last check of what is committed, and forget those before it."""
         while len(self._checks) > 1 and self._checks[1].position <= position:
-            self._checks.pop(0)
+            self._passed.append(self._checks.pop(0))
         return self._checks[0] if self._checks and self._checks[0].position <= position else None

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from statscache.component import ComponentState, Work
+from statscache.counting.commits import Commits
 from statscache.counting.pause import Pause
 from statscache.counting.wake import Wake
-from statscache.counting.writer import Writer
 from statscache.database.trouble import first_line, is_database_trouble
-from statscache.errors import is_interrupt
+from statscache.errors import StatscacheError, is_interrupt
 from statscache.intake.backlog import Backlog
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Chores(Protocol):
 class Flusher:
     """Flushes every `interval` seconds, on a thread of its own, and earlier when hurried.
 
-    :param writer: writes a batch, or retries the quarantine, in one transaction
+    :param commits: commits one batch after the other
     :param backlog: gives the batches
     :param chores: what else is to be done, every `UPKEEP` seconds and between two flushes
     :param probe: raises what is wrong if the database is away
@@ -47,7 +47,7 @@ class Flusher:
 
     def __init__(
         self,
-        writer: Writer,
+        commits: Commits,
         backlog: Backlog,
         interval: float,
         chores: Chores,
@@ -55,7 +55,7 @@ class Flusher:
         wake: Wake,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writer = writer
+        self._commits = commits
         self._backlog = backlog
         self._interval = interval
         self._chores = chores
@@ -195,14 +195,7 @@ class Flusher:
         """Begin a pause, and log why."""
         if is_interrupt(error):
             raise error
-        trouble = is_database_trouble(error)
-        log.error(
-            "%s in %.0f s: %s",
-            what,
-            pause.lengthen(),
-            first_line(error),
-            exc_info=None if trouble else error,
-        )
+        log.error("%s in %.0f s: %s", what, pause.lengthen(), first_line(error), exc_info=_unknown(error))
 
     def step(self) -> bool:
         """Write one batch, and return whether there was one.
@@ -210,15 +203,8 @@ class Flusher:
         :raises Exception: whatever made its transaction fail; then all is still there to be written
         """
         with self._one_at_a_time, self._working("the flush"):
-            batch = self._backlog.next()
-            if batch is None:
+            if not self._commits.commit_next():
                 return False
-            try:
-                self._writer.write(batch)
-            except BaseException:
-                self._backlog.failed()
-                raise
-            self._backlog.written(batch)
             self.database.succeed()
             self._next_probe = self._clock() + PROBE
             return True
@@ -237,13 +223,15 @@ class Flusher:
                 with self._working("the upkeep"):
                     self._chores.keep_up()
             except Exception as error:
-                trouble = is_database_trouble(error)
                 self.upkeep.fail(first_line(error))
                 log.error(
-                    "the upkeep failed and is tried again: %s",
-                    first_line(error),
-                    exc_info=None if trouble else error,
+                    "the upkeep failed and is tried again: %s", first_line(error), exc_info=_unknown(error)
                 )
             else:
                 self.upkeep.succeed()
             self._next_upkeep = self._clock() + UPKEEP
+
+
+def _unknown(error: BaseException) -> BaseException | None:
+    """Return an error of which its first line does not say all; None for one of the database or of ours."""
+    return None if is_database_trouble(error) or isinstance(error, StatscacheError) else error

@@ -19,6 +19,7 @@ from statscache.hosting.runner import Runner
 from statscache.hosting.suspension_policy import MOST, SuspensionPolicy
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
+from statscache.spool.segment import SpoolUnreadable
 from statscache.store import quarantine
 from statscache.store.failure import Failure, failure
 from statscache.store.quarantine import QuarantinedMessage
@@ -147,6 +148,8 @@ class PluginUpdates:
         except PluginError:
             runner.discard()
             raise
+        except SpoolUnreadable:
+            raise
         except Exception as error:
             self._policy.ended(runner.ident, transaction.work, error)
             raise
@@ -157,6 +160,8 @@ class PluginUpdates:
     def _take(self, runner: Runner, share: Share) -> Taken:
         try:
             return runner.take(lambda: self._watched(runner.ident, share.read(share.ids)))
+        except SpoolUnreadable:
+            raise  # it is not the plugin's
         except BaseException as error:
             if is_interrupt(error):
                 raise

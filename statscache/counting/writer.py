@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, without_covered
 from statscache.counting.transaction import Transaction, Work
@@ -19,10 +19,13 @@ from statscache.hosting.runner import Runner
 from statscache.intake.batch import Batch, OldBatch
 from statscache.messages.message import Naming
 from statscache.span import Span
+from statscache.spool.loss import Loss
 from statscache.store import ledger, quarantine
-from statscache.store.coverage import cover, lacking, record_loss
+from statscache.store.continuity import Continuity
+from statscache.store.coverage import cover, lacking, record_gap, record_loss
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
+from statscache.store.presence import Presence
 
 ABSENT = Failure("put off: the daemon that counted it has no such plugin", tried=False)
 
@@ -32,6 +35,7 @@ class Writer:
 
     :param updates: lets the plugins write
     :param keep: how far the ledger reaches back
+    :param presence: checks that all tables are there
     """
 
     def __init__(
@@ -41,12 +45,14 @@ class Writer:
         updates: PluginUpdates,
         naming: Naming,
         keep: timedelta,
+        presence: Presence,
     ) -> None:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
         self._updates = updates
         self._naming = naming
         self._keep = keep
+        self._presence = presence
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
         #: What has been done since the start.
@@ -57,25 +63,38 @@ class Writer:
         """The idents of the plugins."""
         return frozenset(self._runners)
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, continuity: Continuity) -> None:
         """Write a batch: each message counts, for each plugin that has not yet counted it, or is quarantined.
 
+        :param continuity: of the daemon whose batch it is
+        :raises WentBack: if the database has lost what it had committed; then nothing is written
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
         start = time.monotonic()
         with self._counting() as transaction:
             connection = transaction.connection
+            own = batch.spool.id == continuity.spool
+            continuity.write(connection, batch.end if own else None, batch.heard)
             rows = RowCount(connection)
             known = self._write_messages(transaction, batch) if batch.refs else 0
-            store_position(connection, batch.spool.id, batch.end)
+            if not own:
+                store_position(connection, batch.spool.id, batch.end)
             cover(connection, self.plugins, batch.heard, batch.late)
-            loss = batch.spool.loss
-            if loss:
-                record_loss(connection, self.plugins, batch.spool.id, loss)
+            loss = self._write_losses(connection, batch)
+        continuity.committed()
         self.duplicates += known
         self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds)
         if loss:
             batch.spool.forget_loss(loss)
+
+    def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
+        """Write what is lost for good, and return what of it the spool itself has noted."""
+        for lost in batch.losses.all:
+            record_gap(connection, self.plugins, lost)
+        loss = batch.spool.loss
+        if loss:
+            record_loss(connection, self.plugins, batch.spool.id, loss)
+        return loss
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
         """Write all messages of a span: they count for those of the plugins that have covered nothing of it.
@@ -133,6 +152,7 @@ class Writer:
         """
         try:
             with counting(self._engine) as connection:
+                self._presence.check(connection)
                 transaction = Transaction(connection, work)
                 yield transaction
                 transaction.changes.tell(connection)

@@ -15,7 +15,7 @@ from statscache.intake.batch import Batch
 from statscache.messages.message import Message, Naming
 from statscache.reasons import ReasonCounter
 from statscache.spool.record import encode
-from statscache.spool.spool import Spool, SpoolFull
+from statscache.spool.spool import NotSpooled, Spool
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Intake:
         records = b"".join([record for _, record in fresh.values()])
         try:
             position = self._spool.append(records) if records else self._spool.end
-        except SpoolFull as reason:
+        except NotSpooled as reason:
             if len(entries) > 1:
                 return [message for entry in entries for message in self._keep([entry])]
             self._lose(entries[0][0], str(reason))
@@ -190,7 +190,7 @@ class Intake:
     def _lose(self, body: Mapping[str, Any], reason: str) -> None:
         self.lost_at = time.time()
         self._on_loss(math.floor(body["timestamp"]))
-        loss = self._spool.lose(body["timestamp"])
+        loss = self._spool.lose(body["timestamp"], reason)
         if self.lost.add(reason):
             log.critical(
                 "lost a message, %s: topic %.200r, msg_id %.200r; %d so far, which go into statscache_gap",

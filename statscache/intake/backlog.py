@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from statscache.bus.watermark import Watermark
 from statscache.errors import Rejected
 from statscache.hosting.dispatch import Dispatch
 from statscache.intake.accept import MANY, Intake
 from statscache.intake.batch import Batch
+from statscache.intake.losses import Losses
 from statscache.messages.message import Message, Naming
-from statscache.span import Span
+from statscache.spool.segment import Damage
 from statscache.spool.spool import Spool
+from statscache.store.continuity import WentBack
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +31,13 @@ BURST = 1_000
 class Source:
     """A spool, and how far it is committed.
 
+    :param since: what lies after that position came after this time, in seconds since 1970
     :param old: whether the ledger may not reach back to when its messages were accepted
     """
 
     spool: Spool
     position: int
+    since: float
     old: bool = False
 
 
@@ -53,7 +59,8 @@ class Backlog:
         lateness: int,
     ) -> None:
         self._intake = intake
-        self._own = Source(spool, spool.end)
+        self._began = time.time()
+        self._own = Source(spool, spool.end, self._began)
         self._dispatch = dispatch
         self._naming = naming
         self._watermark = watermark
@@ -63,24 +70,43 @@ class Backlog:
         #: The names of the adopted spools that have been written whole and removed.
         self.finished: list[str] = []
 
-    def adopt(self, spool: Spool, position: int, old: bool) -> None:
+    def adopt(self, spool: Spool, position: int, since: float, old: bool) -> None:
         """Add the spool of a dead daemon, of which all before the position is committed.
 
+        :param since: what lies after the position came after this time, in seconds since 1970
         :param old: whether the ledger may not reach back to when its messages were accepted
         """
         log.info("adopted the spool %s with %d bytes not yet counted", spool.id, max(spool.end - position, 0))
-        self._adopted.append(Source(spool, max(position, spool.start), old))
+        self._adopted.append(Source(spool, max(position, spool.start), since, old))
 
     def next(self) -> Batch | None:
-        """Return the next batch, None if all that was accepted is written."""
+        """Return the next batch, None if all that was accepted is written.
+
+        :raises SpoolUnreadable: if a spool cannot be read just now
+        """
+        self._began = time.time()
+        self._own.spool.see_to_place()
         if self._adopted:
             return self._read(self._adopted[0])
         batch = self._next_own()
         if batch is not None:
-            before = self._watermark.late_before
-            batch.late = sum(second < before for second in batch.seconds)
-            batch.heard = self._watermark.claim(batch.end, self._lateness)
+            self._claim(batch)
         return batch
+
+    def nothing(self) -> Batch:
+        """Return a batch without messages, which covers what was heard of a quiet bus."""
+        self._began = time.time()
+        self._own.spool.see_to_place()
+        batch = Batch(self._own.spool, self._naming, self._own.position, self._own.position)
+        self._claim(batch)
+        return batch
+
+    def _claim(self, batch: Batch) -> None:
+        """Note what the batch covers, which is nothing from the first message on that could not be read."""
+        before = self._watermark.late_before
+        batch.late = sum(second < before for second in batch.seconds)
+        end = batch.losses.start if batch.losses else batch.end
+        batch.heard = self._watermark.claim(end, self._lateness)
 
     def _next_own(self) -> Batch | None:
         if batch := self._intake.cut():
@@ -88,11 +114,6 @@ class Backlog:
         if self._intake.resume(self._own.position):
             return self._intake.cut()  # a loss may be left that came while messages were only spooled
         return self._read(self._own)
-
-    @property
-    def heard(self) -> Span | None:
-        """The bus time of which all messages are committed, since the bus was last connected; None for none."""
-        return self._watermark.claim(self._own.position, self._lateness)
 
     @property
     def adopted(self) -> int:
@@ -110,49 +131,77 @@ class Backlog:
         before, self._accepted = self._accepted, self._intake.accepted
         return before == self._accepted and self._intake.queued >= BURST
 
+    @property
+    def position(self) -> int:
+        """How far the daemon's own spool is committed."""
+        return self._own.position
+
     def written(self, batch: Batch) -> None:
         """Let go of what is committed."""
         if batch.spool is self._own.spool:
-            self._own.position = batch.end
+            self._own.position, self._own.since = batch.end, self._began
             self._intake.committed(batch.end)
             batch.spool.release(batch.end)
+            self._watermark.committed(batch.heard)
+            if batch.losses:
+                self._watermark.skip(batch.losses.end)
             return
         self._adopted[0].position = batch.end
-        batch.spool.release(batch.end)
         if batch.end >= batch.spool.end:
             self._adopted.pop(0)
-            self.finished.append(batch.spool.id)
-            batch.spool.remove()
+            if batch.spool.leave():
+                self.finished.append(batch.spool.id)
 
     def failed(self) -> None:
         """Give up what plugins have taken; all is read back from the spools, which meanwhile lie on the disk."""
         self._intake.halt()
         self._own.spool.sync()
 
+    def take_back(self, back: WentBack) -> None:
+        """Count again what the database has lost that had committed it."""
+        self._intake.halt()
+        own = self._own
+        log.critical(
+            "the database went back, as after a failover or a restore: %d bytes of the spool are counted again",
+            own.spool.end - max(back.position, own.spool.start),
+        )
+        own.position, own.since = back.position, back.since
+        self._intake.committed(back.position)
+        own.spool.take_back(back.position)
+        self._watermark.take_back(back.claimed)
+        for source in self._adopted:
+            source.spool.close()  # to be adopted again from where the database has it now
+        self._adopted.clear()
+
     def _read(self, source: Source) -> Batch:
         """Read the next messages and hand them to the plugins. The batch may be empty, at the spool's end."""
         self._dispatch.cut()  # which gives up what a reading that failed has left
         batch = Batch(source.spool, self._naming, source.position, source.spool.end, old=source.old)
+        batch.losses = Losses(source.since, self._lateness)
         self._dispatch.take(self._fill(batch))
         batch.taken = self._dispatch.cut()
         return batch
 
     def _fill(self, batch: Batch) -> Iterator[Message]:
         """Add what lies in the spool to the batch, up to its bounds, and yield it."""
-        for position, body in batch.spool.scan(batch.start, batch.end):
+        for position, found in batch.spool.scan(batch.start, batch.end):
             if len(batch.refs) == MANY or position - batch.start > BYTES:
                 batch.end = position
                 break
-            try:
-                message = Message(body, self._naming)
-            except Rejected as reason:
-                log.error(
-                    "rejected a message of the spool %s, %s: %.500r",
-                    batch.spool.id,
-                    reason,
-                    body,
-                )
+            if isinstance(found, Damage):
+                batch.losses.add(found)
                 continue
+            message = self._message(batch, found)
+            if message is None:
+                continue
+            batch.losses.before(message.second)
             if message.id not in batch.refs:
                 batch.add(message, position)
                 yield message
+
+    def _message(self, batch: Batch, body: dict[str, Any]) -> Message | None:
+        try:
+            return Message(body, self._naming)
+        except Rejected as reason:
+            log.error("rejected a message of the spool %s, %s: %.500r", batch.spool.id, reason, body)
+            return None

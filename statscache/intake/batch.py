@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from statscache.hosting.dispatch import Taken
+from statscache.intake.losses import Losses
 from statscache.messages.message import Message, Naming
 from statscache.span import Span
 from statscache.spool.spool import Spool
@@ -20,6 +21,7 @@ class Batch:
     :param taken: what plugins have taken from all of them already, by the plugin's ident
     :param heard: the bus time of which nothing is missing once this is committed; None if that is not known
     :param late: how many messages came when their time had been covered
+    :param losses: what it should hold and cannot be read
     :param old: whether the ledger may not reach back to when it was accepted
     """
 
@@ -32,6 +34,7 @@ class Batch:
     taken: dict[str, Taken] = field(default_factory=dict)
     heard: Span | None = None
     late: int = 0
+    losses: Losses = field(default_factory=lambda: Losses(0.0, 0))
     old: bool = False
 
     def add(self, message: Message, position: int) -> None:

@@ -2,80 +2,97 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from statscache.errors import Unusable
-from statscache.spool.loss import LOSS
+from statscache.spool import layout
 from statscache.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
+#: A directory that was changed so many seconds ago may be one that somebody is just making.
+FRESH = 2.0
 
-def make_spool(directory: Path, plugins: Iterable[str], limit: int) -> Spool:
+
+def make_spool(directory: Path, plugins: Iterable[str], limit: int, tail: float = 0.0) -> Spool:
     """Make a new spool in a directory of spools, for messages that these plugins are to count.
 
+    :param tail: for so many seconds what is committed stays
     :raises Unusable: if that cannot be done
     """
     name = str(uuid.uuid4())
     unnamed = directory / f".{name}"
     try:
-        unnamed.mkdir(mode=0o700, parents=True)
-        (unnamed / "plugins.json").write_text(json.dumps(sorted(plugins)), encoding="utf-8")
-        (unnamed / "loss").write_bytes(bytes(LOSS.size))
-        lock = _lock(unnamed)
-        assert lock is not None  # nobody else knows of it yet
+        lock = layout.lay_out(unnamed, plugins)
         unnamed.rename(directory / name)
+        return Spool(directory / name, lock, limit, tail)
     except OSError as error:
         raise Unusable(
             f"statscache.spool.directory: no spool can be made in {directory} ({error.strerror}): "
             "let the daemon's user write there, or set another directory"
         ) from None
-    return Spool(directory / name, lock, limit)
 
 
-def adopt_spools(directory: Path) -> Iterator[Spool]:
-    """Lock and yield the spools in the directory whose daemons are dead, oldest first."""
-    for path in sorted(directory.glob("[!.]*/plugins.json"), key=_age):
-        lock = _lock(path.parent)
-        if lock is None:
-            continue
-        try:
-            spool = Spool(path.parent, lock, 0)
-        except OSError as error:
-            log.error("the spool %s cannot be adopted: %s", path.parent, error.strerror)
-            os.close(lock)
-        else:
+def adopt_spools(directory: Path, tail: float = 0.0) -> Iterator[Spool]:
+    """Lock and yield the spools in the directory whose daemons are dead, oldest first.
+
+    What is left of spools that somebody was removing when he died is removed.
+
+    :param tail: for so many seconds what is committed stays
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.error("the spools in %s cannot be looked at: %s", directory, error.strerror)
+        return
+    paths = [directory / name for name in names]
+    for path in paths:
+        if path.name.startswith("."):
+            _sweep(path)
+    for path in sorted((path for path in paths if not path.name.startswith(".")), key=_age):
+        if spool := _adopt(path, tail):
             yield spool
+
+
+def _adopt(path: Path, tail: float) -> Spool | None:
+    """Return the spool in a directory, None if its daemon lives or it cannot be had just now."""
+    try:
+        lock = layout.lock(path) if layout.is_spool(path) else None
+        if lock is None:
+            return None
+        try:
+            return Spool(path, lock, 0, tail)
+        except OSError:
+            os.close(lock)
+            raise
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # whoever had it has just removed it
+    except OSError as error:
+        log.error("the spool %s cannot be adopted: %s", path, error.strerror)
+        return None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what is left of a spool that its daemon did not come to remove, or to make, whole."""
+    try:
+        if time.time() - path.stat().st_mtime < FRESH:
+            return  # somebody may be making it
+        if (lock := layout.lock(path)) is not None:
+            layout.remove(path)
+            os.close(lock)
+    except OSError as error:
+        log.debug("%s cannot be removed: %s", path, error.strerror)
 
 
 def _age(path: Path) -> float:
     try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
+        return (path / layout.PLUGINS).stat().st_mtime
+    except OSError:
         return 0.0
-
-
-def _lock(directory: Path) -> int | None:
-    """Lock the directory for as long as this process lives; None if another process has."""
-    try:
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        return None  # whoever had it has just removed it
-    except OSError as error:
-        log.error("the spool %s cannot be locked: %s", directory, error.strerror)
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    if not (directory / "plugins.json").exists():
-        os.close(fd)
-        return None
-    return fd

@@ -1,4 +1,4 @@
-"""What was lost since a spool had no room."""
+"""What was lost since it could not be spooled."""
 
 from __future__ import annotations
 
@@ -12,28 +12,35 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 #: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
-LOSS = struct.Struct("<QddQ")
+LOSS = struct.Struct("<QddQ200s")
+#: The same as versions wrote it that knew of no reason.
+UNREASONED = struct.Struct("<QddQ")
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Messages that were lost since their spool had no room.
+    """Messages that were lost.
 
-    :param count: how many
+    :param count: how many, at least
     :param first: the smallest of their timestamps, in seconds since 1970
     :param last: the greatest
     :param before: how many of the same spool had been recorded before
+    :param reason: why they were lost, or the several reasons
     """
 
     count: int
     first: float
     last: float
     before: int = 0
+    reason: str = "the spool had no room"
 
-    def add(self, timestamp: float) -> Loss:
+    def add(self, timestamp: float, reason: str) -> Loss:
         """Return this with one message more."""
-        first, last = (self.first, self.last) if self.count else (timestamp, timestamp)
-        return Loss(self.count + 1, min(first, timestamp), max(last, timestamp), self.before)
+        if not self.count:
+            return Loss(1, timestamp, timestamp, self.before, reason)
+        reasons = self.reason if reason in self.reason else f"{self.reason}; {reason}"
+        first, last = min(self.first, timestamp), max(self.last, timestamp)
+        return Loss(self.count + 1, first, last, self.before, reasons)
 
     def without(self, recorded: Loss) -> Loss:
         """Return what is left of this when what was lost until a moment ago has been recorded."""
@@ -57,10 +64,10 @@ class LossFile:
         """What was lost and not taken off again; None for nothing."""
         return self._loss if self._loss.count else None
 
-    def add(self, timestamp: float) -> Loss:
+    def add(self, timestamp: float, reason: str) -> Loss:
         """Note that a message of that time was lost, and return all that was."""
         with self._noting:
-            loss = self._loss.add(timestamp)
+            loss = self._loss.add(timestamp, reason)
             self._keep(loss)
         return loss
 
@@ -68,6 +75,17 @@ class LossFile:
         """Take off what has been recorded elsewhere."""
         with self._noting:
             self._keep(self._loss.without(recorded))
+
+    def put_back(self) -> None:
+        """Write to the path anew what was lost, as the file is not there any more.
+
+        :raises OSError: if the file cannot be made
+        """
+        with self._noting:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            self.close()
+            self._fd = fd
+            self._keep(self._loss)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -78,10 +96,18 @@ class LossFile:
     def _keep(self, loss: Loss) -> None:
         self._loss = loss
         try:
-            os.pwrite(self._fd, LOSS.pack(*astuple(loss)), 0)
+            os.pwrite(self._fd, _pack(loss), 0)
         except OSError as error:
             log.error("could not note in %s what was lost: %s", self._path, error.strerror)
 
 
+def _pack(loss: Loss) -> bytes:
+    *numbers, reason = astuple(loss)
+    return LOSS.pack(*numbers, reason.encode("utf-8"))
+
+
 def _unpack(data: bytes) -> Loss:
-    return Loss(*LOSS.unpack(data)) if len(data) == LOSS.size else Loss(0, 0, 0)
+    if len(data) == LOSS.size:
+        count, first, last, before, reason = LOSS.unpack(data)
+        return Loss(count, first, last, before, reason.rstrip(b"\0").decode("utf-8", "ignore"))
+    return Loss(*UNREASONED.unpack(data)) if len(data) == UNREASONED.size else Loss(0, 0, 0)

@@ -69,6 +69,13 @@ def is_torn(data: bytes) -> bool:
     return len(data) < HEADER.size or len(data) < HEADER.size + HEADER.unpack_from(data)[0]
 
 
+def size_of(data: bytes) -> int | None:
+    """Return the size of the record that the data begins with, as its header has it; None if it is not all there."""
+    if is_torn(data):
+        return None
+    return HEADER.size + int(HEADER.unpack_from(data)[0])
+
+
 def decode(payload: bytes, checksum: int) -> dict[str, Any]:
     """Return the body that the payload of a record holds.
 

@@ -1,33 +1,37 @@
 """The accepted messages that are not yet committed, on local disk: what a killed daemon leaves to the next one.
 
 A spool is a directory of segment files with one record after the other. A position is the number of bytes written
-before it since the spool was made; it is how records are named.
+before it since the spool was made; it is how records are named. What is committed stays for a while, the spool's
+*tail*, since a database can lose what it has committed.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import os
-import shutil
-from bisect import bisect_right
-from collections.abc import Iterator
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from statscache.errors import StatscacheError
+from statscache.spool import layout
 from statscache.spool.loss import Loss, LossFile
-from statscache.spool.record import HEADER, decode
-from statscache.spool.segment import scan_segment
+from statscache.spool.reader import Reader
+from statscache.spool.segment import Found
+from statscache.spool.segments import Segments
 
 log = logging.getLogger(__name__)
 
-#: A segment that has grown to so many bytes is followed by a new one.
-SEGMENT = 8 << 20
+#: How the system says that a disk has no room.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class SpoolFull(StatscacheError):
-    """A message that found no room; the text says why."""
+class NotSpooled(StatscacheError):
+    """A message that could not be written to the spool; the text says why."""
 
 
 class Spool:
@@ -35,21 +39,33 @@ class Spool:
 
     :param directory: the spool's own directory, locked by this process
     :param limit: so many bytes at most are taken that are not yet committed
+    :param tail: for so many seconds what is committed stays, if the limit allows it
+    :param clock: gives seconds, and never goes back
+    :raises OSError: if the directory cannot be read
     """
 
-    def __init__(self, directory: Path, lock: int, limit: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        lock: int,
+        limit: int,
+        tail: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._directory = directory
         self._lock = lock
         self._limit = limit
-        self._starts = sorted(int(path.stem) for path in directory.glob("*.spool") if path.stem.isdecimal())
-        self._writing = -1
-        self._reading: tuple[int, int] = (-1, -1)
+        self._tail = tail
+        self._clock = clock
+        self._identity = directory.stat()
+        self._segments = Segments(directory)
+        self._reader = Reader(directory.name, self._segments, clock)
+        self._placing = threading.Lock()
         self._released = 0
+        self._releases: deque[tuple[float, int]] = deque()
         #: The idents of the plugins that its messages are for.
-        self.plugins = _read_plugins(directory / "plugins.json")
-        #: Where the next record will begin.
-        self.end = self._starts[-1] + self._size(self._starts[-1]) if self._starts else 0
-        self._losses = LossFile(directory / "loss")
+        self.plugins = layout.read_plugins(directory)
+        self._losses = LossFile(directory / layout.LOST)
 
     @property
     def id(self) -> str:
@@ -59,12 +75,23 @@ class Spool:
     @property
     def stacks(self) -> Path:
         """The file for the stacks of all threads, which its daemon writes before it ends because of a hang."""
-        return self._directory / "stacks"
+        return self._directory / layout.STACKS
+
+    @property
+    def made(self) -> float:
+        """When the spool was made, in seconds since 1970.
+
+        :raises OSError: if that cannot be told
+        """
+        return (self._directory / layout.PLUGINS).stat().st_mtime
 
     @property
     def modified(self) -> float:
-        """When a record was last appended, in seconds since 1970; 0 if there is none."""
-        return max((self._path(start).stat().st_mtime for start in self._starts), default=0.0)
+        """When a record was last appended, in seconds since 1970; 0 if there is none.
+
+        :raises OSError: if that cannot be told
+        """
+        return self._segments.modified
 
     @property
     def held(self) -> int:
@@ -79,107 +106,140 @@ class Spool:
     @property
     def start(self) -> int:
         """The position of the oldest record that is still there."""
-        return self._starts[0] if self._starts else self.end
+        return self._segments.start
+
+    @property
+    def end(self) -> int:
+        """Where the next record will begin."""
+        return self._segments.end
 
     def append(self, record: bytes) -> int:
         """Write a record, or several, and return the position of the first. Once this returns, the death of this
         process cannot lose them.
 
-        :raises SpoolFull: if the spool's limit is reached or the disk has no room
+        :raises NotSpooled: if the spool's limit is reached, or it cannot be written to
         """
         position = self.end
         if position + len(record) - self._released > self._limit:
-            raise SpoolFull(f"the spool has reached its limit of {self._limit} bytes")
+            raise NotSpooled(f"the spool has reached its limit of {self._limit} bytes")
         try:
-            if self._writing < 0 or position - self._starts[-1] >= SEGMENT:
-                self._begin_segment()
-            self._write(record)
+            if position + len(record) - self.start > self._limit:
+                self._segments.drop(self._released, self._limit - len(record))
+            self._append(record)
         except OSError as error:
-            raise SpoolFull(f"the spool cannot be written to ({error.strerror})") from None
-        self.end = position + len(record)
+            raise NotSpooled(f"the spool cannot be written to ({error.strerror})") from None
         return position
 
-    def _begin_segment(self) -> None:
-        fd = os.open(self._path(self.end), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
-        if self._writing >= 0:
-            os.close(self._writing)
-        self._writing = fd
-        if self.end not in self._starts:
-            self._starts.append(self.end)
-
-    def _write(self, record: bytes) -> None:
+    def _append(self, record: bytes) -> None:
+        """Write a record; where the disk is full, the tail makes room for it, and a directory that is gone is made."""
         try:
-            written = os.write(self._writing, record)
-            while written < len(record):  # the disk is nearly full: the next write says so
-                written += os.write(self._writing, record[written:])
-        except OSError:
-            self._undo()
-            raise
-
-    def _undo(self) -> None:
-        """Cut off what was written of the last records, or else leave this segment as it is for a new one."""
-        try:
-            os.ftruncate(self._writing, self.end - self._starts[-1])
-        except OSError:
-            os.close(self._writing)
-            self._writing = -1
+            self._segments.append(record)
+        except FileNotFoundError:
+            self.see_to_place()
+            self._segments.append(record)
+        except OSError as error:
+            if error.errno not in FULL or not self._segments.drop(self._released):
+                raise
+            self._segments.append(record)
 
     def sync(self) -> None:
         """Bring what was written to the disk itself, so that it survives the loss of power, too."""
-        if self._writing < 0:
-            return
         try:
-            os.fsync(self._writing)
+            self._segments.sync()
         except OSError as error:
             log.error("the spool %s could not be synced to disk: %s", self.id, error.strerror)
 
     def read(self, position: int) -> dict[str, Any]:
         """Return the body of the record that begins there.
 
-        :raises ValueError: if there is none
+        :raises SpoolUnreadable: if it cannot be read, or is not what was written
         """
-        file, offset = self._open(position)
-        header = os.pread(file, HEADER.size, offset)
-        if len(header) < HEADER.size:
-            raise ValueError("the record is damaged")
-        size, checksum = HEADER.unpack(header)
-        return decode(os.pread(file, min(size, os.fstat(file).st_size), offset + HEADER.size), checksum)
+        return self._reader.read(position)
 
-    def scan(self, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the records from one position up to another, each as its position and body.
+    def scan(self, start: int, end: int) -> Iterator[tuple[int, Found]]:
+        """Yield what lies from one position up to another, each with its position: a message's body, or damage.
 
-        A torn last record, as the death of the writer leaves it, is left out; a damaged one costs the rest of
-        its segment, which is logged.
+        A torn last record, as the death of the writer leaves it, is left out.
+
+        :raises SpoolUnreadable: if it cannot be read just now
         """
-        starts = list(self._starts)
-        for begin, stop in zip(starts, [*starts[1:], end], strict=False):  # there may be none
-            if stop > start and begin < end:
-                yield from scan_segment(
-                    self._path(begin), begin, max(start, begin), min(stop, end), begin == starts[-1]
-                )
+        return self._reader.scan(start, end)
 
     def release(self, position: int) -> None:
-        """Remove the segments that hold nothing from that position on: all before it is committed."""
+        """Note that all before that position is committed, and remove what of it was so for as long as the tail."""
+        now = self._clock()
         self._released = position
-        while len(self._starts) > 1 and self._starts[1] <= position:
-            self._path(self._starts.pop(0)).unlink(missing_ok=True)
+        self._releases.append((now, position))
+        aged = None
+        while self._releases and now - self._releases[0][0] >= self._tail:
+            aged = self._releases.popleft()[1]
+        if aged is not None:
+            self._segments.drop(aged)
+
+    def take_back(self, position: int) -> None:
+        """Note that all from that position on is not committed after all."""
+        self._released = position
+        self._releases.clear()
+
+    def see_to_place(self) -> None:
+        """Make the spool anew if it is not on its path any more, as when somebody has removed its directory."""
+        with self._placing:
+            self._see_to_place()
+
+    def _see_to_place(self) -> None:
+        try:
+            is_there = self._is_there()
+            if is_there and self._segments.is_in_place():
+                return
+            log.error("the spool %s is not on its path any more: it is made anew", self._directory)
+            if not is_there:
+                self._make_anew()
+            self._segments.put_back()
+        except OSError as error:
+            log.error(
+                "the spool %s is not on its path and cannot be made anew (%s): a killed daemon loses what is in it",
+                self._directory,
+                error.strerror,
+            )
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(self._directory.stat(), self._identity)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _make_anew(self) -> None:
+        lock = layout.lay_out(self._directory, self.plugins)
+        os.close(self._lock)
+        self._lock, self._identity = lock, self._directory.stat()
+        self._losses.put_back()
+
+    def leave(self) -> bool:
+        """Let go of the spool, all of which is committed, and return whether nothing stays of it for its tail."""
+        stays = self._tail > 0 and self.start < self.end
+        if stays:
+            self.close()
+        else:
+            self.remove()
+        return not stays
 
     def remove(self) -> None:
         """Remove the whole spool, which from the first moment on is none to whoever adopts spools."""
         unnamed = self._directory.with_name(f".{self.id}")
         try:
             self._directory.rename(unnamed)
+            layout.remove(unnamed)
         except OSError as error:
             log.error("the spool %s cannot be removed: %s", self.id, error.strerror)
-        shutil.rmtree(unnamed, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
         """Let go of the files, and of the lock."""
-        for fd in (self._writing, self._reading[1], self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self._writing, self._reading, self._lock = -1, (-1, -1), -1
+        self._segments.close()
+        self._reader.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
         self._losses.close()
 
     @property
@@ -187,36 +247,10 @@ class Spool:
         """What was lost, and not yet recorded elsewhere."""
         return self._losses.present
 
-    def lose(self, timestamp: float) -> Loss:
+    def lose(self, timestamp: float, reason: str) -> Loss:
         """Note that a message of that time was lost."""
-        return self._losses.add(timestamp)
+        return self._losses.add(timestamp, reason)
 
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
         self._losses.take_off(recorded)
-
-    def _path(self, start: int) -> Path:
-        return self._directory / f"{start:020}.spool"
-
-    def _size(self, start: int) -> int:
-        return self._path(start).stat().st_size
-
-    def _open(self, position: int) -> tuple[int, int]:
-        """Return an open file and the position's offset in it."""
-        index = bisect_right(self._starts, position) - 1
-        if index < 0:
-            raise ValueError("there is no such record")
-        start = self._starts[index]
-        if self._reading[0] != start:
-            if self._reading[1] >= 0:
-                os.close(self._reading[1])
-            self._reading = (start, os.open(self._path(start), os.O_RDONLY))
-        return self._reading[1], position - start
-
-
-def _read_plugins(path: Path) -> frozenset[str]:
-    try:
-        return frozenset(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError:
-        log.error("%s is damaged: only the plugins that run now will count the spool's messages", path)
-        return frozenset()

@@ -7,6 +7,7 @@ for it. What takes a connection is called with one that holds the lock of `stats
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,7 +56,7 @@ class GapRow(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True, comment="a number for this row")
     first: Mapped[datetime] = mapped_column(comment="the smallest of the messages' timestamps")
     last: Mapped[datetime] = mapped_column(comment="the greatest")
-    messages: Mapped[int] = mapped_column(comment="how many")
+    messages: Mapped[int] = mapped_column(comment="how many, at least")
     reason: Mapped[str] = mapped_column(comment="why they were lost")
     noted: Mapped[datetime] = mapped_column(comment="when this was written")
 
@@ -132,7 +133,7 @@ def _ranges(span: Span) -> Any:
 
 
 def record_loss(connection: Connection, plugins: Collection[str], spool: str, loss: Loss) -> None:
-    """Write that messages were lost since their spool had no room: their time is not covered any more.
+    """Write what could not be spooled: its time is not covered any more.
 
     What a commit has recorded whose answer never came, or before the daemon could note it, is not recorded again.
     """
@@ -140,13 +141,18 @@ def record_loss(connection: Connection, plugins: Collection[str], spool: str, lo
     total = loss.before + loss.count
     if total <= recorded:
         return
+    record_gap(connection, plugins, replace(loss, count=total - recorded))
+    connection.execute(update(SpoolRow).where(SpoolRow.id == spool).values(lost=total))
+
+
+def record_gap(connection: Connection, plugins: Collection[str], loss: Loss) -> None:
+    """Write that messages are lost: their time is not covered any more."""
     row = {
         "first": datetime.fromtimestamp(loss.first, UTC),
         "last": datetime.fromtimestamp(loss.last, UTC),
-        "messages": total - recorded,
-        "reason": "the spool had no room",
+        "messages": loss.count,
+        "reason": loss.reason,
         "noted": datetime.now(UTC),
     }
     connection.execute(insert(GapRow).values(**row))
-    connection.execute(update(SpoolRow).where(SpoolRow.id == spool).values(lost=total))
     uncover(connection, plugins, Span(int(loss.first), int(loss.last) + 1))

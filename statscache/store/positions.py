@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,10 +57,28 @@ def store_position(connection: Connection, spool: str, position: int) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=row))
 
 
-def position_of(engine: Engine, spool: str) -> int:
-    """Return how far a spool is committed, 0 if nothing of it is."""
-    with counting(engine) as connection:  # after whatever its daemon's last transaction came to
-        return connection.scalar(select(SpoolRow.position).where(SpoolRow.id == spool)) or 0
+@dataclass(frozen=True)
+class Position:
+    """How far a spool is committed.
+
+    :param position: how many bytes of it
+    :param updated: when the transaction began that committed it, in seconds since 1970 on the database's clock
+    :param age: how many seconds ago that was
+    """
+
+    position: int
+    updated: float
+    age: float
+
+
+def positions(engine: Engine, spools: Collection[str]) -> dict[str, Position]:
+    """Return how far each of the spools is committed, without those of which nothing is."""
+    updated = extract("epoch", SpoolRow.updated)
+    age = extract("epoch", func.now() - SpoolRow.updated)
+    query = select(SpoolRow.id, SpoolRow.position, updated, age).where(SpoolRow.id.in_(spools))
+    with counting(engine) as connection:  # after whatever their daemons' last transactions came to
+        rows = connection.execute(query).all()
+    return {id: Position(position, float(updated), float(age)) for id, position, updated, age in rows}
 
 
 def forget_spools(engine: Engine, spools: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from statscache.intake import backlog as backlog_module
 from statscache.intake.accept import Intake
 from statscache.spool.record import encode
-from statscache.spool.spool import SpoolFull
+from statscache.spool.spool import NotSpooled
 from tests.support.bench import Bad, Bench, Good, Keeper, Other, spools
 from tests.support.hub import wait_for
 
@@ -92,7 +92,9 @@ def test_after_a_failed_flush_all_is_read_back_in_bounded_batches(
     sizes = []
     write = bench.daemon.writer.write
     monkeypatch.setattr(
-        bench.daemon.writer, "write", lambda batch: (sizes.append(len(batch.refs)), write(batch))
+        bench.daemon.writer,
+        "write",
+        lambda batch, *rest: (sizes.append(len(batch.refs)), write(batch, *rest)),
     )
     bench.flush()
     assert sizes == [5, 5, 5, 5, 3, 3, 2]
@@ -210,7 +212,7 @@ def test_what_finds_no_room_is_recorded_as_a_gap(
 
 
 def _full(record: bytes) -> int:
-    raise SpoolFull("full")
+    raise NotSpooled("full")
 
 
 steps = st.lists(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statscache.spool import segment
-from statscache.spool import spool as spool_module
+from statscache.spool import segment, segments
 from statscache.spool.directory import make_spool
 from statscache.spool.spool import Spool
 from tests.support.spools import LIMIT
@@ -17,7 +16,7 @@ from tests.support.spools import LIMIT
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a new segment follow after few records, and chunks end in the middle of them."""
-    monkeypatch.setattr(spool_module, "SEGMENT", 200)
+    monkeypatch.setattr(segments, "SEGMENT", 200)
     monkeypatch.setattr(segment, "CHUNK", 64)
 
 

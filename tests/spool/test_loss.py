@@ -20,10 +20,10 @@ def test_a_loss_survives_the_process(spool: Spool, directory: Path) -> None:
     """How many were lost, and of which times, is still known after the death of the process."""
     assert spool.loss is None
     for timestamp in (5.5, 3, 9.25):
-        spool.lose(timestamp)
+        spool.lose(timestamp, "the spool had no room")
     spool = reopened(spool, directory)
     assert spool.loss == Loss(3, 3, 9.25)
-    spool.lose(1)
+    spool.lose(1, "the spool had no room")
     spool.forget_loss(Loss(3, 3, 9.25))
     assert spool.loss is not None
     assert spool.loss.count == 1
@@ -43,7 +43,7 @@ def test_a_loss_is_known_though_it_cannot_be_written(
 
     monkeypatch.setattr(os, "pwrite", fail)
     for timestamp in (1, 2, 3):
-        spool.lose(timestamp)
+        spool.lose(timestamp, "the spool had no room")
     assert spool.loss == Loss(3, 1, 3)
     assert "No space left" in caplog.text
 
@@ -52,7 +52,7 @@ def test_losses_noted_while_others_are_recorded_are_all_counted(spool: Spool) ->
     """The intake's thread notes losses while the flush's thread takes off what it has recorded."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    thread = threading.Thread(target=lambda: [spool.lose(1.0) for _ in range(3000)])
+    thread = threading.Thread(target=lambda: [spool.lose(1.0, "the spool had no room") for _ in range(3000)])
     thread.start()
     recorded = 0
     while thread.is_alive() or spool.loss:

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statscache.errors import number_of
-from statscache.spool import spool as spool_module
+from statscache.spool import segments as segments_module
 from statscache.spool.directory import adopt_spools, make_spool
 from statscache.spool.loss import Loss
 from statscache.spool.record import encode
-from statscache.spool.spool import Spool, SpoolFull
-from tests.support.spools import LIMIT, everything, fill, reopened, segments
+from statscache.spool.segment import Damage, SpoolUnreadable
+from statscache.spool.spool import NotSpooled, Spool
+from tests.support.spools import LIMIT, damages, everything, fill, reopened, segments
 
 HUGE = 10**4000
 ODD: dict[str, Any] = {
@@ -52,7 +54,7 @@ def right_or_nothing(spool: Spool, position: int, body: dict[str, Any]) -> bool:
     """Whether what is read at the position is the body, or an error."""
     try:
         return spool.read(position) == body
-    except ValueError:
+    except SpoolUnreadable:
         return True
 
 
@@ -130,7 +132,10 @@ def test_a_torn_last_record_is_dropped(
 def test_a_damaged_byte_never_gives_a_wrong_body(
     spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever byte is damaged, only right messages come back, and the log says what is lost and where."""
+    """Whatever byte is damaged, only right messages come back, and the log says what is lost and where.
+
+    Where it is not in a record's header, and so does not hide where the next one begins, one message is lost.
+    """
     filled = fill(spool, 30)
     spool.close()
     chance = random.Random(1)
@@ -146,7 +151,9 @@ def test_a_damaged_byte_never_gives_a_wrong_body(
             assert found.items() <= filled.items()
             lost = filled.keys() - found.keys()
             assert lost
-            assert max(position for position in filled if position - int(path.stem) <= index) in lost
+            hit = max(position for position in filled if position - int(path.stem) <= index)
+            assert hit in lost
+            assert lost == {hit} or index - (hit - int(path.stem)) < 4
             [told] = [record.getMessage() for record in caplog.records]
             assert re.search(r"\d+ bytes", told)
             assert all(right_or_nothing(adopted, position, body) for position, body in filled.items())
@@ -158,44 +165,141 @@ def test_a_damaged_record_in_the_last_segment_is_not_called_torn(
     spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only what ends too early is a torn record, which nobody need worry about; anything else is an error."""
-    fill(spool, 3)
+    filled = fill(spool, 3)
     spool.close()
     [path] = segments(directory / spool.id)
     damaged = bytearray(path.read_bytes())
     damaged[12] ^= 1
     path.write_bytes(damaged)
     [adopted] = adopt_spools(directory)
-    assert everything(adopted) == {}
+    assert list(everything(adopted)) == list(filled)[1:]
+    assert [damage.start for damage in damages(adopted)] == [0]
     adopted.close()
-    [record] = caplog.records
+    record = caplog.records[0]
     assert "damaged" in record.getMessage()
     assert record.levelname == "ERROR"
 
 
 def test_reading_where_there_is_no_record_says_so(spool: Spool, directory: Path) -> None:
-    """A position past the end, or one whose record is cut or claims to be enormous, is a ValueError."""
+    """A position past the end, or one whose record is cut or claims to be enormous, cannot be read."""
     filled = fill(spool, 3)
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(SpoolUnreadable, match="damaged"):
         spool.read(spool.end)
     path = segments(directory / spool.id)[-1]
     damaged = bytearray(path.read_bytes())
     damaged[3] = 255
     path.write_bytes(damaged)
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(SpoolUnreadable, match="damaged"):
         spool.read(0)
     assert spool.read(max(filled)) == filled[max(filled)]
 
 
 def test_a_segment_that_is_gone_costs_no_more_than_what_was_in_it(
-    spool: Spool, directory: Path, caplog: pytest.LogCaptureFixture
+    directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If somebody deletes a file of the spool, the rest comes back and the log says what is lost."""
+    """If somebody deletes a file of the spool, it is looked for again; then the rest comes back, and that is said."""
+    now = [0.0]
+    name = make_spool(directory, [], LIMIT).id
+    spool = Spool(directory / name, -1, LIMIT, clock=lambda: now[0])
     filled = fill(spool, 30)
     first, second, *_ = segments(directory / spool.id)
     first.unlink()
+    for seconds in (0.0, 9.9):
+        now[0] = seconds
+        with pytest.raises(SpoolUnreadable, match="No such file"):
+            everything(spool)
+    now[0] = 10.0
     assert everything(spool) == {p: body for p, body in filled.items() if p >= int(second.stem)}
-    [record] = caplog.records
-    assert f"{second.stem.lstrip('0')} bytes" in record.getMessage()
+    assert damages(spool) == [Damage(0, int(second.stem))]
+    assert "gave up" in caplog.text
+    spool.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOENT, errno.EACCES])
+@pytest.mark.parametrize("what", ["open", "read"])
+def test_what_cannot_be_read_for_a_moment_is_not_empty(
+    what: str, number: int, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the system says nothing of what is in the spool, and a moment later all of it comes back."""
+    filled = fill(spool, 30)
+
+    def fail(*args: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    class Unreadable:
+        def __enter__(self) -> Unreadable:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        seek = staticmethod(lambda offset: None)
+        read = staticmethod(fail)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", fail if what == "open" else lambda *_: Unreadable())
+        patch.setattr(os, "open", fail)
+        with pytest.raises(SpoolUnreadable, match=os.strerror(number)):
+            everything(spool)
+        with pytest.raises(SpoolUnreadable, match=os.strerror(number)):
+            spool.read(0)
+    assert everything(spool) == filled
+    assert spool.read(0) == filled[0]
+
+
+def test_a_directory_that_cannot_be_listed_is_no_empty_spool(
+    spool: Spool, directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without descriptors to look at it a dead daemon's spool is left alone, and adopted when there are some."""
+    filled = fill(spool, 30)
+    spool.close()
+    listdir = os.listdir
+
+    def fail(path: Path) -> list[str]:
+        if path == directory / spool.id:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return listdir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", fail)
+        assert list(adopt_spools(directory)) == []
+    assert "cannot be adopted: Too many open files" in caplog.text
+    [adopted] = adopt_spools(directory)
+    assert everything(adopted) == filled
+    adopted.close()
+
+
+def test_a_spool_that_is_not_on_its_path_any_more_is_made_anew(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was last written survives the removal of its directory, and the next daemon finds all that comes after."""
+    spool = make_spool(directory, ["a"], LIMIT)
+    filled = fill(spool, 30)
+    last = int(segments(directory / spool.id)[-1].stem)
+    spool.lose(5.0, "full")
+    spool.see_to_place()
+    assert not caplog.records
+    shutil.rmtree(directory)
+    spool.see_to_place()
+    assert "not on its path" in caplog.text
+    filled |= fill(spool, 30)
+    with pytest.raises(SpoolUnreadable):
+        everything(spool)
+    assert dict(spool.scan(last, spool.end)) == {p: body for p, body in filled.items() if p >= last}
+    spool = reopened(spool, directory)
+    assert everything(spool) == {p: body for p, body in filled.items() if p >= last}
+    assert (spool.plugins, spool.loss) == ({"a"}, Loss(1, 5.0, 5.0, 0, "full"))
+    spool.close()
+
+
+def test_a_file_of_the_spool_that_is_not_on_its_path_any_more_is_written_anew(
+    spool: Spool, directory: Path
+) -> None:
+    """If somebody deletes only the file that is being written, nothing is lost."""
+    filled = fill(spool, 30)
+    segments(directory / spool.id)[-1].unlink()
+    spool.see_to_place()
+    filled |= fill(spool, 1)
+    assert everything(reopened(spool, directory)) == filled
 
 
 @pytest.mark.parametrize("segment", [200, 8 << 20])
@@ -203,11 +307,11 @@ def test_past_its_limit_a_spool_takes_nothing_and_goes_on_when_there_is_room(
     segment: int, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What does not fit leaves no trace; once the rest is committed there is room again, however small the limit."""
-    monkeypatch.setattr(spool_module, "SEGMENT", segment)
+    monkeypatch.setattr(segments_module, "SEGMENT", segment)
     spool = make_spool(directory, [], 1000)
     record = encode({"x": "x" * 300})
     taken = [spool.append(record) for _ in range(3)]
-    with pytest.raises(SpoolFull, match="limit of 1000 bytes"):
+    with pytest.raises(NotSpooled, match="limit of 1000 bytes"):
         spool.append(record)
     assert list(everything(spool)) == taken
     for _ in range(20):
@@ -220,7 +324,7 @@ def test_past_its_limit_a_spool_takes_nothing_and_goes_on_when_there_is_room(
 def test_a_record_that_fits_no_more_leaves_room_for_smaller_ones(directory: Path) -> None:
     """A huge message that is refused does not stop the others."""
     spool = make_spool(directory, [], 1000)
-    with pytest.raises(SpoolFull):
+    with pytest.raises(NotSpooled):
         spool.append(encode({"x": "x" * 1000}))
     assert everything(spool) == {}
     assert spool.append(encode({"n": 1})) == 0
@@ -240,7 +344,7 @@ def test_a_full_disk_leaves_no_half_record(spool: Spool, monkeypatch: pytest.Mon
     for _ in range(5):
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", half)
-            with pytest.raises(SpoolFull, match="No space left"):
+            with pytest.raises(NotSpooled, match="No space left"):
                 spool.append(encode({"lost": "x" * 50}))
         assert everything(spool) == filled
         filled |= fill(spool, 3)
@@ -261,7 +365,7 @@ def test_a_half_record_that_cannot_be_undone_harms_no_other(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda fd, data: next(calls)(fd, data))
         patch.setattr(os, "ftruncate", fail)
-        with pytest.raises(SpoolFull):
+        with pytest.raises(NotSpooled):
             spool.append(encode({"lost": 1}))
     filled |= fill(spool, 5)
     assert everything(spool) == filled
@@ -273,7 +377,7 @@ import resource, signal, sys
 from pathlib import Path
 from statscache.spool.record import encode
 from statscache.spool.directory import make_spool
-from statscache.spool.spool import SpoolFull
+from statscache.spool.spool import NotSpooled
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -282,8 +386,8 @@ while lost < 50:
     try:
         spool.append(encode({"n": taken, "x": "x" * 50}))
         taken += 1
-    except SpoolFull as error:
-        spool.lose(100.0 + lost)
+    except NotSpooled as error:
+        spool.lose(100.0 + lost, "full")
         lost += 1
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 for _ in range(5):
@@ -302,7 +406,7 @@ def test_a_file_that_cannot_grow_is_a_full_spool(directory: Path) -> None:
     assert right == "True"
     [adopted] = adopt_spools(directory)
     assert [body["n"] for body in everything(adopted).values()] == list(range(int(taken)))
-    assert adopted.loss == Loss(50, 100.0, 149.0)
+    assert adopted.loss == Loss(50, 100.0, 149.0, 0, "full")
     adopted.close()
 
 
@@ -317,7 +421,69 @@ def test_release_removes_only_whole_committed_segments(spool: Spool, directory: 
         assert spool.start == starts[0]
         assert dict(spool.scan(position, spool.end)) == {p: b for p, b in filled.items() if p >= position}
     spool.release(spool.end)
-    assert len(segments(directory / spool.id)) == 1
+    assert segments(directory / spool.id) == []
+    assert spool.start == spool.end
+
+
+def test_what_is_committed_stays_for_the_tail(directory: Path) -> None:
+    """It can be counted again for so long, and goes then, the segment that is being written, too."""
+    now = [0.0]
+    name = make_spool(directory, [], LIMIT).id
+    spool = Spool(directory / name, -1, LIMIT, tail=60.0, clock=lambda: now[0])
+    filled = fill(spool, 30)
+    spool.release(spool.end)
+    middle = spool.end
+    now[0] = 30.0
+    filled |= fill(spool, 30)
+    spool.release(spool.end)
+    assert everything(spool) == filled
+    now[0] = 60.0
+    spool.release(spool.end)
+    assert spool.start <= middle
+    assert dict(spool.scan(middle, spool.end)) == {p: body for p, body in filled.items() if p >= middle}
+    assert [(d.start, d.end) for d in damages(spool)] == [(0, spool.start)]
+    spool.take_back(middle)
+    now[0] = 600.0
+    assert spool.held == spool.end - middle
+    assert dict(spool.scan(middle, spool.end)) == {p: body for p, body in filled.items() if p >= middle}
+    spool.release(spool.end)
+    now[0] = 660.0
+    spool.release(spool.end)
+    assert (spool.start, segments(directory / name)) == (spool.end, [])
+    spool.close()
+
+
+def test_the_tail_makes_room_for_what_comes(directory: Path) -> None:
+    """The limit is on what is not committed: of what is, the oldest goes as soon as its room is needed."""
+    spool = make_spool(directory, [], 2000, tail=900.0)
+    for _ in range(100):
+        spool.append(encode({"x": "x" * 100}))
+        spool.release(spool.end)
+        assert spool.end - spool.start <= 2000
+    spool.close()
+
+
+def test_the_tail_makes_room_on_a_full_disk(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk without room what is committed goes, however large a segment is, and nothing is lost."""
+    monkeypatch.setattr(segments_module, "SEGMENT", 8 << 20)
+    spool = make_spool(directory, [], LIMIT, tail=900.0)
+    write, room = os.write, [1000]
+
+    def bounded(fd: int, data: bytes) -> int:
+        used = sum(path.stat().st_size for path in segments(directory / spool.id))
+        if used + len(data) > room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", bounded)
+    for _ in range(300):
+        spool.append(encode({"x": "x" * 300}))
+        spool.release(spool.end)
+    spool.append(encode({"x": "x" * 300}))
+    with pytest.raises(NotSpooled, match="No space left"):
+        spool.append(encode({"x": "x" * 900}))
+    assert spool.held > 300
+    spool.close()
 
 
 def test_a_spool_knows_which_plugins_its_messages_are_for(spool: Spool, directory: Path) -> None:

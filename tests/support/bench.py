@@ -84,7 +84,12 @@ class Bench:
         parts = [self._part(kind) for kind in classes]
         create_views(self.engine)
         register(self.engine, parts, None)
-        self.app = App(Settings(url, spool_directory=directory, **settings), self.engine, parts, rules)
+        self.app = App(
+            Settings(url, **{"spool_directory": directory, "spool_tail": 0.0, **settings}),
+            self.engine,
+            parts,
+            rules,
+        )
         self.app.open()
         self.daemon = Daemon(self.app)
         self.daemon.open()

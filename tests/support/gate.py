@@ -13,7 +13,7 @@ from typing import Any
 
 #: What a client sends to commit, and what a flush has sent before it does.
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-FLUSH = b"INTO statscache_spool"
+FLUSH = b"UPDATE statscache_spool"
 
 
 class Pair:

@@ -7,6 +7,7 @@ from typing import Any
 
 from statscache.spool.directory import adopt_spools
 from statscache.spool.record import encode
+from statscache.spool.segment import Damage
 from statscache.spool.spool import Spool
 
 LIMIT = 1 << 30
@@ -19,8 +20,14 @@ def fill(spool: Spool, count: int) -> dict[int, dict[str, Any]]:
 
 
 def everything(spool: Spool) -> dict[int, dict[str, Any]]:
-    """Return all that a scan finds."""
-    return dict(spool.scan(0, spool.end))
+    """Return all messages that a scan finds from the oldest on."""
+    found = spool.scan(spool.start, spool.end)
+    return {position: body for position, body in found if not isinstance(body, Damage)}
+
+
+def damages(spool: Spool) -> list[Damage]:
+    """Return all damage that a scan finds."""
+    return [found for _, found in spool.scan(0, spool.end) if isinstance(found, Damage)]
 
 
 def segments(spool_directory: Path) -> list[Path]:

@@ -50,7 +50,7 @@ def test_a_death_before_any_commit_loses_nothing(make_bench: MakeBench) -> None:
 def test_an_empty_spool_of_a_dead_daemon_blocks_nothing(make_bench: MakeBench) -> None:
     """A daemon that died before it had accepted anything leaves a spool that is removed, with its row."""
     dead = make_bench(*ALL)
-    dead.daemon.spool.lose(7.0)
+    dead.daemon.spool.lose(7.0, "the spool had no room")
     dead.die()
     bench = make_bench(*ALL)
     bench.accept("x")
@@ -120,7 +120,7 @@ def test_a_spool_whose_adoption_failed_is_adopted_later(
         dead.send(f"of {number}")
         dead.die()
     with monkeypatch.context() as patch:
-        patch.setattr("statscache.upkeep.adoption.position_of", lambda engine, spool: fail(None))
+        patch.setattr("statscache.upkeep.adoption.positions", lambda engine, spools: fail(None))
         with pytest.raises(RuntimeError):
             make_bench(*ALL)
     bench = make_bench(*ALL)

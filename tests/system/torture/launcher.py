@@ -28,7 +28,7 @@ SESSION = (
 HASTE: dict[str, dict[str, Any]] = {
     "counting.flusher": {"UPKEEP": 0.5},
     "counting.pause": {"LONGEST_PAUSE": 1.0},
-    "spool.spool": {"SEGMENT": 1 << 18},
+    "spool.segments": {"SEGMENT": 1 << 18},
     "intake.backlog": {"MANY": 3_000},
     "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
     "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
@@ -44,10 +44,10 @@ STEPS = {
     "update": ("counting.update", None, "update_table"),
     "quarantine": ("store.quarantine", None, "put"),
     "take": ("store.quarantine", None, "take"),
-    "position": ("counting.writer", None, "store_position"),
+    "position": ("store.continuity", "Continuity", "write"),
     "written": ("intake.backlog", "Backlog", "written"),
     "release": ("spool.spool", "Spool", "release"),
-    "segment": ("spool.spool", "Spool", "_begin_segment"),
+    "segment": ("spool.segments", "Segments", "_begin"),
     "append": ("spool.spool", "Spool", "append"),
     "adopt": ("intake.backlog", "Backlog", "adopt"),
     "remove": ("spool.spool", "Spool", "remove"),
@@ -136,24 +136,24 @@ def wrap(orders: Orders, step: str, owner: Any, name: str) -> None:
 
 def tear(orders: Orders) -> None:
     """Let a record be torn: half of it is written, and the process is dead. The same for a spool that is removed."""
-    from statscache.spool import spool
+    from statscache.spool import layout, segments
 
-    write, rmtree = spool.Spool._write, spool.shutil.rmtree
+    write, remove = segments.Segments._write, layout.remove
 
     def torn_write(self: Any, record: bytes) -> None:
         if orders.due("in append"):
-            os.write(self._writing, record[: len(record) // 2])
+            os.write(self._fd, record[: len(record) // 2])
             orders.carry_out()
         write(self, record)
 
-    def torn_rmtree(directory: Path, *args: Any, **extra: Any) -> None:
+    def torn_remove(directory: Path) -> None:
         if orders.due("in remove"):
             next(iter(Path(directory).iterdir())).unlink()
             orders.carry_out()
-        rmtree(directory, *args, **extra)
+        remove(directory)
 
-    spool.Spool._write = torn_write
-    spool.shutil.rmtree = torn_rmtree
+    segments.Segments._write = torn_write
+    layout.remove = torn_remove
 
 
 def arm_commits(orders: Orders) -> None:
@@ -219,8 +219,8 @@ def log_intake(directory: Path) -> None:
         os.write(logs[0], "".join(f"{message.id}\n" for message in accepted).encode())
         return accepted
 
-    def logged_lose(self: Any, timestamp: float) -> Any:
-        loss = lose(self, timestamp)
+    def logged_lose(self: Any, timestamp: float, reason: str) -> Any:
+        loss = lose(self, timestamp, reason)
         os.write(logs[1], f"{timestamp}\n".encode())
         return loss
 

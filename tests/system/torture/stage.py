@@ -102,6 +102,7 @@ class Stage:
             "statscache.plugins.disabled": off,
             "statscache.producer.frequency": 0.2,
             "statscache.spool.directory": str(self._directory / "spool"),
+            "statscache.spool.tail": 0,
             "statscache.database.wait": 5,
         }
 

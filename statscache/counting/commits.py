@@ -1,0 +1,48 @@
+"""Writing a batch, and what comes of it: let go of, kept, or counted again since the database went back."""
+
+from __future__ import annotations
+
+from statscache.counting.writer import Writer
+from statscache.intake.backlog import Backlog
+from statscache.intake.batch import Batch
+from statscache.store.continuity import Continuity, WentBack
+
+
+class Commits:
+    """Commits what the backlog gives. For the flush's thread alone.
+
+    :param continuity: knows what was committed until now
+    """
+
+    def __init__(self, writer: Writer, backlog: Backlog, continuity: Continuity) -> None:
+        self._writer = writer
+        self._backlog = backlog
+        self._continuity = continuity
+
+    def commit_next(self) -> bool:
+        """Commit the next batch, and return whether there was one.
+
+        :raises Exception: whatever made its transaction fail; then all is still there to be written
+        """
+        batch = self._backlog.next()
+        if batch is not None:
+            self._commit(batch)
+        return batch is not None
+
+    def commit_nothing(self) -> None:
+        """Cover the time that was heard and whose messages are all committed, as on a quiet bus no batch does.
+
+        :raises Exception: whatever made the transaction fail
+        """
+        self._commit(self._backlog.nothing())
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            self._writer.write(batch, self._continuity)
+        except WentBack as back:
+            self._backlog.take_back(back)
+        except BaseException:
+            self._backlog.failed()
+            raise
+        else:
+            self._backlog.written(batch)

@@ -1,0 +1,97 @@
+"""What a spool's directory holds beside its segments: a lock, the plugins that its messages are for, what was lost."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from statscache.spool.loss import LOSS
+from statscache.spool.segments import SUFFIX
+
+log = logging.getLogger(__name__)
+
+LOCK = "lock"
+PLUGINS = "plugins.json"
+LOST = "loss"
+STACKS = "stacks"
+
+
+def lay_out(directory: Path, plugins: Iterable[str]) -> int:
+    """Make a directory for a spool, lock it for as long as this process lives, and return the lock.
+
+    :raises OSError: if that cannot be done
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (directory / PLUGINS).write_text(json.dumps(sorted(plugins)), encoding="utf-8")
+        (directory / LOST).write_bytes(bytes(LOSS.size))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def lock(directory: Path) -> int | None:
+    """Lock a directory for as long as this process lives; None if another process has.
+
+    :raises OSError: if it is not there any more, or that cannot be told
+    """
+    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def is_spool(directory: Path) -> bool:
+    """Return whether a directory is that of a spool.
+
+    :raises OSError: if that cannot be told
+    """
+    return any(name == PLUGINS or name.endswith(SUFFIX) for name in os.listdir(directory))
+
+
+def read_plugins(directory: Path) -> frozenset[str]:
+    """Return the idents of the plugins that the messages of a spool are for.
+
+    :raises OSError: if the file cannot be read
+    """
+    path = directory / PLUGINS
+    try:
+        return frozenset(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, FileNotFoundError):
+        log.error(
+            "%s is damaged or gone: only the plugins that run now will count the spool's messages", path
+        )
+        return frozenset()
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory and what is in it, its lock last, so that whoever finds a part of it can tell.
+
+    :raises OSError: if some of it stays
+    """
+    for name in os.listdir(directory):
+        if name != LOCK:
+            _remove(directory / name)
+    (directory / LOCK).unlink(missing_ok=True)
+    directory.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)  # nobody knows why it is there
+    else:
+        path.unlink()

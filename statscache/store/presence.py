@@ -1,0 +1,59 @@
+"""Whether the tables are all there: while a dump is restored they are not, and nothing may be written to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Connection, text
+
+from statscache.store.continuity import DatabaseIncomplete
+
+#: Tables without their keys; a dump's tables get theirs last.
+KEYLESS = text(
+    "SELECT name, to_regclass(name) IS NULL FROM unnest(CAST(:names AS text[])) AS name "
+    "WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary AND indisvalid)"
+)
+#: For so many seconds a plugin's table without a key keeps everything from being written; after that it is the
+#: trouble of its plugin alone.
+PATIENCE = 600.0
+
+
+class Presence:
+    """Checks that the tables are there, in the transaction that is going to write to them.
+
+    :param core: the tables of statscache itself, as SQL names them
+    :param others: those of the plugins
+    :param clock: gives seconds, and never goes back
+    """
+
+    def __init__(
+        self, core: Collection[str], others: Collection[str] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._core = frozenset(core)
+        self._names = sorted({*core, *others})
+        self._clock = clock
+        self._since: float | None = None
+
+    def check(self, connection: Connection) -> None:
+        """Check them.
+
+        :raises DatabaseIncomplete: if one of statscache itself is missing or lacks its key, or for some minutes one
+            of a plugin lacks its key
+        """
+        found = connection.execute(KEYLESS, {"names": self._names}).all()
+        lacking = [
+            name for name, missing in found if name in self._core or (not missing and self._may_come())
+        ]
+        if not found:
+            self._since = None
+        if lacking:
+            raise DatabaseIncomplete(
+                f"{', '.join(lacking)}: not there, or without the primary key; nothing is written until a restore is "
+                "complete, or a new start has made what somebody has dropped"
+            )
+
+    def _may_come(self) -> bool:
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        return now - self._since < PATIENCE
