@@ -38,6 +38,7 @@ from statscache.upkeep.gaps import FillGaps, Gaps
 from statscache.upkeep.inventory import TakeInventory
 from statscache.upkeep.ledger_pruning import PruneLedger
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
+from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 
@@ -160,6 +161,7 @@ class Daemon:
         engine, suspensions = self.engine, self.app.suspensions
         due: Due = deque()
         regular: list[Chore] = [
+            RegisterAgain(engine, self.app.parts, self.app.settings.epoch),
             RefreshSuspensions(suspensions),
             CoverHeard(self.commits),
             self.inventory,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Text, select
+from sqlalchemy import Connection, Engine, Text, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,6 +15,11 @@ from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import Base
 from statscache.store.coverage import want
+
+log = logging.getLogger(__name__)
+
+#: The plugins that have all rows which they need.
+HAS_ROWS = text("SELECT ident FROM statscache_plugin JOIN statscache_coverage ON plugin = ident")
 
 
 class PluginRow(Base):
@@ -37,17 +43,38 @@ def register(engine: Engine, parts: Iterable[Part], epoch: datetime | None) -> N
 
     :param epoch: from when on there is to be history; None for from the first start of any plugin on this database
     """
+    with counting(engine, patient=True) as connection:
+        _register(connection, parts, epoch)
+
+
+def register_again(engine: Engine, parts: Collection[Part], epoch: datetime | None) -> None:
+    """Register those of the plugins whose rows are gone, as after a restore or somebody's DELETE.
+
+    :param epoch: from when on there is to be history; None for from the first start of any plugin on this database
+    """
+    with engine.connect() as connection:
+        there = set(connection.scalars(HAS_ROWS))
+    gone = [part for part in parts if part.ident not in there]
+    if gone:
+        log.error(
+            "%s: the rows in statscache_plugin or statscache_coverage are gone and are made anew; what was covered "
+            "before is not known any more",
+            ", ".join(sorted(part.ident for part in gone)),
+        )
+        register(engine, gone, epoch)
+
+
+def _register(connection: Connection, parts: Iterable[Part], epoch: datetime | None) -> None:
     now = datetime.now(UTC)
     rows = {part: _row(part, now) for part in parts}
     statement = insert(PluginRow)
     newer = {name: statement.excluded[name] for name in ("summary", "tables", "interval", "last_start")}
-    with counting(engine, patient=True) as connection:
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
-        )
-        starts = dict(connection.execute(select(PluginRow.ident, PluginRow.first_start)).all())
-        first = epoch or min(starts.values())
-        want(connection, {part.ident: _since(part, first, starts[part.ident]) for part in rows})
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
+    )
+    starts = dict(connection.execute(select(PluginRow.ident, PluginRow.first_start)).all())
+    first = epoch or min(starts.values())
+    want(connection, {part.ident: _since(part, first, starts[part.ident]) for part in rows})
 
 
 def _since(part: Part, first: datetime, start: datetime) -> datetime:

@@ -32,6 +32,7 @@ from statscache.database.arrays import column_of_numbers, column_of_texts
 from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.store.coverage import CoverageRow
+from statscache.store.lost_sets import find_again
 
 #: Whether a row was there before the present transaction.
 OLDER = text("statscache_ledger.xmin <> pg_current_xact_id()::xid")
@@ -97,6 +98,9 @@ def enter(
         return {}
     known = _known(connection, ids)
     sets = _plugins_of(connection, set(known.values()))
+    if lost := set(known.values()) - set(sets):
+        known = find_again(connection, known, lost, _set_of)
+        sets = _plugins_of(connection, set(known.values()))
     _widen(connection, known, sets, plugins)
     return {id: plugins - sets[number] for id, number in known.items()}
 
