@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
 from statscache.bus.watermark import Watermark
+from statscache.clocks import Clocks
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
 from statscache.counting.wake import Wake
@@ -69,8 +69,9 @@ class Daemon:
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
         self.continuity = Continuity(database, self.spool.id, settings.spool_tail)
+        self.clocks = Clocks()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
-        self.watermark = Watermark(time.time)
+        self.watermark = Watermark(self.clocks)
         self.wake = Wake()
         self.intake = self._make_intake()
         self.backlog = self._make_backlog()
@@ -81,12 +82,13 @@ class Daemon:
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
         self.commits = Commits(self.writer, self.backlog, self.continuity)
         self.upkeep = self._make_upkeep()
-        look = partial(probe, self.engine)
+        look = partial(probe, self.engine, self.clocks)
         self.flusher = Flusher(self.commits, self.backlog, settings.frequency, self.upkeep, look, self.wake)
         self.watchdog = app.watchdog(restart, self.spool.stacks)
 
     def open(self) -> None:
-        """Take over what the spools of dead daemons hold."""
+        """Ask the database for its time, and take over what the spools of dead daemons hold."""
+        probe(self.engine, self.clocks)
         self.continuity.begin(self.engine)
         self.adoption.run()
         self.app.leave_out()
@@ -116,6 +118,7 @@ class Daemon:
     def parts(self) -> Parts:
         """What health and metrics look at."""
         return Parts(
+            clocks=self.clocks,
             intake=self.intake,
             spool=self.spool,
             backlog=self.backlog,

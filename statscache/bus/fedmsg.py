@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -141,7 +142,7 @@ class BusMonitor:
         self._warned.discard(name)
 
     def _warn(self) -> None:
-        now = self._watermark.clock()
+        now = self._watermark.clocks.monotonic()
         missing = self._watermark.missing.items()
         late = [name for name, since in missing if now - since > PATIENCE and name not in self._warned]
         if late:
@@ -203,7 +204,17 @@ class FedmsgBus:
 
 def attach(hub: Any) -> FedmsgBus:
     """Return the hub's bus, which is listened to from now on."""
+    steady(reactor)
     return FedmsgBus(hub, watch(hub))
+
+
+def steady(reactor: Any) -> None:
+    """Let a reactor's timers run on the monotonic clock: by themselves they stop for as long as the clock is set back.
+
+    That of others' is what it has been: what they have asked for already is in the present time.
+    """
+    ahead = reactor.seconds() - time.monotonic()
+    reactor.seconds = lambda: time.monotonic() + ahead
 
 
 def watch(hub: Any) -> BusMonitor:

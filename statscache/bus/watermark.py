@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from statscache.clocks import Clocks, Reading
 from statscache.span import Span
+
+log = logging.getLogger(__name__)
 
 #: A connection counts from so many seconds on: a subscription takes effect a moment after it, and clocks differ.
 SETTLE = 5.0
@@ -32,7 +36,10 @@ PASSED = 900
 
 @dataclass(frozen=True)
 class Check:
-    """What had arrived at this instant, in seconds since 1970, lies before this position of the spool."""
+    """What had arrived at this instant, in seconds since 1970, lies before this position of the spool.
+
+    Where clocks differ it is the earliest that it may have been.
+    """
 
     instant: float
     position: int
@@ -43,11 +50,12 @@ class Watermark:
 
     The reactor's thread reports, and any thread asks.
 
-    :param clock: gives seconds since 1970
+    A span begins by that of the clocks which is ahead and ends by that which is behind, and when one of them is set
+    another begins. So what is claimed was heard if either of them was right.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+    def __init__(self, clocks: Clocks) -> None:
+        self.clocks = clocks
         self._lock = threading.Lock()
         self._missing: dict[str, float] = {}
         self._expects_any = False
@@ -60,14 +68,15 @@ class Watermark:
         self._checks: list[Check] = []
         self._passed: deque[Check] = deque(maxlen=PASSED)
         self._checked: float | None = None
-        self._empty_since: float | None = None
+        self._empty_since: Reading | None = None
+        self._began = clocks.read()
         #: The end of the last claim, in seconds since 1970: a message of before it has come too late to be in it.
         self.late_before = 0
 
     def expect(self, endpoints: Iterable[str]) -> None:
         """Name the endpoints that there are: nothing is heard in full until all are connected."""
         with self._lock:
-            self._missing = dict.fromkeys(endpoints, self.clock())
+            self._missing = dict.fromkeys(endpoints, self.clocks.monotonic())
             self.endpoints = tuple(self._missing)
             self._expects_any = bool(self._missing)
             self._begin()
@@ -81,13 +90,13 @@ class Watermark:
     def disconnected(self, endpoint: str) -> None:
         """Note that an expected endpoint is not connected any more."""
         with self._lock:
-            self._missing.setdefault(endpoint, self.clock())
+            self._missing.setdefault(endpoint, self.clocks.monotonic())
             self._begin()
 
     def interrupt(self, second: int) -> None:
         """Note that a message of that second was lost."""
         with self._lock:
-            if second <= self.clock() + AHEAD:
+            if second <= self.clocks.read().latest + AHEAD:
                 self._earliest = max(self._earliest, second + 1)
             self._begin()
 
@@ -98,21 +107,28 @@ class Watermark:
         find nothing show that what had arrived at the first has been taken by the second. After a long time
         without a check, and when the clock was set, a new span begins.
         """
-        now = self.clock()
+        now = self.clocks.read()
         with self._lock:
-            pause = 0.0 if self._checked is None else now - self._checked
-            self._checked = now
-            if not 0 <= pause <= FROZEN:
-                self._begin()
+            pause = 0.0 if self._checked is None else now.monotonic - self._checked
+            self._checked = now.monotonic
+            jump = now.jump_since(self._began)
+            if jump or pause > FROZEN:
+                self._begin(now)
             if pause > PAUSE:
                 self._empty_since = None
-            if not empty or self._start is None:
-                self._empty_since = None
-            elif self._empty_since is None:
-                self._empty_since = now
-            elif now - self._empty_since >= APART:
-                self._keep(Check(self._empty_since, position))
-                self._empty_since = now
+            self._note(empty, position, now)
+        if jump:
+            log.warning("%s: a new span of coverage begins", jump)
+
+    def _note(self, empty: bool, position: int, now: Reading) -> None:
+        """Keep what a check shows together with the one before it."""
+        if not empty or self._start is None:
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
+        elif now.monotonic - self._empty_since.monotonic >= APART:
+            self._keep(Check(self._empty_since.earliest, position))
+            self._empty_since = now
 
     def claim(self, position: int, lateness: int) -> Span | None:
         """Return what was heard in full since the last claim that was committed, or else since the present span
@@ -153,9 +169,11 @@ class Watermark:
         """Begin a new span with what came after a position of the spool, as not all before it can be committed."""
         with self._lock:
             after = [check for check in (*self._passed, *self._checks) if check.position >= position]
-            self._begin()
+            now = self.clocks.read()
+            self._begin(now)
             if after and self._start is not None:
-                self._start = max(math.ceil(after[0].instant + PAUSE + SETTLE), self._earliest)
+                begin = after[0].instant + now.latest - now.earliest + PAUSE + SETTLE
+                self._start = max(math.ceil(begin), self._earliest)
                 self._checks = after[-KEPT:]
 
     @property
@@ -165,19 +183,21 @@ class Watermark:
 
     @property
     def looked(self) -> float | None:
-        """When the sockets were last looked at, in seconds since 1970; None for never."""
+        """When the sockets were last looked at, on the monotonic clock; None for never."""
         return self._checked
 
     @property
     def missing(self) -> dict[str, float]:
-        """The endpoints that are not connected, and since when, in seconds since 1970."""
+        """The endpoints that are not connected, and since when on the monotonic clock."""
         with self._lock:
             return dict(self._missing)
 
-    def _begin(self) -> None:
+    def _begin(self, now: Reading | None = None) -> None:
         """Begin a new span, or none if not all endpoints are connected."""
+        self._began = now = now or self.clocks.read()
         attends = self._expects_any and not self._missing
-        self._start = max(math.ceil(self.clock() + SETTLE), self._earliest) if attends else None
+        self._start = max(math.ceil(now.latest + SETTLE), self._earliest) if attends else None
+        self.late_before = min(self.late_before, math.floor(now.earliest))
         self._stop = 0
         self._claimed = None
         self._checks = []

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 UPKEEP = 10.0
 #: How often in seconds the flusher looks whether a burst is over, which then need not wait for the next flush.
 LOOK = 0.1
-#: How often in seconds the database is looked for when there is nothing to write.
+#: How often in seconds the database, and its clock, are looked at.
 PROBE = 2.0
 
 
@@ -206,7 +206,6 @@ class Flusher:
             if not self._commits.commit_next():
                 return False
             self.database.succeed()
-            self._next_probe = self._clock() + PROBE
             return True
 
     def flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -48,7 +49,7 @@ class PluginMeasures:
     :param failed: how often it has failed for a single message
     :param seconds: how long it took, its statements left out
     :param statements: how long its statements took, in seconds
-    :param failed_at: when it last failed, in seconds since 1970; 0 for never
+    :param failed_at: when it last failed, on the monotonic clock; minus infinity for never
     :param error: what it last failed with
     """
 
@@ -56,7 +57,7 @@ class PluginMeasures:
     failed: int = 0
     seconds: float = 0.0
     statements: float = 0.0
-    failed_at: float = 0.0
+    failed_at: float = -math.inf
     error: str = ""
 
 
@@ -81,7 +82,7 @@ class Measures:
             measures.processed += outcome.processed
             if outcome.errors:
                 measures.failed += len(outcome.errors)
-                measures.failed_at, measures.error = time.time(), outcome.errors[-1]
+                measures.failed_at, measures.error = time.monotonic(), outcome.errors[-1]
 
     def took(self, plugin: str, seconds: float, statements: float) -> None:
         """Note how long a plugin took, and how long its statements did, in seconds."""

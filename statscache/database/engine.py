@@ -9,10 +9,11 @@ from typing import Any
 
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn
-from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, extract, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from statscache.clocks import Clocks
 from statscache.database.guard import SESSION, install_guard
 from statscache.database.timing import time_statements
 from statscache.database.trouble import first_line
@@ -102,10 +103,12 @@ def database_url(settings: Settings) -> str:
     return start(settings.embedded, settings.uri_name)
 
 
-def probe(engine: Engine) -> None:
-    """Raise what is wrong if the database is away."""
-    with engine.connect():
-        pass  # a connection is tried before it is given out
+def probe(engine: Engine, clocks: Clocks) -> None:
+    """Raise what is wrong if the database is away, and note what its clock shows."""
+    with engine.connect() as connection:  # which is tried before it is given out
+        asked = clocks.monotonic()
+        instant = connection.scalar(select(extract("epoch", func.clock_timestamp())))
+        clocks.note_database(float(instant or 0.0), asked, clocks.monotonic())
 
 
 def check_url(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +17,8 @@ STUCK = 7.0
 DEAD = 60.0
 #: How long in seconds the failure of a plugin, or the loss of a message, is reported.
 RECENT = 300.0
+#: Clocks that differ by so many seconds are a trouble.
+APART = 5.0
 #: A spool that is so full is a trouble.
 FULL = 0.9
 
@@ -26,7 +27,7 @@ FULL = 0.9
 class Trouble:
     """Something that does not work.
 
-    :param kind: `database`, `bus`, `flush`, `plugin`, `spool`, `history` or `daemon`
+    :param kind: `database`, `bus`, `flush`, `plugin`, `spool`, `history`, `clock` or `daemon`
     :param what: what it is, in words that stay the same while it lasts
     :param text: what it is, for how long and why, in one line
     :param seconds: for how long
@@ -50,13 +51,22 @@ class Health:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._clock = parts.clocks.monotonic
         self._received = 0
-        self._moved = time.time()
+        self._moved = self._clock()
 
     @property
     def troubles(self) -> list[Trouble]:
         """All that does not work now, what is severe first."""
-        looks = (self.deaths, self._database, self._bus, self._spool, self._plugins, self._history)
+        looks = (
+            self.deaths,
+            self._database,
+            self._bus,
+            self._spool,
+            self._plugins,
+            self._history,
+            self._clocks,
+        )
         found = [trouble for look in looks for trouble in look()]
         return sorted(found, key=lambda trouble: not trouble.severe)
 
@@ -65,19 +75,19 @@ class Health:
         if not self.parts.flusher.is_alive:
             what = "the flush thread is not running"
             yield Trouble("flush", what, what, 0.0)
-        idle = time.time() - self._last_move()
+        idle = self._clock() - self._last_move()
         if idle > DEAD:
             yield lasting("daemon", "the hub's reactor has done nothing", idle)
 
     def _last_move(self) -> float:
-        """Return when the reactor is known to have done something, in seconds since 1970.
+        """Return when the reactor is known to have done something, on the monotonic clock.
 
         While messages keep coming it may not get to look at its sockets.
         """
         received = self.parts.intake.received
         if received != self._received:
-            self._received, self._moved = received, time.time()
-        return max(self._moved, self.parts.watermark.looked or 0.0)
+            self._received, self._moved = received, self._clock()
+        return max(self._moved, self.parts.watermark.looked or self._moved)
 
     def _database(self) -> Iterator[Trouble]:
         """Yield what keeps rows from being written; of several reasons only the one behind the others."""
@@ -97,7 +107,7 @@ class Health:
 
     def _bus(self) -> Iterator[Trouble]:
         """Yield the endpoints that are not connected, which is severe if all are."""
-        watermark, now = self.parts.watermark, time.time()
+        watermark, now = self.parts.watermark, self._clock()
         missing = {name: since for name, since in watermark.missing.items() if not name.endswith(BOUND)}
         for name, since in missing.items():
             if now - since > AWAY:
@@ -109,7 +119,7 @@ class Health:
 
     def _spool(self) -> Iterator[Trouble]:
         intake, spool = self.parts.intake, self.parts.spool
-        ago = time.time() - intake.lost_at
+        ago = self._clock() - intake.lost_at
         if ago < RECENT:
             reasons = "; ".join(sorted(dict(intake.lost.counts)))
             text = f"{number_of(intake.lost.total(), 'message')} lost, the last {ago:.0f} s ago: {reasons}"
@@ -120,15 +130,15 @@ class Health:
 
     def _plugins(self) -> Iterator[Trouble]:
         """Yield what is wrong with plugins; one that is being called for long keeps all others waiting."""
-        parts, now = self.parts, time.time()
+        parts, now = self.parts, self._clock()
         for plugin, seconds in parts.calls:
             if seconds > STUCK:
                 yield lasting("plugin", f"one call of {plugin} has been running", seconds)
         for name, why in parts.unable.items():
             yield Trouble("plugin", f"{name} does not run", f"{name} does not run: {why}", 0.0, severe=False)
-        suspended = parts.suspensions.present
+        suspended, wall = parts.suspensions.present, parts.clocks.read().wall
         for plugin, held in suspended.items():
-            what, seconds = f"{plugin} has been suspended", max(now - held.since.timestamp(), 0.0)
+            what, seconds = f"{plugin} has been suspended", max(wall - held.since.timestamp(), 0.0)
             yield lasting("plugin", what, seconds, held.reason, severe=False)
         for plugin, done in self.parts.writer.measures.plugins.items():
             ago = now - done.failed_at
@@ -142,3 +152,11 @@ class Health:
         if filler and (outage := filler.state.outage):
             seconds = filler.state.clock() - outage.since
             yield lasting("history", "filling gaps has been failing", seconds, outage.why, severe=False)
+
+    def _clocks(self) -> Iterator[Trouble]:
+        """Yield by how much this machine's clock and the database's differ: nobody knows which is right."""
+        apart = self.parts.clocks.read().apart
+        if abs(apart) > APART:
+            what = f"this machine's clock is {'behind' if apart > 0 else 'ahead of'} the database's"
+            text = f"{what} by {abs(apart):.0f} s: set the one that is wrong"
+            yield Trouble("clock", what, text, 0.0, severe=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from statscache.bus.watermark import Watermark
+from statscache.clocks import Clocks
 from statscache.counting.flusher import Flusher
 from statscache.counting.writer import Writer
 from statscache.history.filler import Filler
@@ -26,6 +27,7 @@ class Parts:
     :param filler: None without an archive
     """
 
+    clocks: Clocks
     intake: Intake
     spool: Spool
     backlog: Backlog

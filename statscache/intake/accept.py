@@ -66,8 +66,8 @@ class Intake:
         self.rejected = ReasonCounter()
         #: How many were lost since the start, by reason.
         self.lost = ReasonCounter()
-        #: When the last was lost, in seconds since 1970; 0 for never.
-        self.lost_at = 0.0
+        #: When the last was lost, on the monotonic clock; minus infinity for never.
+        self.lost_at = -math.inf
 
     def accept(self, body: dict[str, Any]) -> bool:
         """Take a message of the bus, and return True; False if it does not count, which is logged and counted.
@@ -188,7 +188,7 @@ class Intake:
             )
 
     def _lose(self, body: Mapping[str, Any], reason: str) -> None:
-        self.lost_at = time.time()
+        self.lost_at = time.monotonic()
         self._on_loss(math.floor(body["timestamp"]))
         loss = self._spool.lose(body["timestamp"], reason)
         if self.lost.add(reason):

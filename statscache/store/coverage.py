@@ -6,7 +6,8 @@ for it. What takes a connection is called with one that holds the lock of `stats
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -69,15 +70,26 @@ def want(connection: Connection, since: Mapping[str, datetime]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=newer), rows)
 
 
-def cover(connection: Connection, plugins: Collection[str], span: Span | None, late: int = 0) -> None:
-    """Note that these plugins have counted, and covered a span.
+def cover(
+    connection: Connection,
+    plugins: Collection[str],
+    span: Span | None,
+    late: int = 0,
+    wall: Callable[[], float] = time.time,
+) -> None:
+    """Note that these plugins have counted, and covered a span, as far as it is over.
+
+    What was covered by a clock that was ahead and has been set back is taken away: it has not come yet.
 
     :param span: None for nothing
     :param late: how many messages came when their time had been covered
+    :param wall: this machine's clock, in seconds since 1970
     """
-    values: dict[str, Any] = {"updated": func.now()}
+    have = CoverageRow.covered
     if span is not None:
-        values["covered"] = CoverageRow.covered + _ranges(span)
+        have = have + _ranges(span) * _until(func.now())
+    possible = _until(func.greatest(func.now(), func.to_timestamp(wall())))
+    values: dict[str, Any] = {"updated": func.now(), "covered": have * possible}
     if late:
         values["late"] = CoverageRow.late + late
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(**values))
@@ -124,6 +136,12 @@ def _spans(connection: Connection, plugins: Collection[str], ranges: Any) -> dic
     for plugin, start, stop in connection.execute(select(each.c.plugin, *ends).order_by(each.c.range)):
         found[plugin].append(Span(start, stop))
     return found
+
+
+def _until(instant: Any) -> Any:
+    """Return all whole seconds before an instant, as a multirange."""
+    second = func.date_trunc("second", instant)
+    return func.tstzmultirange(func.tstzrange(None, second), type_=TSTZMULTIRANGE)
 
 
 def _ranges(span: Span) -> Any:

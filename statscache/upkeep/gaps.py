@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection
 
 from sqlalchemy import Engine
@@ -37,8 +36,8 @@ class Gaps:
         self._lateness = lateness
 
     def until(self) -> int:
-        """Return the second before which what is not covered is missing."""
-        stop = math.floor(time.time() - self._lateness)
+        """Return the second before which what is not covered is missing, whichever clock is right."""
+        stop = math.floor(self._watermark.clocks.read().earliest - self._lateness)
         start = self._watermark.start
         return stop if start is None else min(stop, start)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 import txzmq
@@ -11,7 +10,8 @@ from moksha.hub.hub import MokshaHub
 
 from statscache.bus.fedmsg import watch
 from statscache.bus.watermark import APART, Watermark
-from tests.support.clock import Clock
+from statscache.clocks import Clocks
+from tests.support.clock import Machine
 from tests.support.hub import Bus, ordinary, wait_for
 
 
@@ -31,8 +31,8 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
     connection.addEndpoints([txzmq.ZmqEndpoint("connect", second.endpoint)])
     bus.wait_for_subscriber()
     second.wait_for_subscriber()
-    clock, monitor = Clock(), watch(hub)
-    watermark = Watermark(clock)
+    clock, monitor = Machine(), watch(hub)
+    watermark = Watermark(clock.clocks)
     monitor.start(watermark, lambda: 0)
 
     def check() -> Watermark:
@@ -72,7 +72,7 @@ def test_what_is_connected_already_is_watched_too(bus: Bus) -> None:
 )
 def test_an_endpoint_without_a_connection_of_its_own_is_missed(endpoint: str, method: str, name: str) -> None:
     """Where the hub failed to connect, or waits for publishers to come, nothing is ever heard in full."""
-    hub, watermark = connect(endpoint, method=method), Watermark(time.time)
+    hub, watermark = connect(endpoint, method=method), Watermark(Clocks())
     monitor = watch(hub)
     monitor.start(watermark, lambda: 0)
     assert list(watermark.missing) == [name]

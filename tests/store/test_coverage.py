@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from statscache.database.engine import make_engine
 from statscache.database.lock import counting
@@ -67,3 +68,48 @@ def test_what_is_wanted_can_change(book: Engine) -> None:
         want(connection, {"a": datetime.fromtimestamp(YEAR - 9.5, UTC)})
         assert wanted(connection, AB) == {"a": YEAR - 9, "b": YEAR}
         assert covered(connection, ["a"], WHOLE) == {"a": [Span(YEAR, YEAR + 5)]}
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0])
+def test_what_has_not_come_is_never_covered(book: Engine, ahead: float) -> None:
+    """By the database's clock, whatever this machine takes for the time."""
+
+    def wall() -> float:
+        return time.time() + ahead
+
+    with counting(book) as connection:
+        now = int(connection.scalar(text("SELECT extract(epoch FROM now())")) or 0)
+        cover(connection, AB, Span(now - 100, now + 4000), 0, wall)
+        assert covered(connection, AB, Span(now - 200, now + 9000))["a"] == [Span(now - 100, now)]
+        cover(connection, AB, Span(now + 100, now + 4000), 0, wall)
+        assert covered(connection, AB, Span(now - 200, now + 9000))["b"] == [Span(now - 100, now)]
+
+
+@pytest.mark.parametrize("span", [None, Span(YEAR, YEAR + 10)])
+def test_what_was_covered_by_a_clock_that_was_ahead_is_covered_no_more(
+    book: Engine, span: Span | None
+) -> None:
+    """Once it has been set back: that time is yet to come, and nobody may be there to hear it."""
+    with counting(book) as connection:
+        now = int(connection.scalar(text("SELECT extract(epoch FROM now())")) or 0)
+        insert_future(connection, now)
+        cover(connection, ["a"], span)
+        spans = covered(connection, AB, Span(YEAR, now + 9000))
+        assert spans["a"] == ([span] if span else []) + [Span(now - 50, now)]
+        assert spans["b"] == [Span(now - 50, now + 3600)]
+
+
+def test_one_clock_that_is_behind_takes_nothing_away(book: Engine) -> None:
+    """Where this machine's clock is ahead of the database's, nobody knows which was set, and nothing is lost."""
+    with counting(book) as connection:
+        now = int(connection.scalar(text("SELECT extract(epoch FROM now())")) or 0)
+        insert_future(connection, now)
+        cover(connection, AB, None, 0, lambda: now + 3000.0)
+        assert covered(connection, AB, Span(YEAR, now + 9000))["a"] == [Span(now - 50, now + 3000)]
+
+
+def insert_future(connection: Connection, now: int) -> None:
+    """Have an hour covered that is yet to come."""
+    ranges = "tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))"
+    values = {"start": now - 50, "stop": now + 3600}
+    connection.execute(text(f"UPDATE statscache_coverage SET covered = {ranges}"), values)

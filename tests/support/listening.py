@@ -7,6 +7,7 @@ import contextlib
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from statscache.clocks import Clocks
 from statscache.daemon import Daemon
 from tests.support.daemons import accept
 
@@ -20,7 +21,7 @@ class Listening:
 
     def __init__(self, daemon: Daemon, now: float = float(BEGIN)) -> None:
         self.daemon, self.now = daemon, now
-        daemon.watermark.clock = lambda: self.now
+        daemon.watermark.clocks = Clocks(lambda: self.now, lambda: self.now)
         daemon.watermark.expect([PUBLISHER])
         daemon.watermark.connected(PUBLISHER)
         self._number = 0
