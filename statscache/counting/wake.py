@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from statscache.steady_event import SteadyEvent
 
 
 class Wake:
     """Lets any thread wake that of the flush, which alone waits here."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event = SteadyEvent()
         #: Whether to flush now rather than at the end of the interval.
         self.hurried = False
 

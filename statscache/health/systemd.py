@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 
+from statscache.steady_event import SteadyEvent
+
 log = logging.getLogger(__name__)
 
 #: How often in seconds the state is reported if no watchdog asks for more.
@@ -32,7 +34,7 @@ class SystemdNotifier:
         self._is_live = is_live
         self._status = status
         self._ready = False
-        self._wake = threading.Event()
+        self._wake = SteadyEvent()
         self._stopping = False
         self._thread = threading.Thread(target=self.run, name="statscache-notify", daemon=True)
 

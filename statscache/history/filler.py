@@ -14,6 +14,7 @@ from statscache.database.trouble import first_line
 from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
 from statscache.history.plan import Piece
 from statscache.span import Span, without
+from statscache.steady_event import SteadyEvent
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Filler:
         self._postponed: list[Postponed] = []
         self._backoff = Backoff(SHORTEST, LONGEST)
         self._failures = 0
-        self._stopping = threading.Event()
+        self._stopping = SteadyEvent()
         self._thread = threading.Thread(target=self.run, name="statscache-history", daemon=True)
         #: How many messages were counted from the archive since the start.
         self.counted = 0

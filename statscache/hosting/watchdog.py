@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any
 
 from statscache.database.timing import Stopwatch
+from statscache.steady_event import SteadyEvent
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Watchdog:
         self._stacks = stacks
         self._looked = (0.0, 0.0)
         self._thawed = 0.0
-        self._stopping = threading.Event()
+        self._stopping = SteadyEvent()
         self._thread = threading.Thread(target=self.run, name="statscache-watchdog", daemon=True)
 
     def start(self) -> None:

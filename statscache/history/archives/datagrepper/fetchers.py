@@ -12,6 +12,7 @@ from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.client import Stopped, Unavailable
 from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Failed, Incomplete
 from statscache.span import Span
+from statscache.steady_event import SteadyEvent
 
 #: Fetches one page of a span; gives up when the event is set.
 Fetch = Callable[[Span, Ask, threading.Event], ArchivePage]
@@ -124,7 +125,7 @@ class Run:
 
     def __init__(self, fetchers: Fetchers) -> None:
         self._fetchers = fetchers
-        self.stop = threading.Event()
+        self.stop = SteadyEvent()
         self.answers = 0
 
     def begin(self, attempt: Attempt) -> Attempt:
