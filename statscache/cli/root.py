@@ -33,6 +33,8 @@ def main(verbose: bool) -> None:
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("statscache").setLevel(level)
+    # So that nobody waits for a database without knowing it.
+    logging.getLogger("statscache.database.refusals").setLevel(min(level, logging.WARNING))
 
 
 COMMANDS = [backfill, demo, grant, plugins, quarantine, replay, serve, show, status, top, uri, verify]

@@ -11,12 +11,12 @@ from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Engine, create_engine, event, extract, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from statscache.clocks import Clocks
 from statscache.database.guard import SESSION, install_guard
+from statscache.database.refusals import Wait
 from statscache.database.timing import time_statements
-from statscache.database.trouble import first_line
 from statscache.errors import Unusable
 from statscache.settings import URI, Settings
 
@@ -68,10 +68,10 @@ def open_database(settings: Settings, patience: int = CONNECT) -> Engine:
     """Connect, waiting at most `database_wait` seconds for a server that is out of reach.
 
     :param patience: how long in seconds the server may take to let us in, each time
-    :raises Unusable: if it stays out of reach, is older than PostgreSQL 14 or does not speak UTF-8
+    :raises Unusable: if it refuses us or stays out of reach, is older than PostgreSQL 14 or does not speak UTF-8
     """
     engine = make_engine(database_url(settings), patience)
-    deadline = time.monotonic() + settings.database_wait
+    wait = Wait(f"the database of {settings.uri_name}, {shown_url(engine.url)},", settings.database_wait)
     while True:
         try:
             with engine.connect() as connection:
@@ -82,11 +82,7 @@ def open_database(settings: Settings, patience: int = CONNECT) -> Engine:
                 )
             return engine
         except DBAPIError as error:
-            if time.monotonic() >= deadline or not isinstance(error, OperationalError):
-                raise Unusable(
-                    f"the database of {settings.uri_name}, {shown_url(engine.url)}, cannot be reached "
-                    f"({first_line(error)}): start it, or correct the URL"
-                ) from None
+            wait.go_on(error)
         time.sleep(0.2)
 
 

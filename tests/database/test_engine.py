@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -102,13 +103,14 @@ def test_what_waiting_cannot_mend_is_told_at_once() -> None:
 
 def test_a_database_that_is_not_there_yet_is_waited_for(server: Engine, database: str) -> None:
     """A start goes on as soon as the database can be reached."""
-    url = make_url(database)
-    aside = f"{url.database}_aside"
-    run(server, f"ALTER DATABASE {url.database} RENAME TO {aside}")
-    assert f'database "{url.database}" does not exist' in reach(database)
-    run(server, f"ALTER DATABASE {aside} RENAME TO {url.database}")
-    engine = open_database(Settings(database, 1.0, frozenset(), frozenset(), 5.0))
-    assert scalar(engine, "SELECT current_database()") == url.database
+    name = make_url(database).database
+    run(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    assert "is not currently accepting connections" in reach(database)
+    later = Timer(0.5, run, (server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    later.start()
+    engine = open_database(Settings(database, 1.0, frozenset(), frozenset(), 30.0))
+    later.join()
+    assert scalar(engine, "SELECT current_database()") == name
     engine.dispose()
 
 
