@@ -16,7 +16,7 @@ from statscache.counting.update import PluginUpdates
 from statscache.counting.writer import Writer
 from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
-from statscache.errors import HUNG, Unusable
+from statscache.errors import HUNG, Unusable, number_of, some_of
 from statscache.hosting.dispatch import Dispatch
 from statscache.hosting.loader import Part, load, running
 from statscache.hosting.runner import QueuedRunner, make_runner
@@ -31,6 +31,9 @@ from statscache.store import quarantine
 from statscache.store.presence import Presence
 
 log = logging.getLogger(__name__)
+
+#: So many plugins are named when they start; `statscache plugins` lists all.
+NAMED = 5
 
 
 class App:
@@ -123,13 +126,15 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     entries = load(settings, config)
     parts = running(entries)
     engine = open_database(settings)
-    log.info("users and packages: %s", naming)
+    log.info("users and packages: %s", naming.brief)
     unable: Mapping[str, str] = {}
     try:
         if prepared:
             ready = prepare(engine, entries, parts, settings.epoch)
             parts, unable = ready.parts, ready.unable
-        log.info("running plugins (%d): %s", len(parts), ", ".join(part.ident for part in parts))
+        log.info(
+            "running %s: %s", number_of(len(parts), "plugin"), some_of([part.ident for part in parts], NAMED)
+        )
         app = App(settings, engine, parts, naming)
         app.unable = unable
         app.open()

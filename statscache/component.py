@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 Length = TypeVar("Length", float, timedelta)
 
@@ -69,3 +72,26 @@ class ComponentState:
         self.failures += 1
         since = self.outage.since if self.outage else self.clock()
         self.outage = Outage(since, why)
+
+
+class WatchedState(ComponentState):
+    """The same of a component whose troubles and recoveries are logged, each once.
+
+    :param name: what to call it
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._name = name
+
+    def succeed(self) -> bool:
+        """Note that it works, and return whether it did not before."""
+        if outage := self.outage:
+            log.warning("%s is back, after %.0f s", self._name, self.clock() - outage.since)
+        return super().succeed()
+
+    def fail(self, why: str) -> None:
+        """Note that it has failed."""
+        if self.outage is None:
+            log.error("%s is away, and looked for until it is back: %s", self._name, why)
+        super().fail(why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 #: The exit code of a process in which a plugin hangs, where nothing restarts it.
 HUNG = 70
@@ -36,6 +37,12 @@ def text_of(error: BaseException) -> str:
 def number_of(count: int, thing: str) -> str:
     """Return a count and what it counts, in agreement: ``1 message``, ``2 messages``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def some_of(things: Sequence[str], most: int) -> str:
+    """Return so many of the things, and how many more there are: ``a, b and 7 more``."""
+    rest = len(things) - most
+    return ", ".join(things[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 class Unstorable(StatscacheError, ValueError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache.component import Backoff
+from statscache.component import Backoff, WatchedState
 
 
 @given(st.floats(0.001, 60), st.floats(1, 100_000), st.integers(1, 10_000))
@@ -26,3 +27,18 @@ def test_pauses_may_be_timedeltas() -> None:
     backoff = Backoff(timedelta(minutes=1), timedelta(hours=6))
     assert [backoff.pause(times) for times in (1, 2, 3)] == [timedelta(minutes=2**n) for n in range(3)]
     assert backoff.pause(1000) == timedelta(hours=6)
+
+
+def test_a_watched_state_logs_each_trouble_and_each_recovery_once(caplog: pytest.LogCaptureFixture) -> None:
+    """So a log tells from when until when something was away, however often it was looked for."""
+    now = [0.0]
+    state = WatchedState("the database", lambda: now[0])
+    for number in range(3):
+        state.fail(f"refused {number}")
+        now[0] += 2
+    assert [state.succeed(), state.succeed()] == [True, False]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the database is away, and looked for until it is back: refused 0",
+        "the database is back, after 6 s",
+    ]
+    assert state.failures == 3

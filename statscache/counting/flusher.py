@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from statscache.component import ComponentState, Work
+from statscache.component import ComponentState, WatchedState, Work
 from statscache.counting.commits import Commits
 from statscache.counting.pause import Pause
 from statscache.counting.wake import Wake
@@ -70,7 +70,7 @@ class Flusher:
         self.flushes, self.upkeep, self.database = (
             ComponentState(clock),
             ComponentState(clock),
-            ComponentState(clock),
+            WatchedState("the database", clock),
         )
         #: What the thread is doing; None while it waits.
         self.work: Work | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 from statscache.database.trouble import first_line, is_database_trouble, is_locked_out, may_be_the_statements
 from statscache.errors import number_of
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 #: So many messages that fail alone are looked for in one flush; past that the plugin is suspended.
 MOST = 20
+#: So many characters of the cause are named.
+CAUSE = 200
 #: A plugin is suspended that got nothing done in so many flushes in a row, or took too long in so many.
 BARREN, SLOW = 5, 3
 #: The same for a plugin in which so many transactions ended in a row by what a statement can cause, and by any
@@ -63,7 +66,7 @@ class SuspensionPolicy:
             self._suspensions.lift(plugin)
         if len(failures) > tried or record.barren >= BARREN or (record.barren and tried > MOST):
             record.barren = 0
-            self._suspensions.suspend(plugin, f"{number_of(tried, 'message')} in a row failed")
+            self._suspensions.suspend(plugin, _reason(tried, failures.values()))
 
     def retried(self, plugin: str, count: int, failures: Mapping[str, Failure]) -> None:
         """The same after a retry of its quarantine, which proves nothing against one that works otherwise."""
@@ -105,3 +108,11 @@ class SuspensionPolicy:
             reason = f"{ended[work]} {work} in a row failed in it: {first_line(error)}"
             ended[work] = 0
             self._suspensions.suspend(plugin, reason)
+
+
+def _reason(tried: int, failures: Iterable[Failure]) -> str:
+    """Return how many messages failed, and what most of them failed with."""
+    errors = Counter(failure.error for failure in failures if failure.tried)
+    [(error, _)] = errors.most_common(1) or [("", 0)]
+    why = f": {shorten(error, CAUSE, placeholder=' …')}" if error else ""
+    return f"{number_of(tried, 'message')} in a row failed{why}"

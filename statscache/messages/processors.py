@@ -12,10 +12,13 @@ import fedmsg.meta
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
-from statscache.errors import number_of
+from statscache.errors import number_of, some_of
 from statscache.messages import rules
 
 log = logging.getLogger(__name__)
+
+#: So many processors that do not load are named in the log.
+NAMED = 5
 
 # What is never asked, because it would use the network: (entry point, method): why.
 # Every usernames() and packages() of fedmsg_meta_fedora_infrastructure 0.31 was read for this.
@@ -70,6 +73,22 @@ class Meta:
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The packages that the message names."""
         return self._ask("packages", message)
+
+    @property
+    def brief(self) -> str:
+        """The same in a line that stays short, however many there are; `statscache plugins` has the rest."""
+        parts = [
+            number_of(len(self.active), "fedmsg.meta processor")
+            if self.active
+            else "no fedmsg.meta processors"
+        ]
+        if covered := sorted(rules.CATEGORIES - self._known):
+            parts.append(f"the rules of statscache cover {', '.join(covered)}")
+        if self.failed:
+            parts.append(
+                f"{number_of(len(self.failed), 'processor')} failed: {some_of(sorted(self.failed), NAMED)}"
+            )
+        return "; ".join(parts)
 
     def __str__(self) -> str:
         """One line on which processors are active, what our rules cover, and what failed or is not asked."""

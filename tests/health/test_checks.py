@@ -66,7 +66,8 @@ def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: B
     bench.accept(*"x" * 30)
     bench.flush()
     (trouble,) = found(bench)
-    assert trouble.text.startswith("bad has been suspended for 0 s: 20 messages in a row failed")
+    cause = "20 messages in a row failed: RuntimeError: as the test says"
+    assert trouble.text == f"bad has been suspended for 0 s: {cause}"
     assert not trouble.severe
     registry = make_registry(lambda: Health(bench.daemon.parts))
     value = registry.get_sample_value
