@@ -1,18 +1,45 @@
-"""The consumer that fedmsg-hub runs: its door to the service."""
+"""The consumer that fedmsg-hub runs: its door to the service.
+
+Where a consumer fails to load or to start, the hub logs that and runs on without it: only SystemExit ends the hub. So
+this module imports nothing of statscache's before there is something that turns a failure into one.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from fedmsg.consumers import FedmsgConsumer
-from moksha.hub.reactor import reactor
-
-from statscache.bus.signatures import check_signatures
-from statscache.errors import Unusable
-from statscache.settings import read_setting
-
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """End the hub with one line and exit code 1 where something that statscache is made of cannot be imported."""
+    try:
+        yield
+    except Exception as error:
+        log.debug("statscache cannot be loaded", exc_info=True)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SystemExit(
+            f"statscache: it cannot be loaded ({what}, in {frame.filename}, line {frame.lineno}): "
+            "install it and what it needs anew"
+        ) from None
+
+
+with loading():
+    from fedmsg.consumers import FedmsgConsumer
+    from moksha.hub.reactor import reactor
+
+    from statscache.bus.noise import Hush
+
+#: From here on, as other consumers make most of the noise when they start.
+hush = Hush()
 
 
 class StatsConsumer(FedmsgConsumer):
@@ -25,31 +52,61 @@ class StatsConsumer(FedmsgConsumer):
     config_key = "statscache.consumer.enabled"
 
     def __init__(self, hub: Any) -> None:
+        if hub.config.get(self.config_key, False) is False:
+            self._leave_out(hub)
+            return
+        hush.keep()
+        with loading():
+            from statscache.errors import Unusable
         try:
             self._open(hub)
         except Unusable as reason:
             raise SystemExit(f"statscache: {reason}") from None
         except Exception as error:
-            log.exception("statscache could not start")
+            if getattr(error, "errno", None) is None:  # what the system refuses needs no traceback
+                log.exception("statscache could not start")
             raise SystemExit(f"statscache: could not start, {type(error).__name__}: {error}") from None
 
-    def _open(self, hub: Any) -> None:
-        from statscache.bus.fedmsg import attach  # here, where an error in importing it ends the hub
-        from statscache.service import Service
-
-        if read_setting(hub.config, self.config_key):
-            check_signatures(hub.config)
+    def _leave_out(self, hub: Any) -> None:
+        """Do nothing in a hub that runs without statscache, and say so where it may be by mistake."""
+        hush.end()
         super().__init__(hub)
-        if not self._initialized:
-            return
+        if self.config_key not in hub.config:
+            log.warning(
+                "%s is not set, so this hub counts nothing: set it to True in fedmsg.d, or to False if that is meant",
+                self.config_key,
+            )
+
+    def _open(self, hub: Any) -> None:
+        with loading():
+            from statscache.bus.fedmsg import attach
+            from statscache.bus.signatures import check_signatures
+            from statscache.service import Service
+            from statscache.settings import read_setting
+
+        read_setting(hub.config, self.config_key)
+        check_signatures(hub.config)
+        super().__init__(hub)
         # On the reactor's thread: it would starve a thread of ours while a flood of messages lasts.
         self.blocking_mode = True
         self._service = Service(hub.config)
         # Before the daemon takes its time to open, as what was received until now is lost.
         bus = attach(hub)
         self._service.open(hub.config, bus)
-        reactor.callWhenRunning(self._service.run)
+        reactor.callWhenRunning(self._run)
         reactor.addSystemEventTrigger("after", "shutdown", self._service.finish)
+
+    def _run(self) -> None:
+        """Begin to count, or end the hub: the reactor would run on without us, whatever is raised here."""
+        try:
+            self._service.run()
+        except Exception as error:
+            log.exception("statscache could not begin to count")
+            print(
+                f"statscache: it could not begin to count, {type(error).__name__}: {error}", file=sys.stderr
+            )
+            logging.shutdown()
+            os._exit(1)
 
     def debug(self, message: str) -> None:
         """Say nothing of each message, as the hub would twice."""

@@ -65,7 +65,7 @@ class Daemon:
         self.engine = app.engine
         self.writer = app.writer
         database = database_id(self.engine)
-        self.spools = settings.spool_directory / database
+        self.spools = settings.spools / database
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
         self.continuity = Continuity(database, self.spool.id, settings.spool_tail)

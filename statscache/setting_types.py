@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -172,6 +173,14 @@ def _directory(value: Any) -> Path:
         raise ValueError(f"{expected} (the user that it begins with does not exist)") from None
 
 
+def _directory_or_home(value: Any) -> Path:
+    """Read the path of a directory; ``~`` stays as it is where nobody knows the user's home directory."""
+    homeless = os.path.expanduser("~") == "~"
+    if homeless and isinstance(value, str) and re.fullmatch(r"~(/[^\0]*)?", value):
+        return Path(value)
+    return _directory(value)
+
+
 def _uri(value: Any) -> str:
     expected = "a URL such as postgresql://user@host/statscache, or embedded:DIRECTORY"
     try:
@@ -199,7 +208,7 @@ BUDGET = SettingType("number or timedelta", "s", _budget)
 DAYS = SettingType("number or timedelta", "d", _days)
 NAMES = SettingType("list of text", "", _names)
 BYTES = SettingType("number or text", "B", _bytes)
-DIRECTORY = SettingType("text", "", _directory)
+DIRECTORY = SettingType("text", "", _directory_or_home)
 INSTANT = SettingType("text, datetime or number", "", _instant)
 ENDPOINT = SettingType("text", "", _endpoint)
 ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)

@@ -45,7 +45,8 @@ T = TypeVar("T")
 def _setting(key: str, kind: SettingType[T], default: Any, meaning: str) -> T:
     """Declare a field of `Settings` that is read from a setting with a default."""
     setting = Setting(key, kind, default, meaning)
-    return field(default=kind.read(default), metadata={"setting": setting})
+    # Read when it is used: an error in it then names the setting, and does not keep the module from loading.
+    return field(default_factory=lambda: kind.read(default), metadata={"setting": setting})
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,20 @@ class Settings:
     def embedded(self) -> str | None:
         """The directory of the embedded database, None if the database is another one."""
         return self.uri.removeprefix(EMBEDDED) if self.uri.startswith(EMBEDDED) else None
+
+    @property
+    def spools(self) -> Path:
+        """The directory of spools. Only who uses it needs the home directory in which it is by default.
+
+        :raises Unusable: if it is in a home directory, and the user has none
+        """
+        try:
+            return self.spool_directory.expanduser()
+        except RuntimeError:
+            raise Unusable(
+                f"statscache.spool.directory is {self.spool_directory}, but this user has no home directory (no HOME "
+                "in the environment, no entry in the password file): set the directory in fedmsg.d"
+            ) from None
 
 
 _FIELDS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings) if f.metadata}

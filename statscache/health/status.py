@@ -108,11 +108,22 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
     if answer is not None:
         _add_measures(status, answer)
     else:
-        spools = settings.spool_directory.glob("*/*/*.spool")
-        status.spool = float(sum(path.stat().st_size for path in spools))
+        status.spool = _spooled(settings)
         if reached:
             _judge(settings, status)
     return status
+
+
+def _spooled(settings: Settings) -> float | None:
+    """Return how many bytes all spools hold; None where this user cannot see that."""
+    try:
+        directories = list(settings.spools.iterdir())
+        files = [
+            path for directory in directories for spool in directory.iterdir() for path in spool.iterdir()
+        ]
+        return float(sum(path.stat().st_size for path in files if path.suffix == ".spool"))
+    except (OSError, Unusable):
+        return None
 
 
 def _judge(settings: Settings, status: Status) -> None:

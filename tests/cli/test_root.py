@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from sqlalchemy import Engine
 
 from tests.support.commands import NOWHERE, body
 from tests.support.databases import new_database
-from tests.support.place import Place, lines
+from tests.support.place import STATSCACHE, Place, lines
+from tests.support.spaces import HOMELESS, NAMELESS, need
 
 COMMANDS = [
     *(
@@ -138,3 +140,20 @@ def test_bad_input_is_refused_in_one_line(bad: Bad, outcomes: Mapping[Bad, Futur
     assert re.fullmatch(r"statscache: \S[^\n]*\n", errors), errors
     assert bad.reason in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_who_has_no_home_can_look_all_the_same(there: Place) -> None:
+    """Only a daemon needs the spool's directory, which is by default in the home of its user."""
+    prefix = [*HOMELESS, *NAMELESS]
+    need(prefix)
+    ended = subprocess.run(
+        [*prefix, *STATSCACHE, "status"],
+        cwd=there.directory,
+        env={**there.environment, "STATSCACHE_SQLALCHEMY_URI": NOWHERE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert re.search(r"^spool +not known", ended.stdout, re.MULTILINE)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import zmq
 from sqlalchemy import Engine, text
 
 PATIENCE = 30.0
+#: Stands for the value of a setting that is not to be there.
+UNSET = object()
 SCRIPT = "from fedmsg.commands.hub import hub; hub()"
 
 
@@ -62,11 +64,21 @@ class Bus:
 
 
 class Hub:
-    """A hub process whose configuration says no more than it must."""
+    """A hub process whose configuration says no more than it must.
+
+    :param prefix: a command that runs the hub in another place, such as `env -u HOME`
+    """
 
     script = SCRIPT
 
-    def __init__(self, directory: Path, bus: Bus, settings: dict[str, Any], **environment: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        bus: Bus,
+        settings: dict[str, Any],
+        prefix: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
         config = {
             "endpoints": {"bus.test": [bus.endpoint]},
             "zmq_enabled": True,
@@ -81,13 +93,14 @@ class Hub:
             },
             **settings,
         }
+        config = {key: value for key, value in config.items() if value is not UNSET}
         (directory / "hub.py").write_text(f"import datetime\nconfig = {config!r}\n", encoding="utf-8")
         self._bus = bus
         self._log = directory / "hub.log"
         self.started = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", self.script, "--config-filename", str(directory / "hub.py")],
+                [*prefix, sys.executable, "-c", self.script, "--config-filename", str(directory / "hub.py")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
