@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -55,17 +56,30 @@ class Suspension:
     times: int
     reason: str
 
+    def seconds_left(self, now: datetime) -> float:
+        """Return for how long it lasts: if the clock was set back meanwhile, for no longer than it was to last."""
+        return min(self.until - now, self.until - self.since).total_seconds()
+
 
 class Suspensions:
     """Which plugins are suspended. What counts is kept here; the table is for the next start, and for people.
 
     :param clock: gives the present as an aware UTC datetime
+    :param monotonic: gives seconds, and never goes back
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._clock = clock
+        self._monotonic = monotonic
         self._found: dict[str, Suspension] = {}
+        # When each ends on the monotonic clock: the other can be set while it lasts.
+        self._ends: dict[str, float] = {}
         self._unstored: set[str] = set()
 
     def refresh(self) -> None:
@@ -80,18 +94,19 @@ class Suspensions:
         columns = [getattr(SuspensionRow, name) for name in ("plugin", "since", "until", "times", "reason")]
         with self._engine.connect() as connection:
             rows = connection.execute(select(*columns))
-            self._found = {plugin: Suspension(*rest) for plugin, *rest in rows}
+            found = {plugin: Suspension(*rest) for plugin, *rest in rows}
+        self._found = {plugin: its for plugin, its in self._found.items() if plugin in found}
+        for plugin, its in found.items():
+            self._keep(plugin, its)
 
     def holds(self, plugin: str) -> bool:
         """Return whether the plugin is to be left alone now."""
-        found = self._found.get(plugin)
-        return found is not None and self._clock() < found.until
+        return plugin in self._found and self._monotonic() < self._ends[plugin]
 
     @property
     def present(self) -> dict[str, Suspension]:
         """The plugins that are to be left alone now."""
-        now = self._clock()
-        return {plugin: found for plugin, found in tuple(self._found.items()) if now < found.until}
+        return {plugin: found for plugin, found in tuple(self._found.items()) if self.holds(plugin)}
 
     def unproven(self, plugin: str) -> bool:
         """Return whether the plugin was suspended and has not worked since."""
@@ -102,7 +117,7 @@ class Suspensions:
         """Leave the plugin alone from now on, for twice as long as the last time."""
         now, before = self._clock(), self._found.get(plugin)
         times = before.times + 1 if before and now - before.since < MEMORY else 1
-        self._found[plugin] = Suspension(now, _until(now, times, hung), times, printable(reason, ERROR))
+        self._keep(plugin, Suspension(now, _until(now, times, hung), times, printable(reason, ERROR)))
         log.error(
             "%s is suspended until %s; its messages go to the quarantine: %s",
             plugin,
@@ -115,8 +130,14 @@ class Suspensions:
         """End the suspension of a plugin that has worked again."""
         if self.unproven(plugin):
             log.warning("%s works again", plugin)
-            self._found[plugin] = replace(self._found[plugin], until=self._found[plugin].since)
+            self._keep(plugin, replace(self._found[plugin], until=self._found[plugin].since))
             self._store(plugin)
+
+    def _keep(self, plugin: str, found: Suspension) -> None:
+        """Keep what is found of a plugin. How long it lasts is seen but once."""
+        if self._found.get(plugin) != found:
+            self._ends[plugin] = self._monotonic() + found.seconds_left(self._clock())
+            self._found[plugin] = found
 
     def _store(self, plugin: str) -> None:
         row = asdict(self._found[plugin])

@@ -32,13 +32,17 @@ SECOND = timedelta(seconds=1)
 
 
 class Clock:
-    """A clock that the test sets."""
+    """A clock that the test moves on, and can set."""
 
     def __init__(self) -> None:
         self.now = START
+        self.set_by = timedelta(0)
 
     def __call__(self) -> datetime:
-        return self.now
+        return self.now + self.set_by
+
+    def monotonic(self) -> float:
+        return (self.now - START).total_seconds()
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def make(engine: Engine, clock: Clock) -> Make:
     """Makes suspensions as a daemon that has just started has them."""
 
     def make() -> Suspensions:
-        suspensions = Suspensions(engine, clock)
+        suspensions = Suspensions(engine, clock, clock.monotonic)
         suspensions.load()
         return suspensions
 
@@ -94,6 +98,27 @@ def test_a_suspension_holds_until_its_end(make: Make, clock: Clock) -> None:
     assert suspensions.holds("a")
     clock.now += SECOND / 1000
     assert not suspensions.holds("a")
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), -timedelta(hours=1), -timedelta(days=400)])
+def test_a_suspension_lasts_as_long_whatever_is_done_to_the_clock(
+    make: Make, clock: Clock, jump: timedelta
+) -> None:
+    """It ends when its time is over, though the table is read again meanwhile; a start after the clock was set back
+    lets it last once more at most."""
+    suspensions = make()
+    suspensions.suspend("a", "why")
+    clock.set_by = jump
+    suspensions.refresh()
+    clock.now += SHORTEST - SECOND
+    suspensions.refresh()
+    assert suspensions.holds("a")
+    again = make()
+    clock.now += SECOND
+    assert not suspensions.holds("a")
+    assert not suspensions.present
+    clock.now += SHORTEST
+    assert not again.holds("a")
 
 
 def test_pauses_double_up_to_a_bound(make: Make, clock: Clock) -> None:
@@ -208,7 +233,8 @@ def test_another_process_can_end_a_suspension(make: Make) -> None:
 def test_no_history_gives_a_pause_out_of_bounds(contents: list[tuple[bool, bool, int]]) -> None:
     """Whatever happened, a suspension lasts at least a minute, and is no longer than its kind allows."""
     clock = Clock()
-    suspensions = Suspensions(create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none"), clock)
+    away = create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    suspensions = Suspensions(away, clock, clock.monotonic)
     suspensions._store = lambda plugin: None  # type: ignore[method-assign]
     for hung, works, seconds in contents:
         suspensions.suspend("a", "why", hung)
