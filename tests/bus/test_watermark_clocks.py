@@ -56,13 +56,13 @@ class AnyClocks(AnyHistory):
     @rule(seconds=jumps, calm=calms)
     def suspend(self, seconds: float, calm: int) -> None:
         for name in ENDPOINTS:
-            self.account.outages[name].append(Outage(self.clock.now, self.clock.now + seconds))
+            self.account.outages[name].insert(0, Outage(self.clock.now, self.clock.now + seconds))
         self.clock.suspend(seconds)
         self.last = None
         self.live(calm, True, 0.0)
 
 
-AnyClocks.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+AnyClocks.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 TestAnyClocks = AnyClocks.TestCase
 
 
