@@ -9,11 +9,12 @@ from typing import Any
 
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn
-from sqlalchemy import URL, Engine, create_engine, event, extract, func, select, text
+from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from statscache.clocks import Clocks
+from statscache.database.clock import note_clock
 from statscache.database.guard import SESSION, install_guard
 from statscache.database.refusals import Wait
 from statscache.database.timing import time_statements
@@ -102,9 +103,7 @@ def database_url(settings: Settings) -> str:
 def probe(engine: Engine, clocks: Clocks) -> None:
     """Raise what is wrong if the database is away, and note what its clock shows."""
     with engine.connect() as connection:  # which is tried before it is given out
-        asked = clocks.monotonic()
-        instant = connection.scalar(select(extract("epoch", func.clock_timestamp())))
-        clocks.note_database(float(instant or 0.0), asked, clocks.monotonic())
+        note_clock(connection, clocks)
 
 
 def check_url(settings: Settings) -> None:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.flusher import UPKEEP
+from statscache.database.clock import began
 from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
 from statscache.errors import Unusable
@@ -109,8 +110,8 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
         _add_measures(status, answer)
     else:
         status.spool = _spooled(settings)
-        if reached:
-            _judge(settings, status)
+        if reached is not None:
+            _judge(settings, status, datetime.fromtimestamp(reached, UTC))
     return status
 
 
@@ -126,9 +127,11 @@ def _spooled(settings: Settings) -> float | None:
         return None
 
 
-def _judge(settings: Settings, status: Status) -> None:
-    """Note what the database alone tells of the daemon and its plugins."""
-    now = datetime.now(UTC)
+def _judge(settings: Settings, status: Status, now: datetime) -> None:
+    """Note what the database alone tells of the daemon and its plugins.
+
+    :param now: the time by the database's clock, as all the others
+    """
     silent = (now - status.last_flush).total_seconds() if status.last_flush else math.inf
     if not status.daemon and silent > settings.frequency + UPKEEP + LATE:
         since = f"for {silent:.0f} s" if status.last_flush else "at all"
@@ -157,13 +160,14 @@ def _ask_daemon(settings: Settings, status: Status) -> DaemonReport | None:
     return answer
 
 
-def _ask_database(settings: Settings, status: Status) -> bool:
-    """Take over what the database holds, and return whether it answers."""
-    stop = time.time() - settings.lateness - HEAD
+def _ask_database(settings: Settings, status: Status) -> float | None:
+    """Take over what the database holds, and return the time by its clock; None if it does not answer."""
     try:
         engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
         with engine.connect() as connection:
             connection.execute(text(f"SET statement_timeout = '{PATIENCE}s'"))
+            now = began(connection)
+            stop = min(time.time(), now) - settings.lateness - HEAD
             inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)
             _take_over(status, inventory, _suspended(connection))
     except Unusable as error:
@@ -171,12 +175,13 @@ def _ask_database(settings: Settings, status: Status) -> bool:
     except DBAPIError as error:
         status.blame(2, f"the database of {settings.uri_name} failed: {first_line(error)}")
     else:
-        return True
-    return False
+        return now
+    return None
 
 
 def _suspended(connection: Connection) -> dict[str, str]:
-    query = select(SuspensionRow.plugin, SuspensionRow.reason).where(SuspensionRow.until > datetime.now(UTC))
+    lasts = SuspensionRow.until > func.greatest(func.now(), SuspensionRow.since)
+    query = select(SuspensionRow.plugin, SuspensionRow.reason).where(lasts)
     return dict(connection.execute(query).all())
 
 

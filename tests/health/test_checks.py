@@ -174,3 +174,35 @@ def test_a_plugin_that_cannot_run_is_named(bench: Bench, config: dict[str, Any],
     (trouble,) = found(bench)
     assert trouble.text.startswith("volume-1m does not run: its table data_volume_1m does not fit its model")
     app.engine.dispose()
+
+
+@pytest.mark.parametrize(("ahead", "way"), [(3600.0, "behind"), (-3600.0, "ahead of")])
+def test_clocks_that_differ_are_told_of(bench: Bench, ahead: float, way: str) -> None:
+    """Nobody knows which is right, so it says by how much and goes on; a second or two is nothing."""
+    clocks = bench.daemon.clocks
+    for apart, words in ((2.0, []), (ahead, [f"this machine's clock is {way} the database's by 3600 s"])):
+        asked = clocks.monotonic()
+        clocks.note_database(time.time() + apart, asked, asked)
+        troubles = found(bench)
+        assert [trouble.text.split(":")[0] for trouble in troubles] == words
+        assert not any(trouble.severe for trouble in troubles)
+
+
+def test_what_is_told_of_lasts_as_long_whatever_is_done_to_the_clock(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss and a failure are told for minutes, and a reactor that works is live, though the clock is set."""
+    bench = make_bench(Good, Bad, spool_limit=4_000)
+    Bad.trouble = staticmethod(fail)
+    bench.accept("x")
+    bench.flush()
+    bench.accept(*["x" * 50] * 60)
+    health = Health(bench.daemon.parts)
+    bench.daemon.watermark.checked(True, 0)
+    before = [trouble.what for trouble in health.troubles]
+    assert {"messages were lost", "bad fails"} <= set(before)
+    true = time.time
+    for ahead in (86_400.0, -86_400.0):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: true() + ahead)
+        assert [trouble.what for trouble in health.troubles] == before
+        assert [death.what for death in health.deaths()] == [STARTED[0]]
