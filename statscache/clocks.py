@@ -6,6 +6,7 @@ tell it is right, this machine's or the database's.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Clocks:
         self.monotonic = monotonic
         # By how much the database's clock is ahead of the monotonic one, and how often it was set.
         self._database: tuple[float, int] | None = None
+        self._set_at = -math.inf
 
     def read(self) -> Reading:
         """Read them. While nothing is known of the database's clock, it is taken to be right with this machine's."""
@@ -98,3 +100,10 @@ class Clocks:
         ahead, now = instant - (asked + answered) / 2, self.read()
         jumped = abs(ahead - (now.database - now.monotonic)) > DATABASE_JUMP_S
         self._database = (ahead, now.database_jumps + jumped)
+        if jumped:
+            self._set_at = answered
+
+    @property
+    def steady_for(self) -> float:
+        """For how many seconds the database's clock is known not to have been set."""
+        return self.monotonic() - self._set_at

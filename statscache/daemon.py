@@ -170,7 +170,7 @@ class Daemon:
             self.inventory,
             self.adoption,
             ForgetSpools(engine, self.backlog),
-            PruneLedger(engine, self.app.settings.ledger_keep),
+            PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             FindDue(engine, self.writer, due),
         ]
         spare: list[Chore] = [RetryDue(self.writer, suspensions, due)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
 from statscache.configuration import fedmsg_config
+from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.archives.choose import archive_of
@@ -154,7 +154,7 @@ def _bounds(app: App, since: str | None, until: str | None) -> tuple[int | None,
 
     :raises StatscacheError: if the end is not yet old enough, or not after the start
     """
-    latest = int(time.time() - app.settings.lateness)
+    latest = int(earliest_now(app.engine) - app.settings.lateness)
     start = None if since is None else second_of(since, "--since")
     stop = latest if until is None else second_of(until, "--until")
     if stop > latest:

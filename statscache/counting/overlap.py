@@ -19,9 +19,12 @@ Missing = Mapping[str, frozenset[str]]
 MARGIN_S = 86_400.0
 
 
-def horizon(keep: timedelta) -> float:
-    """Return the oldest time, in seconds since 1970, that a ledger which is kept so long surely reaches back to."""
-    return time.time() - keep.total_seconds()
+def horizon(keep: timedelta, now: float | None = None) -> float:
+    """Return the oldest time, in seconds since 1970, that a ledger which is kept so long surely reaches back to.
+
+    :param now: the time by the database's clock, by which the ledger is pruned; None for this machine's
+    """
+    return (time.time() if now is None else now) - keep.total_seconds()
 
 
 def lacking_ids(batch: Batch | OldBatch, missing: Missing, plugin: str) -> list[str]:

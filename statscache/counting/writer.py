@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, without_covered
 from statscache.counting.transaction import Transaction, Work
 from statscache.counting.update import PluginUpdates, Share
+from statscache.database.clock import began
 from statscache.database.lock import counting
 from statscache.database.timing import RowCount
 from statscache.hosting.runner import Runner
@@ -108,7 +109,7 @@ class Writer:
             if not plugins:
                 return 0
             if batch.refs:
-                remember = span.stop > horizon(self._keep) - MARGIN_S
+                remember = span.stop > self._horizon(connection) - MARGIN_S
                 missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
                 self._count_missing(transaction, batch, plugins, missing)
             cover(connection, plugins, span)
@@ -122,7 +123,7 @@ class Writer:
         with self._counting() as transaction:
             connection = transaction.connection
             missing = ledger.enter(connection, batch.refs, batch.seconds, self.plugins)
-            missing = without_covered(connection, batch, self.plugins, missing, horizon(self._keep))
+            missing = without_covered(connection, batch, self.plugins, missing, self._horizon(connection))
             self._count_missing(transaction, batch, self.plugins, missing)
             cover(connection, self.plugins, None)
         return len(missing)
@@ -169,10 +170,13 @@ class Writer:
         everyone = self.plugins | absent
         missing = ledger.enter(connection, batch.refs, batch.seconds, everyone)
         if batch.old:
-            missing = without_covered(connection, batch, everyone, missing, horizon(self._keep))
+            missing = without_covered(connection, batch, everyone, missing, self._horizon(connection))
         self._count_missing(transaction, batch, self.plugins, missing)
         self._put_off(transaction, batch, absent, missing)
         return len(missing)
+
+    def _horizon(self, connection: Connection) -> float:
+        return horizon(self._keep, began(connection))
 
     def _put_off(
         self, transaction: Transaction, batch: Batch, absent: Iterable[str], missing: Missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -51,6 +51,13 @@ AT_ONCE = 500
 BYTES = 16 << 20
 
 
+#: Whether it is time for the next attempt. One that is further ahead than any pause is long was set before the
+#: database's clock was set back.
+IS_DUE = or_(
+    QuarantineRow.next_attempt <= func.now(),
+    QuarantineRow.next_attempt > func.now() + PAUSES[-1],
+)
+
 #: Selects messages in the quarantine by `plugin` and `msg_id`.
 Chosen = Select[str, str]
 
@@ -76,7 +83,7 @@ def put(
     :param failures: why, by the message's id, for each of the messages
     :param before: those that were in it already, by id
     """
-    now, messages = datetime.now(UTC), iter(messages)
+    now, messages = connection.execute(select(func.now())).scalar_one(), iter(messages)
     while some := list(islice(messages, AT_ONCE)):
         ids = column_of_texts([message.id for message in some], Text)
         bodies = select(ids, column_of_texts(map(json.dumps, some), Text))
@@ -139,11 +146,7 @@ def _replace(plugins: Collection[str], ids: Any, rows: Sequence[QuarantineEntry]
 
 def due(connection: Connection, plugins: Collection[str]) -> list[str]:
     """Return which of the plugins have messages whose next attempt is due."""
-    query = (
-        select(QuarantineRow.plugin)
-        .where(QuarantineRow.next_attempt <= func.now(), QuarantineRow.plugin.in_(plugins))
-        .distinct()
-    )
+    query = select(QuarantineRow.plugin).where(IS_DUE, QuarantineRow.plugin.in_(plugins)).distinct()
     return list(connection.scalars(query))
 
 
@@ -173,7 +176,7 @@ def due_rows(plugin: str) -> Chosen:
     """Return what selects the messages of a plugin that are due."""
     some = (
         select(QuarantineRow.msg_id)
-        .where(QuarantineRow.plugin == plugin, QuarantineRow.next_attempt <= func.now())
+        .where(QuarantineRow.plugin == plugin, IS_DUE)
         .order_by(QuarantineRow.next_attempt)
         .limit(AT_ONCE)
     )

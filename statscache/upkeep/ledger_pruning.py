@@ -7,21 +7,32 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
+from statscache.clocks import Clocks
+from statscache.database.engine import probe
 from statscache.store import ledger
 
 #: How long in seconds the ledger is pruned at a stretch, while flushes wait.
 STRETCH_S = 2.0
+#: It is not pruned for so many seconds after the database's clock was set.
+STEADY_S = 3600.0
 
 
 class PruneLedger:
-    """Forgets messages that were counted longer ago than the ledger is kept."""
+    """Forgets messages that were counted longer ago than the ledger is kept.
 
-    def __init__(self, engine: Engine, keep: timedelta) -> None:
+    Not after the database's clock was set: if it was set forward by mistake, they are not so old.
+    """
+
+    def __init__(self, engine: Engine, keep: timedelta, clocks: Clocks) -> None:
         self._engine = engine
         self._keep = keep
+        self._clocks = clocks
 
     def run(self) -> bool:
         """Prune for a while, and return whether there may be more."""
+        probe(self._engine, self._clocks)
+        if self._clocks.steady_for < STEADY_S:
+            return False
         deadline = time.monotonic() + STRETCH_S
         while ledger.prune(self._engine, self._keep) == ledger.PRUNED:
             if time.monotonic() >= deadline:

@@ -36,6 +36,19 @@ def test_many_due_messages_are_retried_in_portions(make_bench: MakeBench) -> Non
     assert rows(bench) == []
 
 
+def test_what_was_put_off_by_a_clock_that_was_ahead_is_tried_again(make_bench: MakeBench) -> None:
+    """A next attempt that lies further ahead than any pause is long would else wait until the clock is there."""
+    Picky.trouble = {"bad": RuntimeError("no")}
+    bench = make_bench(Picky)
+    bench.accept("bad")
+    bench.flush()
+    Picky.trouble = {}
+    for ahead, counts in (("1 hour", {}), ("400 days", {"bad": 1})):
+        bench.execute(f"UPDATE statscache_quarantine SET next_attempt = now() + interval '{ahead}'")
+        bench.keep_up()
+        assert words(bench, "test_picky") == counts
+
+
 @pytest.mark.slow
 def test_a_retry_of_large_messages_takes_some_at_a_time(daemon: Daemon, engine: Engine) -> None:
     """So many bytes at most are read at once, and what is left is due all the same."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from statscache.app import App
 from statscache.counting.notifications import Changes
 from statscache.counting.overlap import MARGIN_S, horizon
+from statscache.database.clock import began
 from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
@@ -122,7 +123,7 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
-    _remember(connection, horizon(app.settings.ledger_keep) - MARGIN_S)
+    _remember(connection, horizon(app.settings.ledger_keep, began(connection)) - MARGIN_S)
     changes.tell(connection)
     return findings
 

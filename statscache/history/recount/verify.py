@@ -10,6 +10,7 @@ from math import floor
 from sqlalchemy import Connection
 
 from statscache.app import App
+from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.recount.compare import Comparison, Differences
@@ -206,7 +207,7 @@ class Verification:
 
 def closed(app: App, until: int | None) -> int:
     """Return the second before which all is to be looked at: no message of it is late any more."""
-    latest = floor(time.time() - app.settings.lateness)
+    latest = floor(earliest_now(app.engine) - app.settings.lateness)
     return latest if until is None else min(until, latest)
 
 
