@@ -110,7 +110,7 @@ class Flusher:
             if self._is_due() or self._backlog.lull:
                 self._wake.hurried = False
                 while not self._stopping and self.tick():
-                    pass
+                    self.look()  # a backlog can take long
                 self._due = self._clock() + self._interval
             while not self._stopping and not self._is_due() and self.use_spare_time():
                 pass
