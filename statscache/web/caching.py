@@ -92,7 +92,8 @@ def is_unchanged(request: Request, tag: str, updated: datetime | None) -> bool:
     if since is None or updated is None:
         return False
     try:
-        return updated.replace(microsecond=0) <= parsedate_to_datetime(since).astimezone(UTC)
+        # A later date is no proof: the clock may have been set back since.
+        return updated.replace(microsecond=0) == parsedate_to_datetime(since).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return False
 

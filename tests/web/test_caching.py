@@ -69,6 +69,7 @@ def test_last_modified_is_when_the_table_was_last_written(made: tuple[Engine, Se
     assert web.get("/api/volume-5s").headers["Last-Modified"] == when
     assert web.get("/api/volume-5s", If_Modified_Since=when).status == 304
     assert web.get("/api/volume-5s", If_Modified_Since="Mon, 01 Jan 2024 11:59:59 GMT").status == 200
+    assert web.get("/api/volume-5s", If_Modified_Since="Mon, 01 Jan 2024 13:00:00 GMT").status == 200
     assert web.get("/api/volume-5s", If_Modified_Since="once").status == 200
     with engine.begin() as connection:
         connection.execute(text("UPDATE statscache_coverage SET updated = now() WHERE plugin = 'volume-5s'"))
