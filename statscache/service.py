@@ -15,6 +15,7 @@ from typing import Any
 from statscache.bus.interface import Bus
 from statscache.bus.micro_batch import MicroBatch
 from statscache.daemon import open_daemon
+from statscache.descriptors import RESERVE
 from statscache.errors import HUNG, number_of
 from statscache.health.checks import Health
 from statscache.health.server import HealthServer
@@ -40,6 +41,7 @@ class Service:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._deadline: float | None = None
+        RESERVE.fill()
         self._health_server = HealthServer(read_setting(config, "statscache.monitoring.address"))
         self._health_server.start()
         self._notifier = SystemdNotifier(

@@ -18,6 +18,7 @@ from statscache.database.clock import note_clock
 from statscache.database.guard import SESSION, install_guard
 from statscache.database.refusals import Wait
 from statscache.database.timing import time_statements
+from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
 from statscache.settings import URI, Settings
 
@@ -49,10 +50,19 @@ def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engi
     engine = create_engine(
         url, connect_args=arguments, **(options or {"pool_pre_ping": True, "pool_size": 2})
     )
+    connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)
     set_up_sessions(engine, SESSION)
     return engine
+
+
+def connect_with_reserve(engine: Engine) -> None:
+    """Let an engine connect with descriptors of the reserve if there are no others."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        return RESERVE.opening(lambda: dialect.connect(*arguments, **options))
 
 
 def set_up_sessions(engine: Engine, statements: str) -> None:

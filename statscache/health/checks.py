@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from statscache.bus.watermark import BOUND
+from statscache.descriptors import RESERVE, limit, used
 from statscache.errors import number_of
 from statscache.health.parts import Parts
 
@@ -21,6 +22,8 @@ RECENT = 300.0
 APART = 5.0
 #: A spool that is so full is a trouble.
 FULL = 0.9
+#: Fewer descriptors left than this share of all that the process may have are few.
+FEW = 1 / 32
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Health:
         """All that does not work now, what is severe first."""
         looks = (
             self.deaths,
+            self._descriptors,
             self._database,
             self._bus,
             self._spool,
@@ -88,6 +92,14 @@ class Health:
         if received != self._received:
             self._received, self._moved = received, self._clock()
         return max(self._moved, self.parts.watermark.looked or self._moved)
+
+    def _descriptors(self) -> Iterator[Trouble]:
+        """Yield that the process can soon open nothing more, which only the spool and the database then still can."""
+        missing, most = RESERVE.missing, limit()
+        open_now = used()
+        if missing or most - open_now < FEW * most:
+            what = "few file descriptors are left"
+            yield Trouble("daemon", what, f"{what}: {open_now} of {most} are in use", 0.0)
 
     def _database(self) -> Iterator[Trouble]:
         """Yield what keeps rows from being written; of several reasons only the one behind the others."""

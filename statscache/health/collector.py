@@ -23,10 +23,11 @@ class DaemonCollector(Collector):
 
     def __init__(self, health: Callable[[], Health | None]) -> None:
         self._health = health
+        self._version = version("statscache")  # read once, as there may be no descriptor left to read it with
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, each anew."""
-        yield metrics.VERSION.info({"version": version("statscache")})
+        yield metrics.VERSION.info({"version": self._version})
         health = self._health()
         yield from _ready(health)
         if health is not None:

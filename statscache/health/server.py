@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
-import socketserver
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
 from statscache.errors import Unusable
 from statscache.health.checks import Health, Trouble
 from statscache.health.collector import make_registry
+from statscache.health.http_server import HttpServer
 
 log = logging.getLogger(__name__)
 
 KEY = "statscache.monitoring.address"
-#: So many seconds a client may take for its request.
-PATIENCE = 10.0
 STARTING = Trouble("daemon", "statscache is starting", "statscache is starting", 0.0)
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-
-
-class HttpServer(socketserver.ThreadingMixIn, WSGIServer):
-    """A server with a thread for each request."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, host: str, port: int) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), Handler)
-
-    def server_bind(self) -> None:
-        """Bind, without asking a name server for the name of the address, which can take long."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-        self.setup_environ()
-
-
-class Handler(WSGIRequestHandler):
-    """Reads a request, logs none, and waits for no client for ever."""
-
-    timeout = PATIENCE
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
 
 
 class HealthServer:

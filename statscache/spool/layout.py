@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from statscache.descriptors import RESERVE
 from statscache.spool.loss import LOSS
 from statscache.spool.segments import SUFFIX
 
@@ -27,7 +28,7 @@ def lay_out(directory: Path, plugins: Iterable[str]) -> int:
     :raises OSError: if that cannot be done
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = RESERVE.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (directory / PLUGINS).write_text(json.dumps(sorted(plugins)), encoding="utf-8")
@@ -43,7 +44,7 @@ def lock(directory: Path) -> int | None:
 
     :raises OSError: if it is not there any more, or that cannot be told
     """
-    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = RESERVE.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

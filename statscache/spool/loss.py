@@ -9,6 +9,8 @@ import threading
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+from statscache.descriptors import RESERVE
+
 log = logging.getLogger(__name__)
 
 #: Holds what was lost; of a fixed size from the start, so that it can be written when the disk is full.
@@ -55,7 +57,7 @@ class LossFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = RESERVE.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._loss = _unpack(os.pread(self._fd, LOSS.size, 0))
         self._noting = threading.Lock()
 
@@ -82,7 +84,7 @@ class LossFile:
         :raises OSError: if the file cannot be made
         """
         with self._noting:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            fd = RESERVE.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             self.close()
             self._fd = fd
             self._keep(self._loss)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from statscache.descriptors import RESERVE
 from statscache.spool.record import HEADER, decode
 from statscache.spool.segment import Damage, Found, SpoolUnreadable, scan_segment
 from statscache.spool.segments import Segments
@@ -95,7 +96,7 @@ class Reader:
             raise ValueError("there is no such record")
         if self._open[0] != begin:
             self.close()
-            self._open = (begin, os.open(self._segments.path(begin), os.O_RDONLY))
+            self._open = (begin, RESERVE.open(self._segments.path(begin), os.O_RDONLY))
         return self._open[1], position - begin
 
     def close(self) -> None:

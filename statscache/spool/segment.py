@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from statscache.descriptors import RESERVE
 from statscache.errors import StatscacheError, number_of
 from statscache.spool.record import is_torn, records, size_of
 
@@ -49,7 +50,7 @@ def scan_segment(
     :raises OSError: if it cannot be read
     """
     position, rest = start, b""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=RESERVE.open) as file:
         file.seek(start - begin)
         while position < end:
             chunk = file.read(CHUNK)

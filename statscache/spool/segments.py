@@ -7,6 +7,8 @@ import threading
 from bisect import bisect_right
 from pathlib import Path
 
+from statscache.descriptors import RESERVE
+
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 1 << 20
 SUFFIX = ".spool"
@@ -65,7 +67,7 @@ class Segments:
             self.end += len(data)
 
     def _begin(self) -> None:
-        fd = os.open(self.path(self.end), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        fd = RESERVE.open(self.path(self.end), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
         self.close()
         self._fd = fd
         if self.end not in self._starts:
@@ -133,7 +135,7 @@ class Segments:
             if self._fd < 0:
                 return
             start, length = self._starts[-1], self.end - self._starts[-1]
-            fd = os.open(self.path(start), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+            fd = RESERVE.open(self.path(start), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
             try:
                 _write_all(fd, os.pread(self._fd, length, 0))
             except OSError:

@@ -1,0 +1,174 @@
+"""A hub that may have few descriptors, and those who take them: slow clients, and a plugin that closes nothing."""
+
+from __future__ import annotations
+
+import re
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import Engine
+
+from tests.support.health import ready, url_of, wait_for_ready
+from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
+from tests.support.installing import install
+from tests.support.sql import run
+
+StartHub = Callable[..., Hub]
+DESCRIPTORS = 128
+CLIENTS = 400
+#: How long in seconds they stay, which is longer than a request may take.
+STAY = 25.0
+HOARDER = """
+import os
+from datetime import timedelta
+from statscache.plugins import CountingPlugin, counting_model
+
+kept = []
+
+class Hoarder(CountingPlugin):
+    name = summary = description = "hoarder"
+    interval = timedelta(days=1)
+    model = counting_model("hoarder_1d", "messages")
+
+    def process(self, message):
+        n = message["msg"]["n"]
+        if n == 10:
+            try:
+                while True:
+                    kept.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                pass
+        elif n == 500:
+            while kept:
+                os.close(kept.pop())
+        self.count(message)
+"""
+
+
+class SlowClients:
+    """Connections to an address, each of which sends nothing, half a request, or one byte now and then."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self._open: list[socket.socket] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._drip)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keep the connections open, and make those anew that the server has ended."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._thread.join()
+            for each in self._open:
+                each.close()
+
+    def _drip(self) -> None:
+        while not self._ended.wait(0.5):
+            self._open = [each for number, each in enumerate(self._open) if self._goes_on(number, each)]
+            while len(self._open) < CLIENTS and not self._ended.is_set():
+                try:
+                    self._open.append(socket.create_connection(self._address, timeout=0.5))
+                except OSError:
+                    break  # the queue of those that wait to be let in is full
+
+    @staticmethod
+    def _goes_on(number: int, client: socket.socket) -> bool:
+        try:
+            if number % 3:
+                client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Long: " if number % 3 == 1 else b"G")
+        except OSError:
+            client.close()
+            return False
+        return True
+
+
+def start_with_few_descriptors(start_hub: StartHub, **environment: str) -> Hub:
+    """Start a hub that may have no more than a few descriptors."""
+    hub = start_hub({"statscache.producer.frequency": 0.2}, **environment)
+    resource.prlimit(hub.process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    hub.wait_until_running()
+    # Again, as fedmsg-hub raises the limit where it may.
+    resource.prlimit(hub.process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    wait_for_ready(hub)
+    return hub
+
+
+def address_of(hub: Hub) -> tuple[str, int]:
+    """Return where a hub's health endpoints listen."""
+    host, _, port = url_of(hub).removeprefix("http://").rpartition(":")
+    return host, int(port)
+
+
+def test_slow_clients_take_neither_descriptors_nor_threads_nor_memory_from_the_daemon(
+    start_hub: StartHub, bus: Bus, engine: Engine
+) -> None:
+    """Every message counts, the daemon stays ready and says so to whoever asks, and what it uses stays bounded."""
+    hub = start_with_few_descriptors(start_hub)
+    process = psutil.Process(hub.process.pid)
+    threads, memory = process.num_threads(), process.memory_info().rss
+    sent = 0
+    with SlowClients(address_of(hub)).at_work():
+        until = time.monotonic() + STAY
+        while time.monotonic() < until:
+            bus.send_all(map(ordinary, range(sent, sent + 20)))
+            sent += 20
+            before = time.monotonic()
+            assert ready(hub) == (200, "ready", "")
+            assert time.monotonic() - before < 3
+            assert process.num_threads() <= threads + 20
+            assert process.num_fds() < DESCRIPTORS - 20
+            time.sleep(0.1)
+        wait_for("all to be counted", lambda: volume(engine) == sent)
+        assert process.memory_info().rss < memory + (20 << 20)
+    wait_for("their threads to end", lambda: process.num_threads() <= threads + 2)
+    assert "Traceback" not in hub.log.partition("statscache is running")[2]
+    assert "lost a message" not in hub.log
+    assert hub.end()[0] == 0
+
+
+def test_a_daemon_whose_descriptors_are_used_up_says_so_and_loses_nothing(
+    start_hub: StartHub, bus: Bus, engine: Engine, server: Engine, tmp_path: Path
+) -> None:
+    """Its spool grows by new files and its database is connected to anew, with descriptors kept in reserve."""
+    hub = start_with_few_descriptors(
+        start_hub, PYTHONPATH=install(tmp_path / "installed", "hoarder", HOARDER, "Hoarder")
+    )
+    bus.send_all(map(ordinary, range(20)))
+    words = r"few file descriptors are left: \d+ of 128 are in use"
+    wait_for("the trouble to be said", lambda: re.search(words, ready(hub)[2]), 10.0)
+    assert ready(hub)[:2] == (503, "not ready")
+    for sent in range(20, 120, 20):
+        run(
+            server,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'statscache'",
+        )
+        bus.send_all(map(large, range(sent, sent + 20)))
+        wait_for("all to be counted", partial(counts, engine, sent + 20))
+    bus.send_all(map(ordinary, range(500, 520)))
+    wait_for_ready(hub)
+    wait_for("all to be counted", partial(counts, engine, 140))
+    assert volume(engine, "hoarder_1d") == 140
+    assert "lost" not in hub.log
+    assert hub.end()[0] == 0
+
+
+def counts(engine: Engine, messages: int) -> bool:
+    """Return whether so many messages have been counted."""
+    return volume(engine) == messages
+
+
+def large(number: int) -> dict[str, Any]:
+    """Return a message of which a few fill one file of a spool."""
+    return {**ordinary(number), "filler": "x" * (200 << 10)}
