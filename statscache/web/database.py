@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from statscache.database.engine import DRIVER_ARGUMENTS, database_url, set_up_sessions
+from statscache.database.engine import DRIVER_ARGUMENTS, connect_with_reserve, database_url, set_up_sessions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
@@ -144,6 +144,7 @@ def make_reader(url: str) -> Engine:
         pool_timeout=WAIT,
     )
 
+    connect_with_reserve(engine)
     set_up_sessions(engine, SESSION)
     return engine
 

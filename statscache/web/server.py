@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
 from statscache.web.limits import LONGEST_URL
+from statscache.web.protocol import Protocol
 
-#: How many seconds a request may take to arrive, a connection may be idle, and requests may take to end at a stop.
-ARRIVAL, IDLE, STOP = 10, 15, 5
-#: How many connections there may be at once.
-CONNECTIONS = 250
+#: How many seconds a connection may be idle, and requests may take to end at a stop.
+IDLE, STOP = 15, 5
+#: So many clients are let in at a time, and so many others may wait for that.
+AT_ONCE, QUEUE = 4, 1024
 #: How many bytes the head of a request may have.
 LONGEST_HEAD = LONGEST_URL + 64 * 1024
-
-
-class Protocol(H11Protocol):
-    """Closes connections on which a request takes too long to arrive."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._see_to_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end_waiting()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._see_to_deadline()
-
-    def _see_to_deadline(self) -> None:
-        waiting = self.cycle is None or self.cycle.response_complete
-        if not waiting:
-            self._end_waiting()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(ARRIVAL, self.transport.close)
-
-    def _end_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class Server(uvicorn.Server):
@@ -68,6 +37,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            for each in sockets or []:
+                each.listen(QUEUE)  # asyncio has made the queue as short as what it accepts at once
             self._ready()
 
     @contextlib.contextmanager
@@ -88,7 +59,7 @@ def listen(address: tuple[str, int]) -> socket.socket:
     host, port = address
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listening = socket.create_server(address, family=family, backlog=1024)
+        listening = socket.create_server(address, family=family, backlog=QUEUE)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise Unusable(
@@ -105,6 +76,7 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) 
 
     :param ready: gets the API's URL once it can be asked
     """
+    RESERVE.fill()
     host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
         app,
@@ -116,7 +88,7 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) 
         server_header=False,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=STOP,
-        limit_concurrency=CONNECTIONS,
+        backlog=AT_ONCE,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/"

@@ -50,10 +50,11 @@ class Place:
         """Put settings into fedmsg.d."""
         self.write("fedmsg.d/statscache.py", f"config = {settings!r}\n")
 
-    def start(self, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
-        """Start the command."""
+    def start(self, *arguments: str, script: str = "", **extra: Any) -> subprocess.Popen[str]:
+        """Start the command, after a program that is run in its process first."""
+        *python, command = STATSCACHE
         return subprocess.Popen(
-            [*STATSCACHE, *arguments],
+            [*python, f"{script}\n{command}", *arguments],
             cwd=self.directory,
             env=self.environment,
             text=True,

@@ -112,14 +112,17 @@ class Client:
 
 
 class Server(Client):
-    """`statscache serve` in a process of its own, with these settings."""
+    """`statscache serve` in a process of its own, with these settings.
 
-    def __init__(self, directory: Path, uri: str, **settings: Any) -> None:
+    :param script: a program that is run in the process first
+    """
+
+    def __init__(self, directory: Path, uri: str, script: str = "", **settings: Any) -> None:
         place = Place(directory, uri)
         config = {f"statscache.{key.replace('__', '.')}": value for key, value in settings.items()}
         place.configure({"statscache.web.rate": 1_000_000, **config})
         self.process = place.start(
-            "serve", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            "serve", "--listen", "127.0.0.1:0", script=script, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         assert self.process.stdout
         line = self.process.stdout.readline()
@@ -159,7 +162,7 @@ def filled(server: Engine, directory: Path, *messages: dict[str, Any]) -> Iterat
         finally:
             ended = web.end()
             engine.dispose()
-        assert ended == (0, "")
+        assert ended == (0, ""), ended
 
 
 def body(number: int) -> dict[str, Any]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 import resource
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +16,11 @@ from sqlalchemy import Engine
 from tests.support.health import ready, url_of, wait_for_ready
 from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
 from tests.support.installing import install
+from tests.support.slow_clients import SlowClients
 from tests.support.sql import run
 
 StartHub = Callable[..., Hub]
 DESCRIPTORS = 128
-CLIENTS = 400
 #: How long in seconds they stay, which is longer than a request may take.
 STAY = 25.0
 HOARDER = """
@@ -51,47 +48,6 @@ class Hoarder(CountingPlugin):
                 os.close(kept.pop())
         self.count(message)
 """
-
-
-class SlowClients:
-    """Connections to an address, each of which sends nothing, half a request, or one byte now and then."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
-        self._open: list[socket.socket] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._drip)
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Keep the connections open, and make those anew that the server has ended."""
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            self._thread.join()
-            for each in self._open:
-                each.close()
-
-    def _drip(self) -> None:
-        while not self._ended.wait(0.5):
-            self._open = [each for number, each in enumerate(self._open) if self._goes_on(number, each)]
-            while len(self._open) < CLIENTS and not self._ended.is_set():
-                try:
-                    self._open.append(socket.create_connection(self._address, timeout=0.5))
-                except OSError:
-                    break  # the queue of those that wait to be let in is full
-
-    @staticmethod
-    def _goes_on(number: int, client: socket.socket) -> bool:
-        try:
-            if number % 3:
-                client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Long: " if number % 3 == 1 else b"G")
-        except OSError:
-            client.close()
-            return False
-        return True
 
 
 def start_with_few_descriptors(start_hub: StartHub, **environment: str) -> Hub:

@@ -17,8 +17,8 @@ from tests.support.commands import NOWHERE
 from tests.support.place import Place
 
 SLOW = """
-from statscache.web import server
-server.ARRIVAL = 0.5
+from statscache.web import protocol
+protocol.ARRIVAL = 0.5
 from statscache.cli import main
 main()
 """
