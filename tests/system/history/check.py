@@ -12,7 +12,8 @@ from statscache.messages.message import Message
 from statscache.messages.processors import Meta
 from statscache.span import Span
 from tests.support.reference import RELENG, Body, Cells, Place, Reference, differences
-from tests.system.torture.check import SHOWN, Tables, poisoned, some
+from tests.system.torture.check import poisoned, some
+from tests.system.torture.tables import SHOWN, Tables
 
 #: What each table says that it lacks of a span.
 HOLES = """

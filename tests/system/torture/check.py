@@ -4,111 +4,54 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import Engine, text
 
 from statscache.errors import Rejected
 from statscache.messages.message import Message
 from statscache.messages.processors import Meta
 from tests.support.reference import Body, Cells, Place, Reference, differences, usable
-from tests.support.tables import tables_in
+from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import POISON, POISONED
+from tests.system.torture.tables import LEGACY, PICKY, SHOWN, Tables
 
 if TYPE_CHECKING:
     from tests.system.torture.stage import Stage
-
-LEDGER = "SELECT msg_id, plugins FROM statscache_ledger JOIN statscache_plugin_set ON id = plugin_set"
-#: The tables of the 0.0.4 plugins, whose windows are labelled by their end.
-LEGACY = {"legacy_volume_1m": 60, "legacy_volume_1d": 86400}
-PICKY = "legacy_picky"
-#: How many ids or cells of what differs are shown.
-SHOWN = 5
-
-
-class Tables:
-    """What is in the database, read once."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __enter__(self) -> Tables:
-        self._connection = self._engine.connect()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def _rows(self, query: str) -> list[Any]:
-        return list(self._connection.execute(text(query)))
-
-    @cached_property
-    def place_of(self) -> dict[str, Place]:
-        """Where each plugin counts."""
-        rows = self._rows("SELECT ident, tables FROM statscache_plugin")
-        return {ident: "/".join([tables[0], *ident.split("/")[1:]]) for ident, tables in rows}
-
-    @cached_property
-    def ledger(self) -> dict[str, frozenset[Place]]:
-        """For each message, where it is counted or set aside."""
-        sets: dict[tuple[str, ...], frozenset[Place]] = {}
-        for _, plugins in (rows := self._rows(LEDGER)):
-            key = tuple(plugins)
-            sets.setdefault(key, frozenset(self.place_of[plugin] for plugin in key))
-        return {id: sets[tuple(plugins)] for id, plugins in rows}
-
-    @cached_property
-    def quarantine(self) -> set[tuple[Place, str]]:
-        """What is set aside."""
-        rows = self._rows("SELECT plugin, msg_id FROM statscache_quarantine")
-        return {(self.place_of[plugin], id) for plugin, id in rows}
-
-    @cached_property
-    def put_off(self) -> int:
-        """How many messages are set aside that their plugin has not been asked about."""
-        return int(self._rows("SELECT count(*) FROM statscache_quarantine WHERE attempts = 0")[0][0])
-
-    @cached_property
-    def bodies_left(self) -> int:
-        """How many bodies are kept for no reason."""
-        needed = "SELECT msg_id FROM statscache_quarantine"
-        query = f"SELECT count(*) FROM statscache_quarantine_body WHERE msg_id NOT IN ({needed})"
-        return int(self._rows(query)[0][0])
-
-    @cached_property
-    def gap(self) -> int:
-        """How many messages are known to be lost."""
-        return int(self._rows("SELECT coalesce(sum(messages), 0) FROM statscache_gap")[0][0])
-
-    def cells(self, legacy: bool) -> Cells:
-        """Return what the plugins' tables hold."""
-        cells = tables_in(self._engine)
-        for table in LEGACY if legacy else ():
-            rows = self._rows(f"SELECT extract(epoch FROM timestamp), volume FROM {table}")
-            cells[table] = {int(start): volume for start, volume in rows}
-        if legacy:
-            cells[PICKY] = {"sum": self._rows(f"SELECT coalesce(sum(volume), 0) FROM {PICKY}")[0][0]}
-        return cells
 
 
 class Inspector:
     """Looks at a stage, and keeps what is wrong with it and how many cells were compared."""
 
-    def __init__(self, stage: Stage, bodies: list[Body], legacy: bool) -> None:
+    def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._legacy = legacy
-        self._sent = {ident(body): body for body in reversed(bodies) if usable(body)}
-        meta, users, packages = Meta({}), {}, {}
-        for body in self._sent.values():
-            message = Message(body)
-            users[id(body)], packages[id(body)] = meta.usernames(message), meta.packages(message)
+        self._legacy = stage.scenario.legacy
+        self._sent: dict[str, Body] = {}
+        self._meta = Meta({})
+        self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
         self._reference = Reference(
-            lambda body: users[id(body)], lambda body: packages[id(body)], refuses=poisoned
+            lambda body: self._names[id(body)][0], lambda body: self._names[id(body)][1], refuses=poisoned
         )
-        self.differences: list[str] = []
+        self.completeness = Completeness(self._sent, stage.publisher, self._reference)
+        self._differences: list[str] = []
         self.cells = 0
+
+    def expect(self, bodies: Iterable[Body]) -> None:
+        """Expect messages that will be sent, for the first time or again."""
+        for body in bodies:
+            if usable(body) and id(body) not in self._names:
+                message = Message(body)
+                self._names[id(body)] = self._meta.usernames(message), self._meta.packages(message)
+                self._sent.setdefault(ident(body), body)
+
+    @property
+    def differences(self) -> list[str]:
+        """What is wrong, in words."""
+        false, checked = self.completeness.false_seconds, self.completeness.checked
+        said = [
+            f"{len(false)} seconds of {len(checked)} are called complete and are not",
+            *self.completeness.evidence,
+        ]
+        return [*self._differences, *(said if false else [])]
 
     def after_faults(self) -> None:
         """Compare with what the ledger says was counted, and that with what was accepted."""
@@ -119,6 +62,7 @@ class Inspector:
             self._compare(tables, known)
             self._compare_gap(tables)
         self._expect("spools left behind", self._stage.spools)
+        self.completeness.compare(self._stage.admin)
 
     def after_replay(self) -> None:
         """Compare with all that was sent."""
@@ -132,6 +76,7 @@ class Inspector:
             self._expect("counted by some plugins only", missing)
             self._expect("bodies kept for nothing", range(tables.bodies_left))
         self._expect("spools left behind", self._stage.spools)
+        self.completeness.compare(self._stage.admin)
 
     def has_put_off(self) -> bool:
         """Return whether anything is in the quarantine that a plugin should be able to count."""
@@ -161,7 +106,7 @@ class Inspector:
         found = tables.cells(self._legacy)
         self.cells += sum(map(len, expected.values()))
         for table, number in differences(found, expected).items():
-            self.differences.append(
+            self._differences.append(
                 f"{number} cells of {table} differ: {some(found[table], expected[table])}"
             )
 
@@ -169,11 +114,11 @@ class Inspector:
         """A kill between the loss and its line in the suite's own log is nobody's fault."""
         kills = self._stage.faults.total()
         if not self._stage.lost <= tables.gap <= self._stage.lost + (kills if self._stage.lost else 0):
-            self.differences.append(f"{self._stage.lost} messages lost and {tables.gap} in statscache_gap")
+            self._differences.append(f"{self._stage.lost} messages lost and {tables.gap} in statscache_gap")
 
     def _expect(self, what: str, nothing: Any) -> None:
         if nothing:
-            self.differences.append(f"{len(nothing)} {what}: {list(nothing)[:SHOWN]}")
+            self._differences.append(f"{len(nothing)} {what}: {list(nothing)[:SHOWN]}")
 
 
 def ident(body: Body) -> str:

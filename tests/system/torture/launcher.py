@@ -26,6 +26,7 @@ SESSION = (
     "SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
 )
 HASTE: dict[str, dict[str, Any]] = {
+    "bus.watermark": {"SETTLE": 2.0},
     "counting.flusher": {"UPKEEP": 0.5},
     "counting.pause": {"LONGEST_PAUSE": 1.0},
     "spool.segments": {"SEGMENT": 1 << 18},

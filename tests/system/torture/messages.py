@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,10 @@ Body = dict[str, Any]
 
 #: Shares of all messages.
 TWICE, LATE, NAMELESS, ODD = 0.1, 0.05, 0.02, 0.01
+#: The share of those whose timestamp is of the time when they are sent; all others are years old.
+PRESENT = 0.7
+#: How many seconds old such a message may be when it is sent, and when it is late.
+AGE, AGE_LATE = 1.0, 20.0
 #: A topic with this in it is refused by a constraint that the suite puts on a table.
 POISON, POISONED = "poison", "data_volume_by_topic_1m"
 PROD = "org.fedoraproject.prod"
@@ -32,6 +37,40 @@ def make(seed: int, count: int, odd: bool = True) -> list[Body]:
         *again[: count - len(bodies)],
     ]
     return [body for _, body in sorted(placed, key=lambda pair: pair[0])]
+
+
+class Dating:
+    """Gives messages timestamps of the time when they are sent, and all copies of a message the same.
+
+    :param rate: how many are sent a second
+    """
+
+    def __init__(self, seed: int, rate: float) -> None:
+        self._chance = random.Random(f"times {seed}")
+        self._rate = rate
+        self._dated: dict[
+            int, tuple[Body, Body]
+        ] = {}  # with the message itself, whose address is then its own
+
+    def date(self, bodies: Sequence[Body], begin: float) -> list[Body]:
+        """Return the messages as they are sent.
+
+        :param begin: when the first is sent, in seconds since 1970
+        """
+        for number, body in enumerate(bodies):
+            if id(body) not in self._dated:
+                self._dated[id(body)] = body, _dated(self._chance, body, begin + number / self._rate)
+        return [self._dated[id(body)][1] for body in bodies]
+
+
+def _dated(chance: random.Random, body: Body, sent: float) -> Body:
+    """Return the message with a timestamp of a moment before it is sent, if it is to have one of the present."""
+    given = body.get("timestamp")
+    age = chance.random() * (AGE_LATE if chance.random() < LATE else AGE)
+    if chance.random() >= PRESENT or not isinstance(given, int | float):
+        return body
+    when = round(sent - age, 6)
+    return {**body, "timestamp": math.floor(when) if isinstance(given, int) else when}
 
 
 def _place(chance: random.Random, at: int, disorder: int) -> float:

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,17 @@ from tests.support.gate import Gate
 from tests.support.hub import Bus, wait_for
 from tests.system.datagrepper import Archive, fetch
 from tests.system.torture import faults
-from tests.system.torture.check import Tables
+from tests.system.torture.completeness import LATENESS
 from tests.system.torture.fleet import ROOT, Slot
 from tests.system.torture.messages import POISON, POISONED, Body
+from tests.system.torture.publisher import Publisher
 from tests.system.torture.server import Server
+from tests.system.torture.tables import Tables
 
 #: How long in seconds all that was accepted may take to be counted when the faults are over.
 RECOVERY = 90.0
+#: How long in seconds nothing is done between two faults, and how often it is long, so that some time is heard in full.
+BUSY, CALM, CALM_SHARE = (0.0, 1.0), (3.0, 6.0), 0.25
 COMMAND = "from statscache.cli import main; main()"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
 
@@ -67,7 +71,6 @@ class Stage:
         self,
         scenario: Scenario,
         seed: int,
-        bodies: list[Body],
         rate: float,
         server: Server,
         directory: Path,
@@ -76,16 +79,15 @@ class Stage:
         self.server = server
         self.complaints: list[str] = []
         self.faults: Counter[str] = Counter()
-        self._scenario, self._seed, self._bodies, self._rate = scenario, seed, bodies, rate
+        self.scenario, self._seed = scenario, seed
         self._directory = directory
         self._database = f"torture_{directory.name.replace('-', '_')}"
         url = server.database(self._database)
         self.admin = create_engine(url, poolclass=NullPool)
         self._bus = Bus()
+        self.publisher = Publisher(self._bus, rate)
         (directory / "gate").mkdir(parents=True)
         self.gate = Gate(url, directory / "gate")
-        self._sending = True
-        self._half = threading.Event()
         environment = {"PYTHONPATH": str(plugins)} if scenario.legacy else {}
         self._environment = environment
         settings = {**self._settings(self.gate.url), **scenario.settings}
@@ -95,7 +97,7 @@ class Stage:
         ]
 
     def _settings(self, url: str) -> dict[str, Any]:
-        off = ["legacy_latest", "legacy_stubborn", "legacy_swallower"] if self._scenario.legacy else []
+        off = ["legacy_latest", "legacy_stubborn", "legacy_swallower"] if self.scenario.legacy else []
         return {
             "statscache.sqlalchemy.uri": url,
             "statscache.plugins.enabled": ALL_ON,
@@ -103,22 +105,13 @@ class Stage:
             "statscache.producer.frequency": 0.2,
             "statscache.spool.directory": str(self._directory / "spool"),
             "statscache.spool.tail": 0,
+            "statscache.coverage.lateness": LATENESS,
             "statscache.database.wait": 5,
         }
 
-    def play(self) -> None:
-        """Play the scenario up to where all that was accepted should be counted and every hub has ended."""
-        self._open()
-        threads = [threading.Thread(target=self._publish), threading.Thread(target=self._lane, args=(None,))]
-        threads += [threading.Thread(target=self._lane, args=(slot,)) for slot in self.slots]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._settle()
-
-    def _open(self) -> None:
-        first = self.slots[: len(self.slots) - self._scenario.later]
+    def open(self) -> None:
+        """Start the hubs that are there from the first."""
+        first = self.slots[: len(self.slots) - self.scenario.later]
         for slot in first:
             slot.start()
         self._bus.wait_for_subscriber()
@@ -128,26 +121,58 @@ class Stage:
         with self.admin.begin() as connection:
             connection.execute(text(refuse))
 
-    def _publish(self) -> None:
-        frames = ([body["topic"].encode(), json.dumps(body).encode()] for body in self._bodies)
-        start = time.monotonic()
-        for number, pair in enumerate(frames):
-            if number % 20 == 0:
-                time.sleep(max(start + number / self._rate - time.monotonic(), 0))
-            if number > len(self._bodies) // 2:
-                self._half.set()
-            self._bus.send_frames(pair)
-        self._sending = False
+    def play(self, bodies: Sequence[Body], begin: float) -> None:
+        """Send messages, and inject faults meanwhile.
+
+        :param begin: when the first is sent, in seconds since 1970
+        """
+        self.publisher.is_sending = True
+        threads = [threading.Thread(target=self.publisher.publish, args=(bodies, begin))]
+        threads += [threading.Thread(target=self._lane, args=(slot,)) for slot in (None, *self.slots)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def recover(self) -> None:
+        """Wait until every hub runs, and what is sent from now on is heard in full."""
+        self._complain_unless("what is sent now to be heard in full", self._is_heard)
+
+    def rest(self, bodies: Sequence[Body], begin: float) -> None:
+        """Send messages while nothing else is done."""
+        self.publisher.publish(bodies, begin)
+
+    def settle(self) -> None:
+        """Wait until all is counted and complete, then end the hubs."""
+        self._complain_unless("all that was accepted to be counted, and complete", self._settled)
+        for slot in self.slots:
+            if "in the spool for the next start" in slot.end():
+                self.complaints.append(f"{slot.name} has not written all at its end")
+        self.complaints += [line for slot in self.slots for line in slot.complaints]
+
+    def _complain_unless(self, what: str, condition: Callable[[], bool]) -> None:
+        try:
+            for slot in self.slots:
+                slot.run()
+            wait_for(what, condition, RECOVERY)
+        except AssertionError as error:
+            self.complaints.append(str(error)[:300])
+
+    def _is_heard(self) -> bool:
+        """Return whether every plugin covers what is newer than all that was sent."""
+        time.sleep(0.2)
+        with Tables(self.admin) as tables:
+            return tables.covered_through > self.publisher.last
 
     def _lane(self, slot: Slot | None) -> None:
         """Inject one fault after the other, into a hub or else into the database, while messages are sent."""
         chance = random.Random(f"faults {self._seed} {slot and slot.name}")
-        kinds = self._scenario.hub_faults if slot else self._scenario.database_faults
-        if slot in self.slots[len(self.slots) - self._scenario.later :]:
-            self._half.wait()
+        kinds = self.scenario.hub_faults if slot else self.scenario.database_faults
+        if slot in self.slots[len(self.slots) - self.scenario.later :]:
+            self.publisher.half.wait()
         try:
-            while self._sending and kinds:
-                time.sleep(chance.uniform(0, 1))
+            while self.publisher.is_sending and kinds:
+                time.sleep(chance.uniform(*(CALM if chance.random() < CALM_SHARE else BUSY)))
                 self._inject(faults.draw(chance, kinds), slot, chance)
         except Exception:
             self.complaints.append(f"the lane of {slot and slot.name} ended:\n{traceback.format_exc()}")
@@ -162,22 +187,10 @@ class Stage:
             stamp = time.strftime("%H:%M:%S")
             log.write(f"{stamp} {slot.name if slot else 'database'} {fault.__name__} {took:.1f} s: {kind}\n")
 
-    def _settle(self) -> None:
-        """Wait until all is counted, then end the hubs."""
-        try:
-            for slot in self.slots:
-                slot.run()
-            wait_for("all that was accepted to be counted", self._settled, RECOVERY)
-            for slot in self.slots:
-                if "in the spool for the next start" in slot.end():
-                    self.complaints.append(f"{slot.name} has not written all at its end")
-        except AssertionError as error:
-            self.complaints.append(str(error)[:300])
-        self.complaints += [line for slot in self.slots for line in slot.complaints]
-
     def _settled(self) -> bool:
         with Tables(self.admin) as tables:
             done = self.accepted <= tables.ledger.keys() and not tables.put_off
+            done = done and tables.covered_through >= self.publisher.last
         time.sleep(0.2)
         return done and len(self.spools) <= len(self.slots)
 
@@ -219,9 +232,9 @@ class Stage:
             )
         return done.stdout
 
-    def replay(self) -> None:
+    def replay(self, sent: Sequence[Body]) -> None:
         """Count all that was sent: what the sockets of killed hubs held comes back from an archive."""
-        archive = Archive(self._bodies, exact=True)
+        archive = Archive(list(sent), exact=True)
         try:
             bodies = list(fetch(archive.url))
         finally:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.system.torture import faults
 from tests.system.torture.check import Inspector
-from tests.system.torture.messages import make
+from tests.system.torture.messages import Body, Dating, make
+from tests.system.torture.repeated import Repeated
 from tests.system.torture.server import Server
 from tests.system.torture.stage import Scenario, Stage
 
@@ -38,6 +39,13 @@ SCENARIOS = (
     Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
 )
 
+#: The share of the messages that is sent when the faults are over, to become complete.
+CALM = 0.1
+#: How often in seconds the database is looked at while all goes on.
+WATCH_S = 0.7
+#: How long in seconds the suite may take to prepare what it knows of a message.
+PREPARATION_S = 0.0003
+
 
 @dataclass
 class Score:
@@ -48,6 +56,8 @@ class Score:
     cells: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
+    complete: int = 0
+    false: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -58,6 +68,7 @@ class Score:
             f"messages sent     {self.messages}\n"
             f"cells compared    {self.cells}\n"
             f"differences       {len(self.differences)}\n"
+            f"seconds complete  {self.complete}, of which {self.false} are not\n"
             f"seconds           {self.seconds:.0f}"
         )
 
@@ -91,27 +102,24 @@ def play(
 ) -> None:
     """Play one scenario and compare."""
     scenario = SCENARIOS[(seed - 1) % len(SCENARIOS)]
-    bodies = make(seed, messages, scenario.odd)
     place = directory / f"seed-{seed}"
-    stage = Stage(scenario, seed, bodies, rate, server, place, plugins)
-    inspector = Inspector(stage, bodies, scenario.legacy)
+    stage = Stage(scenario, seed, rate, server, place, plugins)
     try:
-        stage.play()
-        inspector.after_faults()
-        stage.replay()
-        if inspector.has_put_off():
-            stage.command("quarantine", "retry", "--all")
-        inspector.after_replay()
+        inspector = perform(stage, make(seed, messages, scenario.odd), seed, rate)
     finally:
         stage.close()
     found = [*stage.complaints, *inspector.differences]
+    checked, false = len(inspector.completeness.checked), len(inspector.completeness.false_seconds)
     score.scenarios += 1
-    score.messages += len(bodies)
+    score.messages += messages
     score.cells += inspector.cells
     score.faults += stage.faults
+    score.complete += checked
+    score.false += false
     score.differences += found
     say(
-        f"seed {seed}, {scenario.name}: {dict(stage.faults)}, {inspector.cells} cells, {len(found)} differences"
+        f"seed {seed}, {scenario.name}: {dict(stage.faults)}, {inspector.cells} cells, {len(found)} differences, "
+        f"{false} of {checked} seconds called complete are not"
     )
     for line in found:
         say(f"  {line}")
@@ -119,6 +127,32 @@ def play(
         say(f"  the logs are in {place}")
     else:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def perform(stage: Stage, made: list[Body], seed: int, rate: float) -> Inspector:
+    """Play what the stage is set for, and compare: before what was lost is put back, and after."""
+    cut = round(len(made) * (1 - CALM))
+    dating, inspector = Dating(seed, rate), Inspector(stage)
+
+    def date(bodies: list[Body]) -> tuple[list[Body], float]:
+        begin = time.time() + len(bodies) * PREPARATION_S
+        dated = dating.date(bodies, begin)
+        inspector.expect(dated)
+        return dated, begin
+
+    stage.open()
+    watch = Repeated(lambda: inspector.completeness.watch(stage.admin), WATCH_S)
+    stage.play(*date(made[:cut]))
+    stage.recover()
+    stage.rest(*date(made[cut:]))
+    stage.settle()
+    watch.end()
+    inspector.after_faults()
+    stage.replay(dating.date(made, 0))
+    if inspector.has_put_off():
+        stage.command("quarantine", "retry", "--all")
+    inspector.after_replay()
+    return inspector
 
 
 def install_legacy(directory: Path) -> Path:

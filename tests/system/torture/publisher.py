@@ -1,0 +1,57 @@
+"""Sends the messages of a scenario at a steady rate, and remembers when each was sent first."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+
+from tests.support.hub import Bus
+from tests.system.torture.messages import Body
+
+
+class Publisher:
+    """Sends messages.
+
+    :param rate: how many a second
+    """
+
+    def __init__(self, bus: Bus, rate: float) -> None:
+        self._bus = bus
+        self._rate = rate
+        self._sent: dict[
+            int, tuple[Body, float]
+        ] = {}  # with the message itself, whose address is then its own
+        #: Whether messages are being sent.
+        self.is_sending = False
+        #: Set when half of them is sent.
+        self.half = threading.Event()
+        #: When the last was sent, in seconds since 1970.
+        self.last = 0.0
+
+    def publish(self, bodies: Sequence[Body], begin: float) -> None:
+        """Send messages.
+
+        :param begin: when the first is sent, in seconds since 1970
+        """
+        time.sleep(max(begin - time.time(), 0))
+        start = time.monotonic()
+        for number, body in enumerate(bodies):
+            if number % 20 == 0:
+                time.sleep(max(start + number / self._rate - time.monotonic(), 0))
+            if number > len(bodies) // 2:
+                self.half.set()
+            self._send(body)
+        self.is_sending = False
+
+    def _send(self, body: Body) -> None:
+        frames = [body["topic"].encode(), json.dumps(body).encode()]
+        self.last = time.time()
+        self._sent.setdefault(id(body), (body, self.last))
+        self._bus.send_frames(frames)
+
+    def age(self, body: Body) -> float | None:
+        """Return how many seconds old a message was when it was sent first; None if it has not been sent."""
+        sent = self._sent.get(id(body))
+        return None if sent is None else sent[1] - body["timestamp"]
