@@ -7,6 +7,10 @@ from statscache.intake.backlog import Backlog
 from statscache.intake.batch import Batch
 from statscache.store.continuity import Continuity, WentBack
 
+#: After so many failures in a row the connections are given up: a session keeps what was set when it was opened, such
+#: as that it may only read, and what is at the other end of an address may have become another server.
+RENEW = 2
+
 
 class Commits:
     """Commits what the backlog gives. For the flush's thread alone.
@@ -18,6 +22,7 @@ class Commits:
         self._writer = writer
         self._backlog = backlog
         self._continuity = continuity
+        self._failures = 0
 
     def commit_next(self) -> bool:
         """Commit the next batch, and return whether there was one.
@@ -42,7 +47,11 @@ class Commits:
         except WentBack as back:
             self._backlog.take_back(back)
         except BaseException:
+            self._failures += 1
+            if self._failures >= RENEW:
+                self._writer.renew_connections()
             self._backlog.failed()
             raise
         else:
+            self._failures = 0
             self._backlog.written(batch)

@@ -64,6 +64,10 @@ class Writer:
         """The idents of the plugins."""
         return frozenset(self._runners)
 
+    def renew_connections(self) -> None:
+        """Give up all connections to the database, so that the next transaction begins with a new one."""
+        self._engine.dispose()
+
     def write(self, batch: Batch, continuity: Continuity) -> None:
         """Write a batch: each message counts, for each plugin that has not yet counted it, or is quarantined.
 

@@ -47,9 +47,9 @@ def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engi
     query = make_url(url).query
     wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
     arguments = {key: value for key, value in wanted.items() if key not in query}
-    engine = create_engine(
-        url, connect_args=arguments, **(options or {"pool_pre_ping": True, "pool_size": 2})
-    )
+    options = options or {"pool_pre_ping": True, "pool_size": 2}
+    # Whatever the server's default is: a stricter one takes its snapshot before a wait for a lock is over.
+    engine = create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED", **options)
     connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)

@@ -11,6 +11,8 @@ from statscache.errors import text_of
 
 #: The SQLSTATE of a table that is not there.
 NO_TABLE = "42P01"
+#: The SQLSTATE of a server or a session that only reads, as a standby does, and of a transaction that took too long.
+ONLY_READS, TOO_LONG = "25006", ("25P03", "25P04")
 #: The SQLSTATE of what a user has no right to do.
 DENIED = "42501"
 
@@ -40,13 +42,16 @@ def is_locked_out(error: BaseException) -> bool:
 def is_database_trouble(error: BaseException) -> bool:
     """Return whether an error is the database's, not the fault of the statement that met it.
 
-    True for a connection that is gone and for the SQLSTATE classes 08 (connection), 40 (deadlock and the like),
-    53 (resources), 55 (locks), 57 (shutdown, time-out), 58 (system) and XX (internal) of PostgreSQL's appendix A.
+    True for a connection that is gone, for a server that only reads, and for the SQLSTATE classes 08 (connection),
+    40 (deadlock and the like), 53 (resources), 55 (locks), 57 (shutdown, time-out), 58 (system) and XX (internal) of
+    PostgreSQL's appendix A.
     """
     if not isinstance(error, DBAPIError):
         return False
     state = state_of(error)
     if error.connection_invalidated or (state is None and isinstance(error, OperationalError)):
+        return True
+    if state in (ONLY_READS, *TOO_LONG):
         return True
     return state is not None and state[:2] in ("08", "40", "53", "55", "57", "58", "XX")
 

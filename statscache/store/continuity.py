@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Row, exists, func, literal, select, update
@@ -31,12 +31,14 @@ class Commit:
     :param position: how far the daemon's own spool is committed with it
     :param claimed: the second before which the bus was heard in full; None for a first claim that is yet to come
     :param at: when the transaction was begun, in seconds since 1970
+    :param noted: the same on the monotonic clock
     """
 
     written: datetime | None
     position: int
     claimed: int | None
     at: float
+    noted: float = field(default_factory=time.monotonic, compare=False)
 
 
 class WentBack(StatscacheError):
@@ -106,7 +108,7 @@ class Continuity:
     def _keep(self, commit: Commit) -> None:
         self._commits.append(commit)
         self._unsure = None
-        while commit.at - self._commits[0].at > self._tail and len(self._commits) > 1:
+        while commit.noted - self._commits[0].noted > self._tail and len(self._commits) > 1:
             self._commits.popleft()
 
     def _make_sure(self, connection: Connection) -> None:
