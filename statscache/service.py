@@ -17,6 +17,7 @@ from statscache.bus.micro_batch import MicroBatch
 from statscache.daemon import open_daemon
 from statscache.descriptors import RESERVE
 from statscache.errors import HUNG, number_of
+from statscache.hangup import Hangup
 from statscache.health.checks import Health
 from statscache.health.server import HealthServer
 from statscache.health.systemd import SystemdNotifier
@@ -24,7 +25,8 @@ from statscache.settings import read_setting
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: What ends it; SIGHUP does so only at a terminal.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
 DRAIN_S = 1.0
 LAST_FLUSH_S = 2.0
@@ -42,6 +44,8 @@ class Service:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._deadline: float | None = None
         RESERVE.fill()
+        self._hangup = Hangup()
+        self._hangup.heed()
         self._health_server = HealthServer(read_setting(config, "statscache.monitoring.address"))
         self._health_server.start()
         self._notifier = SystemdNotifier(
@@ -64,6 +68,7 @@ class Service:
         """Begin to flush and take over the signals. Call it once the loop runs."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
+        self._hangup.heed(self._on_signal)
         self._daemon.start()
         self._bus.start(self._daemon.watermark, self._position)
         self._health_server.attend(Health(self._daemon.parts))

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
+from statscache.hangup import Hangup
 from statscache.web.limits import LONGEST_URL
 from statscache.web.protocol import Protocol
 
@@ -25,7 +26,7 @@ LONGEST_HEAD = LONGEST_URL + 64 * 1024
 
 
 class Server(uvicorn.Server):
-    """Ends well at SIGINT and SIGTERM, without passing them on.
+    """Ends well at SIGINT and SIGTERM, without passing them on, and at SIGHUP if its terminal is gone.
 
     :param ready: called once requests are answered and signals end it
     """
@@ -43,7 +44,11 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        ends = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.getsignal(each) for each in (*ends, signal.SIGHUP)}
+        for each in ends:
+            signal.signal(each, self.handle_exit)
+        Hangup().heed(self.handle_exit)
         try:
             yield
         finally:

@@ -70,6 +70,7 @@ class Hub:
     """
 
     script = SCRIPT
+    stdin = subprocess.DEVNULL
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Hub:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-c", self.script, "--config-filename", str(directory / "hub.py")],
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "STATSCACHE_SQLALCHEMY_URI": "", **environment},

@@ -19,7 +19,7 @@ from tests.support.shared import read_lines
 from tests.support.tables import assert_as_expected, expected_after
 
 StartHub = Callable[..., Hub]
-SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
 @pytest.mark.parametrize("name", ["messages", "derived"])
