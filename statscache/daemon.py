@@ -64,11 +64,11 @@ class Daemon:
         self.app = app
         self.engine = app.engine
         self.writer = app.writer
-        database = database_id(self.engine)
-        self.spools = settings.spools / database
+        self.database = database_id(self.engine)
+        self.spools = settings.spools / self.database
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
-        self.continuity = Continuity(database, self.spool.id, settings.spool_tail)
+        self.continuity = Continuity(self.database, self.spool.id, settings.spool_tail)
         self.clocks = Clocks()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
         self.watermark = Watermark(self.clocks)
@@ -119,6 +119,7 @@ class Daemon:
         """What health and metrics look at."""
         return Parts(
             clocks=self.clocks,
+            database=self.database,
             intake=self.intake,
             spool=self.spool,
             backlog=self.backlog,

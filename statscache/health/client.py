@@ -20,12 +20,14 @@ class DaemonReport:
     """What a daemon reports about itself.
 
     :param status: as /ready has it
+    :param database: the id of the database that it writes to, None while it starts
     :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
     """
 
     status: str
     causes: Sequence[str]
     metrics: Mapping[tuple[str, str], float]
+    database: str | None = None
 
     def get(self, name: str, label: str = "") -> float | None:
         """Return a sample, None if there is none."""
@@ -47,7 +49,9 @@ def ask(address: str) -> DaemonReport:
             for sample in family.samples
             if len(sample.labels) < 2
         }
-        return DaemonReport(str(told["status"]), list(map(str, told["causes"])), metrics)
+        return DaemonReport(
+            str(told["status"]), list(map(str, told["causes"])), metrics, told.get("database")
+        )
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise OSError(f"what answers is not a statscache daemon: {error}") from None
 

@@ -22,12 +22,14 @@ from statscache.upkeep.inventory import TakeInventory
 class Parts:
     """The parts of a daemon. Each answers from any thread, and waits for nothing.
 
+    :param database: the id of the database that it writes to
     :param watches: which plugins are being called just now
     :param unable: what does not run that should, and why
     :param filler: None without an archive
     """
 
     clocks: Clocks
+    database: str
     intake: Intake
     spool: Spool
     backlog: Backlog

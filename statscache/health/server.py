@@ -75,6 +75,11 @@ class HealthServer:
         return f"{_word(troubles)}{': ' if troubles else ''}{'; '.join(trouble.text for trouble in troubles)}"
 
     @property
+    def _database(self) -> str | None:
+        """The id of the daemon's database, None during the start."""
+        return self._health.parts.database if self._health else None
+
+    @property
     def _troubles(self) -> list[Trouble]:
         return self._health.troubles if self._health else [STARTING]
 
@@ -94,7 +99,8 @@ class HealthServer:
             return found
         if path == "/ready":
             troubles = self._troubles
-            body = {"status": _word(troubles), "causes": [trouble.text for trouble in troubles]}
+            causes = [trouble.text for trouble in troubles]
+            body = {"status": _word(troubles), "causes": causes, "database": self._database}
             return _send(start_response, _code(any(trouble.severe for trouble in troubles)), body)
         if path == "/live":
             deaths = self._deaths

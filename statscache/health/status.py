@@ -22,6 +22,7 @@ from statscache.health.client import DaemonReport, ask
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.settings import Settings
 from statscache.store.inventory import Inventory, take_inventory
+from statscache.store.positions import DatabaseRow
 
 #: How long in seconds the database may take to let us in, and to answer.
 PATIENCE = 3
@@ -104,14 +105,23 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
     :param plugins: the idents of those that should run
     """
     status = Status(daemon=settings.monitoring_address, plugins=[PluginStatus(plugin) for plugin in plugins])
-    answer = _ask_daemon(settings, status)
+    answer = _ask_daemon(settings)
     reached = _ask_database(settings, status)
-    if answer is not None:
+    if (
+        isinstance(answer, DaemonReport)
+        and reached.id is not None
+        and answer.database not in (None, reached.id)
+    ):
+        answer = f"the daemon there writes to another database than that of {settings.uri_name}"
+    _take_answer(settings, status, answer)
+    if reached.trouble:
+        status.blame(2, reached.trouble)
+    if isinstance(answer, DaemonReport):
         _add_measures(status, answer)
     else:
         status.spool = _spooled(settings)
-        if reached is not None:
-            _judge(settings, status, datetime.fromtimestamp(reached, UTC))
+        if reached.id is not None:
+            _judge(settings, status, datetime.fromtimestamp(reached.now, UTC))
     return status
 
 
@@ -144,24 +154,45 @@ def _judge(settings: Settings, status: Status, now: datetime) -> None:
             status.blame(1, f"{plugin.plugin} fails, the last time {failed:.0f} s ago")
 
 
-def _ask_daemon(settings: Settings, status: Status) -> DaemonReport | None:
+def _ask_daemon(settings: Settings) -> DaemonReport | str:
+    """Return what the daemon reports, or why it does not."""
     if not settings.monitoring_address:
-        return None
+        return ""
     try:
-        answer = ask(settings.monitoring_address)
+        return ask(settings.monitoring_address)
     except OSError as error:
         reason = getattr(error, "reason", error)
-        why = getattr(reason, "strerror", None) or reason
-        status.blame(2, f"no daemon answers at {settings.monitoring_address} ({why}): is fedmsg-hub running?")
-        return None
-    status.answers = True
-    for cause in answer.causes:
-        status.blame(2 if answer.status == "not ready" else 1, cause)
-    return answer
+        return str(getattr(reason, "strerror", None) or reason)
 
 
-def _ask_database(settings: Settings, status: Status) -> float | None:
-    """Take over what the database holds, and return the time by its clock; None if it does not answer."""
+def _take_answer(settings: Settings, status: Status, answer: DaemonReport | str) -> None:
+    """Take over what the daemon said of itself, or why nothing is known from it."""
+    if isinstance(answer, DaemonReport):
+        status.answers = True
+        for cause in answer.causes:
+            status.blame(2 if answer.status == "not ready" else 1, cause)
+    elif answer:
+        status.blame(
+            2, f"no daemon answers at {settings.monitoring_address} ({answer}): is fedmsg-hub running?"
+        )
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a database says of itself.
+
+    :param id: None if it does not answer, empty if no daemon ever ran on it
+    :param now: the time by its clock, in seconds since 1970
+    :param trouble: why it does not answer
+    """
+
+    id: str | None
+    now: float = 0.0
+    trouble: str = ""
+
+
+def _ask_database(settings: Settings, status: Status) -> Reached:
+    """Take over what the database holds."""
     try:
         engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
         with engine.connect() as connection:
@@ -170,13 +201,11 @@ def _ask_database(settings: Settings, status: Status) -> float | None:
             stop = min(time.time(), now) - settings.lateness - HEAD
             inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)
             _take_over(status, inventory, _suspended(connection))
+            return Reached(connection.scalar(select(DatabaseRow.id)) or "", now)
     except Unusable as error:
-        status.blame(2, str(error))
+        return Reached(None, trouble=str(error))
     except DBAPIError as error:
-        status.blame(2, f"the database of {settings.uri_name} failed: {first_line(error)}")
-    else:
-        return now
-    return None
+        return Reached(None, trouble=f"the database of {settings.uri_name} failed: {first_line(error)}")
 
 
 def _suspended(connection: Connection) -> dict[str, str]:

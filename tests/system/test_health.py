@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
+from tests.support.commands import make_busy
+from tests.support.databases import new_database
 from tests.support.gate import Gate
 from tests.support.health import get, ready, samples, url_of, wait_for_ready
 from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
@@ -107,3 +111,33 @@ def assert_says_that_a_plugin_fails(hub: Hub, bus: Bus) -> None:
     assert found["statscache_plugin_failed_total", ("volume-by-topic-1s",)] == 1
     assert found["statscache_plugin_failed_total", ("volume-by-user-1s",)] == 0
     assert found["statscache_plugin_processed_total", ("volume-by-category-1d",)] == 1
+
+
+def test_the_daemon_of_another_database_is_not_taken_for_this_one_s(
+    start_hub: StartHub, there: Place, address: str, config: dict[str, Any], busy_elsewhere: Place
+) -> None:
+    """`status` of a database whose daemon is stopped is not fine because some other daemon answers there."""
+    hub = start_hub({**config, "statscache.monitoring.address": address})
+    hub.wait_until_running()
+    wait_for_ready(hub)
+    for place in (there, busy_elsewhere):
+        place.configure(
+            {**config, "statscache.sqlalchemy.uri": None, "statscache.monitoring.address": address}
+        )
+    assert status(there)["status"] == "fine"
+    words = rf"no daemon answers at {address} \(the daemon there writes to another database than that of STATSCACHE_"
+    found = status(busy_elsewhere, words)
+    assert found["status"] == "not working"
+    assert found["answers"] is False
+    assert found["queue"] is None
+    assert not any(plugin["processed"] for plugin in found["plugins"])
+    assert hub.end()[0] == 0
+
+
+@pytest.fixture
+def busy_elsewhere(server: Engine, tmp_path: Path) -> Iterator[Place]:
+    """A place with a database of its own, which was written just now."""
+    directory = tmp_path / "elsewhere"
+    directory.mkdir()
+    with new_database(server) as url:
+        yield make_busy(Place(directory, url))
