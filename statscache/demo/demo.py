@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import zmq
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from sqlalchemy import Connection, Engine, column, func, select, table
+from sqlalchemy import Engine
 
 from statscache.database import embedded
 from statscache.database.engine import make_engine
+from statscache.demo.picture import picture, volumes
+from statscache.demo.processes import Processes
 from statscache.demo.traffic import traffic
 from statscache.errors import Unusable, number_of
 
-HUB = "from fedmsg.commands.hub import hub; hub()"
-#: How long in seconds the hub may take to subscribe, to write the last messages, and to stop.
-START, WRITE, STOP = 60.0, 15.0, 15.0
-#: What is shown: one of the tables that are there by default.
-DAYS = table("data_volume_by_category_1d", column("timestamp"), column("category"), column("volume"))
+#: How long in seconds the hub may take to subscribe, and to write the last messages.
+START, WRITE = 60.0, 15.0
 
 
 class Demo:
@@ -43,10 +37,11 @@ class Demo:
 
     def __init__(self, directory: Path, rate: float, seed: int) -> None:
         self._directory = directory.resolve()
+        self._processes = Processes(self._directory)
         self._rate = rate
         self._seed = seed
         self._sent = 0
-        self._before = 0
+        self._before: Counter[str] = Counter()
         self._ended = False
 
     def run(self, seconds: float | None, console: Console) -> None:
@@ -57,12 +52,13 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
         self._directory.mkdir(parents=True, exist_ok=True)
-        url = embedded.start(str(self._directory / "data"))
+        console.print("starting PostgreSQL, a hub and the HTTP API …")
+        url = embedded.start(str(self._processes.data))
         engine = make_engine(url)
         publisher: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
         publisher.sndhwm = 0
         port = publisher.bind_to_random_port("tcp://127.0.0.1")
-        hub = self._start_hub(port)
+        hub = self._processes.start_hub(port)
         try:
             with suppress(KeyboardInterrupt):
                 self._play(publisher, hub, engine, seconds, console)
@@ -74,38 +70,6 @@ class Demo:
         """Note that the demo should end: raising here could leave the hub or the database running."""
         self._ended = True
 
-    def _start_hub(self, port: int) -> subprocess.Popen[bytes]:
-        config = self._directory / "hub.py"
-        config.write_text(f"config = {self._config(port)!r}\n", encoding="utf-8")
-        with (self._directory / "hub.log").open("wb") as log:
-            # In a session of its own, so that Ctrl-C comes here alone and the hub is stopped last.
-            return subprocess.Popen(
-                [sys.executable, "-c", HUB, "--config-filename", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=os.environ | {"STATSCACHE_SQLALCHEMY_URI": ""},
-            )
-
-    def _config(self, port: int) -> dict[str, Any]:
-        handler = {"class": "logging.StreamHandler"}
-        return {
-            "endpoints": {f"demo.{socket.gethostname().split('.')[0]}": [f"tcp://127.0.0.1:{port}"]},
-            "environment": "prod",
-            "zmq_enabled": True,
-            "validate_signatures": False,
-            "statscache.consumer.enabled": True,
-            "statscache.monitoring.address": "127.0.0.1:0",
-            "statscache.sqlalchemy.uri": f"embedded:{self._directory / 'data'}",
-            "statscache.spool.directory": str(self._directory / "spool"),
-            "logging": {
-                "version": 1,
-                "handlers": {"log": handler},
-                "root": {"level": "INFO", "handlers": ["log"]},
-            },
-        }
-
     def _play(
         self,
         publisher: zmq.Socket[bytes],
@@ -114,18 +78,31 @@ class Demo:
         seconds: float | None,
         console: Console,
     ) -> None:
+        api = self._processes.start_api()
         self._await_subscription(publisher, hub)
-        self._await_tables(engine, hub)
+        self._await_tables(hub)
         with engine.connect() as connection:
-            self._before = counted(connection)
-        psql = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        console.print(f'To look at the tables: psql "{psql}"\nCtrl-C ends the demo.\n', soft_wrap=True)
+            self._before = volumes(connection)
+        self._introduce(api, console)
         deadline = float("inf") if seconds is None else time.monotonic() + seconds
         with Live(console=console, auto_refresh=False) as live:
             for _ in self._send(publisher, deadline):
                 self._check(hub)
-                with engine.connect() as connection:
-                    live.update(self._picture(connection), refresh=True)
+                live.update(picture(self._sent, self._counted(engine)), refresh=True)
+
+    def _introduce(self, api: subprocess.Popen[bytes], console: Console) -> None:
+        """Print how to look at it. An address has a line of its own, which breaks none that a terminal can hold."""
+        assert api.stdout is not None
+        url = api.stdout.readline().decode().strip()
+        lines = [
+            "Look at it in a browser:",
+            f"  {url or 'not here: the HTTP API does not run, serve.log says why'}",
+            "Or paste this line into another terminal:",
+            f"  {self._processes.activate}",
+            'Then try there: statscache status, statscache top, psql "$(statscache uri)"',
+            "Ctrl-C ends the demo.",
+        ]
+        console.print("\n", "\n".join(lines), "\n", sep="", soft_wrap=True)
 
     def _await_subscription(self, publisher: zmq.Socket[bytes], hub: subprocess.Popen[bytes]) -> None:
         """Wait until the hub listens: what is sent before is lost."""
@@ -134,9 +111,9 @@ class Demo:
             self._check(hub, deadline)
         publisher.recv()
 
-    def _await_tables(self, engine: Engine, hub: subprocess.Popen[bytes]) -> None:
+    def _await_tables(self, hub: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START
-        while b"statscache is running" not in (self._directory / "hub.log").read_bytes():
+        while b"statscache is running" not in self._processes.log.read_bytes():
             self._check(hub, deadline)
             time.sleep(0.1)
 
@@ -144,7 +121,7 @@ class Demo:
         if self._ended:
             raise KeyboardInterrupt
         if hub.poll() is not None or time.monotonic() > deadline:
-            raise Unusable(f"the hub has ended or does not start: see {self._directory / 'hub.log'}")
+            raise Unusable(f"the hub has ended or does not start: see {self._processes.log}")
 
     def _send(self, publisher: zmq.Socket[bytes], deadline: float) -> Iterator[None]:
         """Send each message at its time; yield about once a second."""
@@ -164,31 +141,19 @@ class Demo:
             publisher.send_multipart([message["topic"].encode(), json.dumps(message).encode()])
             self._sent += 1
 
-    def _picture(self, connection: Connection) -> Table:
-        picture = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-        picture.title = (
-            f"{number_of(self._sent, 'message')} sent, {counted(connection) - self._before} counted"
-        )
-        picture.add_column("category")
-        picture.add_column("today", justify="right")
-        picture.add_column("")
-        rows = top_categories(connection)
-        for category, volume in rows:
-            picture.add_row(category, str(volume), "█" * max(1, round(40 * volume / rows[0][1])))
-        return picture
-
     def _end(
         self, publisher: zmq.Socket[bytes], hub: subprocess.Popen[bytes], engine: Engine, console: Console
     ) -> None:
         try:
             self._await_counts(engine, hub)
         finally:
-            self._stop(hub)
+            self._processes.stop()
             publisher.close(linger=0)
-        console.print(f"\n{number_of(self._sent, 'message')} sent, {self._found(engine)} counted.")
         console.print(
-            f"The tables are kept; to look at them later:\n"
-            f'  psql "$(STATSCACHE_SQLALCHEMY_URI=embedded:{self._directory / "data"} {_command()} uri)"',
+            f"\n{number_of(self._sent, 'message')} sent, {self._counted(engine).total()} counted.\n"
+            "The tables are kept. To look at them later:\n"
+            f"  {self._processes.activate}\n"
+            '  psql "$(statscache uri)"',
             soft_wrap=True,
         )
         engine.dispose()
@@ -197,42 +162,16 @@ class Demo:
         """Wait until all that was sent is counted, or nothing more is."""
         most, deadline = -1, time.monotonic() + WRITE
         while hub.poll() is None and time.monotonic() < deadline:
-            found = self._found(engine)
+            found = self._counted(engine).total()
             if found >= self._sent:
                 return
             if found > most:
                 most, deadline = found, time.monotonic() + WRITE
             time.sleep(0.1)
 
-    def _found(self, engine: Engine) -> int:
+    def _counted(self, engine: Engine) -> Counter[str]:
+        """Return what has been counted of each category since the demo began."""
         if not self._sent:
-            return 0  # the tables may not be there yet
+            return Counter()  # the tables may not be there yet
         with engine.connect() as connection:
-            return counted(connection) - self._before
-
-    def _stop(self, hub: subprocess.Popen[bytes]) -> None:
-        hub.send_signal(signal.SIGTERM)
-        try:
-            hub.wait(STOP)
-        except subprocess.TimeoutExpired:
-            hub.kill()
-            hub.wait()
-        embedded.forget_the_dead(str(self._directory / "data"))  # a hub that was killed holds the server
-
-
-def counted(connection: Connection) -> int:
-    """Return how many messages all windows hold."""
-    return int(connection.scalar(select(func.coalesce(func.sum(DAYS.c.volume), 0))) or 0)
-
-
-def top_categories(connection: Connection) -> list[tuple[str, int]]:
-    """Return the ten greatest categories of today in UTC, with their volumes."""
-    newest = select(func.max(DAYS.c.timestamp)).scalar_subquery()
-    query = select(DAYS.c.category, DAYS.c.volume).where(DAYS.c.timestamp == newest)
-    return [(row[0], row[1]) for row in connection.execute(query.order_by(DAYS.c.volume.desc()).limit(10))]
-
-
-def _command() -> str:
-    """Return how the command is called from here."""
-    called = Path(sys.argv[0])
-    return str(called) if called.name == "statscache" and shutil.which("statscache") is None else "statscache"
+            return volumes(connection) - self._before

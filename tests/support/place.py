@@ -71,5 +71,5 @@ class Place:
     def answer(self, *arguments: str) -> str:
         """Return what the command writes when all is well."""
         code, output, errors = self.run(*arguments)
-        assert (code, errors) == (0, "")
+        assert (code, errors) == (0, ""), errors
         return output

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -18,7 +21,12 @@ import pytest
 
 from tests.support.commands import MARK, ask, left_over
 from tests.support.hub import wait_for
-from tests.support.place import Place
+from tests.support.place import STATSCACHE, Place
+
+
+def statscache(arguments: str) -> str:
+    """Return a command line."""
+    return f"{shlex.join(STATSCACHE)} {arguments}"
 
 
 class Demo(Place):
@@ -70,10 +78,44 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Demo]]
         demo.close()
 
 
+def in_shell(place: Place, *lines: str) -> str:
+    """Return what the lines of a shell print, in another directory than the demo's."""
+    ended = subprocess.run(
+        ["sh", "-e", "-c", "\n".join(lines)],
+        cwd=place.directory,
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    return ended.stdout.strip()
+
+
+def test_one_line_makes_another_terminal_reach_the_demo(demos: Mapping[str, Demo]) -> None:
+    """Commands and the HTTP API look at the demo, whatever the directory there is configured to; the demo's own API
+    answers at the address that is printed, in whole, on a line of its own."""
+    demo = demos["endless"]
+    wait_for("messages to be sent", lambda: demo.plays, 90)
+    demo.configure({"statscache.sqlalchemy.uri": "embedded:./other"})
+    lines = demo.output.splitlines()
+    [url] = [line.strip() for line in lines if line.startswith("  http://127.0.0.1:")]
+    [line] = [line.strip() for line in lines if line.endswith("/activate")]
+    rows = f"{url}volume-by-category-1d"
+    wait_for("the figures over HTTP", lambda: json.load(urllib.request.urlopen(rows)))
+    state = json.loads(in_shell(demo, line, statscache("status --json || true")))
+    assert (state["answers"], state["causes"]) == (True, [])
+    assert in_shell(demo, line, statscache("show volume-by-category-1d --by category")).startswith("category")
+    serve = f"{statscache('serve')} > own & until [ -s own ]; do sleep 0.1; done; kill $!; wait; cat own"
+    own = in_shell(demo, line, serve)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/", own)
+    assert own != url
+    assert not (demo.directory / "other").exists()
+
+
 def test_a_demo_ends_on_interrupts(demos: Mapping[str, Demo]) -> None:
     """Ctrl-C, even pressed twice, ends it with 0; it has counted each message it sent and leaves no process."""
     demo = demos["endless"]
-    wait_for("messages to be sent", lambda: demo.plays)
+    wait_for("messages to be sent", lambda: demo.plays, 90)
     time.sleep(1)
     for _ in range(2):
         os.killpg(demo.process.pid, signal.SIGINT)
@@ -87,7 +129,7 @@ def test_a_demo_ends_on_interrupts(demos: Mapping[str, Demo]) -> None:
 def test_a_demo_whose_hub_is_killed_says_so(demos: Mapping[str, Demo]) -> None:
     """It ends with one line on why, exit code 2, and no process left."""
     demo = demos["orphaned"]
-    wait_for("messages to be sent", lambda: demo.plays)
+    wait_for("messages to be sent", lambda: demo.plays, 90)
     [hub] = [p for p in psutil.Process(demo.process.pid).children() if "--config-filename" in p.cmdline()]
     hub.kill()
     assert demo.process.wait(60) == 2
@@ -108,9 +150,11 @@ def test_a_demo_ends_after_so_many_seconds(demos: Mapping[str, Demo]) -> None:
 def test_uri_sees_to_it_that_an_embedded_server_runs_until_stopped(demos: Mapping[str, Demo]) -> None:
     """As a demo says at its end, its tables can be looked at; after --stop no process of the server is left."""
     sent = demos["timed"].end()[1]
-    setting = re.search(r"STATSCACHE_SQLALCHEMY_URI=(embedded:\S+) statscache uri", demos["timed"].output)
-    assert setting
-    place = Place(demos["timed"].directory, setting[1])
+    [*_, line] = re.findall(r"^  (\. \S+/activate)$", demos["timed"].output, re.MULTILINE)
+    place = Place(demos["timed"].directory, f"embedded:{demos['timed'].directory}/demo/data")
+    assert place.environment["STATSCACHE_SQLALCHEMY_URI"] == in_shell(
+        place, line, "printenv STATSCACHE_SQLALCHEMY_URI"
+    )
     url = place.answer("uri").strip()
     try:
         assert place.answer("uri").strip() == url

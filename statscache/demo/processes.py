@@ -1,0 +1,126 @@
+"""The processes of the demo: a hub and the HTTP API, with a configuration that other terminals can use, too."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from statscache.database import embedded
+from statscache.settings import URI_VARIABLE
+
+HUB = "from fedmsg.commands.hub import hub; hub()"
+SERVE = "from statscache.cli import main; main()"
+#: The port of the HTTP API, unless something else listens there.
+PORT = 8080
+#: How long in seconds a process may take to stop.
+STOP = 15.0
+
+
+class Processes:
+    """Starts the demo's processes, each in a session of its own, so that Ctrl-C does not reach them.
+
+    :param directory: where the database, the configuration and the logs are kept
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.data = directory / "data"
+        self.log = directory / "hub.log"
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def activate(self) -> str:
+        """The line that makes all commands of a shell reach the demo."""
+        return f". {shlex.quote(str(self._directory / 'activate'))}"
+
+    def start_hub(self, port: int) -> subprocess.Popen[bytes]:
+        """Start a hub that listens to this port of the bus."""
+        config = self._directory / "fedmsg.d" / "demo.py"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(f"config = {self._config(port)!r}\n", encoding="utf-8")
+        (self._directory / "activate").write_text(self._activation(), encoding="utf-8")
+        with self.log.open("wb") as log:
+            return self._start([HUB, "--config-filename", str(config)], "", stdout=log, stderr=log)
+
+    def start_api(self) -> subprocess.Popen[bytes]:
+        """Start the HTTP API, which says on its standard output where it is to be found."""
+        address = f"127.0.0.1:{PORT if _is_free(PORT) else 0}"
+        with (self._directory / "serve.log").open("wb") as log:
+            arguments = [SERVE, "serve", "--listen", address]
+            return self._start(arguments, self._uri, stdout=subprocess.PIPE, stderr=log)
+
+    def stop(self) -> None:
+        """End all of them, the last one first."""
+        for process in reversed(self._running):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+        embedded.forget_the_dead(str(self.data))  # one that was killed holds the server
+
+    @property
+    def _uri(self) -> str:
+        return f"embedded:{self.data}"
+
+    def _start(self, arguments: list[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", *arguments],
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {URI_VARIABLE: uri},
+            **outputs,
+        )
+        self._running.append(process)
+        return process
+
+    def _config(self, port: int) -> dict[str, Any]:
+        handler = {"class": "logging.StreamHandler"}
+        return {
+            "endpoints": {f"demo.{socket.gethostname().split('.')[0]}": [f"tcp://127.0.0.1:{port}"]},
+            "environment": "prod",
+            "zmq_enabled": True,
+            "validate_signatures": False,
+            "statscache.consumer.enabled": True,
+            "statscache.monitoring.address": f"127.0.0.1:{_free_port()}",
+            "statscache.web.address": "127.0.0.1:0",
+            "statscache.sqlalchemy.uri": self._uri,
+            "statscache.spool.directory": str(self._directory / "spool"),
+            "logging": {
+                "version": 1,
+                "handlers": {"log": handler},
+                "root": {"level": "INFO", "handlers": ["log"]},
+            },
+        }
+
+    def _activation(self) -> str:
+        programs = Path(sys.executable).parent
+        return (
+            "# Lets all commands of this shell reach the demo.\n"
+            f'export PATH={shlex.quote(str(programs))}:"$PATH"\n'
+            f"export {URI_VARIABLE}={shlex.quote(self._uri)}\n"
+            f"cd {shlex.quote(str(self._directory))}  # where the demo's fedmsg.d is\n"
+        )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return int(reserved.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
