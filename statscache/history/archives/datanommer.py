@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     column,
     extract,
     func,
+    null,
     select,
     table,
 )
@@ -35,10 +36,15 @@ from statscache.span import Span
 #: About so many rows make a slice, and so many are fetched at a time.
 ROWS = 20_000
 FETCH = 2_000
-NEEDED = ["id", "msg_id", "i", "topic", "timestamp", "username"]
+#: What counting needs, beside the content.
+NEEDED = ["msg_id", "topic", "timestamp"]
+#: What a message has where the table does.
+OPTIONAL = ["id", "i"]
 #: Where the messages' content may be; where there are several, one of them is null.
 CONTENT = ["msg_raw", "msg", "msg_json"]
-MESSAGES = table("messages", *map(column, NEEDED + CONTENT))
+#: Who sent it: the column was renamed with version 1.4 of datanommer.models.
+SENDER = ["username", "agent_name"]
+MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER))
 #: A server that does not answer, or a lock that somebody holds, ends in an error. Nothing is ever written.
 SESSION = (
     "SET default_transaction_read_only = on; SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; "
@@ -149,7 +155,9 @@ class Reader:
         self._zoned = types["timestamp"] == "timestamp with time zone"
         names = [name for name in CONTENT if name in types]
         names.sort(key=lambda name: types[name].startswith("json"))  # a text is the message as it was sent
-        self._content = func.coalesce(*(cast(MESSAGES.c[name], Text) for name in names))
+        self._content = _first_of(names)
+        self._sender = _first_of([name for name in SENDER if name in types])
+        self._there = {name for name in OPTIONAL if name in types}
 
     def try_out(self) -> None:
         """Read one row at most, which fails if the table cannot be read."""
@@ -169,8 +177,10 @@ class Reader:
         """Return the query for the rows of a span, by time."""
         table = MESSAGES.c
         seconds = cast(extract("epoch", table.timestamp), Double)
-        columns = (table.topic, self._content, seconds, table.i, table.username, table.msg_id)
-        return select(*columns).where(*self._within(span)).order_by(table.timestamp, table.id)
+        number = table.i if "i" in self._there else null()
+        columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id)
+        order = table.id if "id" in self._there else table.msg_id
+        return select(*columns).where(*self._within(span)).order_by(table.timestamp, order)
 
     def border(self, span: Span) -> Select[Any]:
         """Return the query for the second of the first row that no longer fits into a slice."""
@@ -223,16 +233,18 @@ def _fetch(connection: Any, statement: Executable) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def _first_of(names: Sequence[str]) -> Any:
+    """Return the first of some columns that is not null, as a text; null where there are none."""
+    return func.coalesce(*(cast(MESSAGES.c[name], Text) for name in names)) if names else null()
+
+
 def _body(
-    topic: str, content: str | None, timestamp: float, i: int, username: str | None, msg_id: str | None
+    topic: str, content: str | None, timestamp: float, i: int | None, username: str | None, msg_id: str | None
 ) -> dict[str, Any]:
     """Return a row as it came over the bus, where what is null was left out."""
-    body = {"topic": topic, "msg": _message(content), "timestamp": timestamp, "i": i}
-    if username is not None:
-        body["username"] = username
-    if msg_id is not None:
-        body["msg_id"] = msg_id
-    return body
+    body = {"topic": topic, "msg": _message(content), "timestamp": timestamp}
+    others = {"i": i, "username": username, "msg_id": msg_id}
+    return body | {name: value for name, value in others.items() if value is not None}
 
 
 def _message(content: str | None) -> Any:
