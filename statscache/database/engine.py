@@ -15,8 +15,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from statscache.clocks import Clocks
 from statscache.database.clock import note_clock
-from statscache.database.guard import SESSION, install_guard
+from statscache.database.guard import SETTINGS, install_guard
 from statscache.database.refusals import Wait
+from statscache.database.sessions import set_up_transactions
 from statscache.database.timing import time_statements
 from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
@@ -38,22 +39,24 @@ DRIVER_ARGUMENTS = {
 }
 
 
-def make_engine(url: str | URL, patience: int = CONNECT, **options: Any) -> Engine:
+def make_engine(
+    url: str | URL, patience: int = CONNECT, temporary_last: bool = True, **options: Any
+) -> Engine:
     """Make an engine for a PostgreSQL URL; connects to nothing yet.
 
     :param patience: how long in seconds the server may take to let us in, if the URL does not say
+    :param temporary_last: whether temporary tables can hide no others
     :param options: of its pool; without any it keeps two connections, and tries them before use
     """
     query = make_url(url).query
     wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
     arguments = {key: value for key, value in wanted.items() if key not in query}
     options = options or {"pool_pre_ping": True, "pool_size": 2}
-    # Whatever the server's default is: a stricter one takes its snapshot before a wait for a lock is over.
-    engine = create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED", **options)
+    engine = create_engine(url, connect_args=arguments, **options)
     connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)
-    set_up_sessions(engine, SESSION)
+    set_up_transactions(engine, SETTINGS, temporary_last)
     return engine
 
 
@@ -63,16 +66,6 @@ def connect_with_reserve(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         return RESERVE.opening(lambda: dialect.connect(*arguments, **options))
-
-
-def set_up_sessions(engine: Engine, statements: str) -> None:
-    """Let each new connection of an engine begin with these statements."""
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(statements)
-        connection.commit()
 
 
 def open_database(settings: Settings, patience: int = CONNECT) -> Engine:

@@ -196,7 +196,7 @@ def _ask_database(settings: Settings, status: Status) -> Reached:
     try:
         engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
         with engine.connect() as connection:
-            connection.execute(text(f"SET statement_timeout = '{PATIENCE}s'"))
+            connection.execute(text(f"SET LOCAL statement_timeout = '{PATIENCE}s'"))
             now = began(connection)
             stop = min(time.time(), now) - settings.lateness - HEAD
             inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)

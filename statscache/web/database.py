@@ -16,7 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from statscache.database.engine import DRIVER_ARGUMENTS, connect_with_reserve, database_url, set_up_sessions
+from statscache.database.engine import DRIVER_ARGUMENTS, connect_with_reserve, database_url
+from statscache.database.sessions import set_up_transactions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
@@ -35,11 +36,14 @@ CONNECTIONS = 4
 STATEMENT, WAIT = 5, 3
 #: No transaction that writes takes longer than this.
 SETTLED = timedelta(minutes=1)
-SESSION = (
-    "SET default_transaction_read_only = on; SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; "
-    f"SET statement_timeout = '{STATEMENT}s'; SET lock_timeout = '2s'; "
-    "SET idle_in_transaction_session_timeout = '10s'; SET jit = off"
-)
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "statement_timeout": f"{STATEMENT}s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+}
 AWAY = "the database cannot be reached: try again later"
 BUSY = "the database is too busy: try again later"
 SLOW = f"this takes longer than {STATEMENT} s: ask for less, for instance with start and stop"
@@ -132,20 +136,19 @@ def _refusals() -> Iterator[None]:
 
 
 def make_reader(url: str) -> Engine:
-    """Make an engine whose connections only read, and which has no transactions to begin and end."""
+    """Make an engine whose transactions only read."""
     query = make_url(url).query
     arguments = {**DRIVER_ARGUMENTS, "application_name": "statscache serve", "connect_timeout": 3}
     engine = create_engine(
         url,
         connect_args={key: value for key, value in arguments.items() if key not in query},
-        isolation_level="AUTOCOMMIT",
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=WAIT,
     )
 
     connect_with_reserve(engine)
-    set_up_sessions(engine, SESSION)
+    set_up_transactions(engine, SETTINGS, True, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY; ")
     return engine
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from statscache.database.engine import DRIVER_ARGUMENTS, shown_url
+from statscache.database.sessions import in_transaction
 from statscache.database.trouble import first_line
 from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.read_ahead import ahead
@@ -46,10 +47,12 @@ CONTENT = ["msg_raw", "msg", "msg_json"]
 SENDER = ["username", "agent_name"]
 MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER))
 #: A server that does not answer, or a lock that somebody holds, ends in an error. Nothing is ever written.
-SESSION = (
-    "SET default_transaction_read_only = on; SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; "
-    "SET statement_timeout = '300s'; SET idle_in_transaction_session_timeout = '60s'"
-)
+SETTINGS = {
+    "TimeZone": "UTC",
+    "lock_timeout": "30s",
+    "statement_timeout": "300s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 FAILURES = (psycopg2.Error, UnicodeError)
 DIALECT = make_url("postgresql+psycopg2://").get_dialect()()
 
@@ -104,8 +107,6 @@ class Datanommer:
             connection = psycopg2.connect(
                 *arguments, **{**DRIVER_ARGUMENTS, "application_name": "statscache history", **options}
             )
-            with connection, connection.cursor() as cursor:
-                cursor.execute(SESSION)
             connection.set_session("REPEATABLE READ", readonly=True)
         except FAILURES as error:
             raise HistoryError(
@@ -115,6 +116,7 @@ class Datanommer:
 
     def _reader(self, connection: Any) -> Reader:
         try:
+            _begin(connection)
             types = {name: kind for name, kind, _ in _fetch(connection, COLUMNS.bindparams(table="messages"))}
             self._check(types)
             reader = Reader(connection, types)
@@ -167,6 +169,7 @@ class Reader:
     def read(self, span: Span) -> Slice:
         """Return the first slice of the span: all of it where there are no more rows than fit."""
         try:
+            _begin(self._connection)
             part = Span(span.start, self._stop(span))
             return Slice(part, self._bodies(part))
         finally:
@@ -220,6 +223,12 @@ def _read_url(url: str) -> URL:
             "the URL of a datanommer database must be like postgresql://user@host/datanommer2: correct it"
         )
     return read
+
+
+def _begin(connection: Any) -> None:
+    """Begin a transaction, with settings that end with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(in_transaction(SETTINGS))
 
 
 def _execute(cursor: Any, statement: Executable) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy.exc import DBAPIError
 from statscache.app import App
 from statscache.database.engine import make_engine
 from statscache.database.lock import APART, counting
+from statscache.database.sessions import check_own_session
 from statscache.database.trouble import DENIED, first_line, state_of
 from statscache.errors import StatscacheError, Unusable
 from statscache.history.archives.archive import Slice
@@ -77,6 +78,7 @@ class Shadow:
     def __init__(self, app: App, targets: Sequence[Target]) -> None:
         chosen = frozenset[str]().union(*(target.plugins for target in targets))
         self._engine = _engine_beside(app.engine)
+        check_own_session(self._engine, app.engine)
         self._own = self._engine.execution_options(postgresql_readonly=True, **{APART: True})
         parts = [Part(part.ident, part.make(), part.make) for part in app.parts if part.ident in chosen]
         settings = replace(app.settings, ledger_keep=FOR_EVER)
@@ -155,7 +157,7 @@ def analyze(connection: Connection, models: Collection[Any]) -> None:
 
 def _engine_beside(engine: Engine) -> Engine:
     """Return an engine with one connection, which is never replaced: what was counted goes with it."""
-    beside = make_engine(engine.url, poolclass=StaticPool)
+    beside = make_engine(engine.url, temporary_last=False, poolclass=StaticPool)
     connections = count(1)
 
     @event.listens_for(beside, "do_connect")

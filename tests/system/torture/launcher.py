@@ -21,10 +21,13 @@ from typing import Any
 ORDER = "order.json"
 ACCEPTED, LOST = "accepted.log", "lost.log"
 #: Short pauses, small batches and segments, so that much happens in little time.
-SESSION = (
-    "SET TIME ZONE 'UTC'; SET lock_timeout = '3s'; SET statement_timeout = '8s'; "
-    "SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
-)
+SETTINGS = {
+    "TimeZone": "UTC",
+    "lock_timeout": "3s",
+    "statement_timeout": "8s",
+    "idle_in_transaction_session_timeout": "3s",
+    "synchronous_commit": "on",
+}
 HASTE: dict[str, dict[str, Any]] = {
     "bus.watermark": {"SETTLE": 2.0},
     "counting.flusher": {"UPKEEP": 0.5},
@@ -33,8 +36,8 @@ HASTE: dict[str, dict[str, Any]] = {
     "intake.backlog": {"MANY": 3_000},
     "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
     "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
-    "database.engine": {"SESSION": SESSION},
-    "database.guard": {"SESSION": SESSION},
+    "database.engine": {"SETTINGS": SETTINGS},
+    "database.guard": {"SETTINGS": SETTINGS},
 }
 #: The steps at which a daemon can be told to die: at each of these functions, before and after.
 STEPS = {

@@ -1,0 +1,75 @@
+"""A real PgBouncer before the tests' server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg2
+from sqlalchemy.engine import URL
+
+from tests.support.sql import url_of
+
+BINARY = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+class PgBouncer:
+    """A process of PgBouncer, with few sessions of the server for many clients.
+
+    :param url: of a database on a local socket
+    :param directory: for its files
+    :param mode: its `pool_mode`
+    :param size: how many sessions it has
+    """
+
+    def __init__(self, url: URL, directory: Path, mode: str = "transaction", size: int = 4) -> None:
+        self.port = _free_port()
+        self._config = directory / "pgbouncer.ini"
+        users = directory / "users.txt"
+        users.write_text(f'"{url.username}" ""\n')
+        self._config.write_text(
+            f"[databases]\n* = host={url.query['host']} port={url.port or 5432} user={url.username}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            f"auth_type = any\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {size}\n"
+            f"max_client_conn = 200\nserver_reset_query_always = 0\nlogfile = {directory / 'pgbouncer.log'}\n"
+            f"admin_users = {url.username}\nignore_startup_parameters = extra_float_digits\n"
+        )
+        command = [BINARY or "pgbouncer", str(self._config)]
+        user = None
+        if os.getuid() == 0:  # as which PgBouncer does not run: as the server's own user then
+            user = os.stat(url.query["host"]).st_uid  # type: ignore[arg-type]
+            for place in (directory, self._config, users):
+                os.chown(place, user, -1)
+            for place in directory.parents[:3]:
+                place.chmod(place.stat().st_mode | 0o011)
+        self.url = url_of(url.set(host="127.0.0.1", port=self.port, query={}))
+        self._process = subprocess.Popen(
+            command, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(100):
+            try:
+                psycopg2.connect(self.url.replace("+psycopg2", "")).close()
+                return
+            except psycopg2.OperationalError as error:
+                last = error
+                time.sleep(0.1)
+        raise AssertionError(f"PgBouncer does not answer: {last}")
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
