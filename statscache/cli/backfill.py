@@ -76,7 +76,7 @@ def _lacking(app: App, plugins: frozenset[str], start: int | None, stop: int) ->
     """
     work = Backfill(app, plugins, start, stop)
     if not work.pieces:
-        raise StatscacheError(f"{work.span} is covered already: there is nothing to fill")
+        raise StatscacheError(work.idle)
     return work
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -30,16 +31,52 @@ from_option = click.option(
 )
 
 
-def parse_since(value: str, now: datetime) -> datetime:
+def parse_since(value: str, now: datetime, zone: tzinfo = UTC) -> datetime:
     """Return the instant meant by ``2h``, ``7d`` and the like, back from now, or by a text that `read_instant` reads.
 
+    :param zone: that of a text which names none
     :raises ValueError: if it is neither
     :raises OverflowError: if it lies before the year 1
     """
     span = re.fullmatch(r"(\d{1,6})([smhdw])", value)
     if span:
         return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+    if zone is not UTC and (local := _without_zone(value)) is not None:
+        return local.replace(tzinfo=zone).astimezone(UTC)
     return read_instant(value, dates_first=True)
+
+
+def _without_zone(text: str) -> datetime | None:
+    """Return what an ISO 8601 text names, None if it names a zone, too, or is none."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return when if when.tzinfo is None else None
+
+
+def instant_of(when: str | None, option: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the instant that an option names, None if it is not given.
+
+    :raises OneLine: if it names none
+    """
+    try:
+        return None if when is None else parse_since(when, datetime.now(UTC), zone)
+    except (ValueError, OverflowError):
+        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """Return the time zone that --tz names, UTC if it is not given.
+
+    :raises OneLine: if there is no such zone
+    """
+    try:
+        return UTC if name in (None, "UTC") else ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise OneLine(
+            f"--tz must be a time zone of this machine, such as Europe/Berlin, not {name!r}"
+        ) from None
 
 
 def span_of(start: str, stop: str) -> Span:
@@ -60,7 +97,6 @@ def second_of(when: str, option: str) -> int:
 
     :raises OneLine: if it names none
     """
-    try:
-        return int(parse_since(when, datetime.now(UTC)).timestamp())
-    except (ValueError, OverflowError):
-        raise OneLine(f"{option} must be like 2h, 7d or 2024-05-31T12:00, not {when!r}") from None
+    named = instant_of(when, option)
+    assert named is not None
+    return int(named.timestamp())

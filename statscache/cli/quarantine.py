@@ -57,6 +57,9 @@ def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> 
     if as_json:
         print_json([_as_json(row) for row in rows])
         return
+    if not rows:
+        click.echo(f"no {'such ' if plugins or msg_ids else ''}message is in the quarantine")
+        return
     table = table_of("plugin", "msg_id", "topic", "tried", "last", "next", "error")
     for row in rows:
         last, following = cell(row.last_failure), cell(row.next_attempt) or "by hand"

@@ -38,8 +38,8 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
     datagrepper's /raw, one after another. It may be compressed with gzip or zstd; - is standard input.
 
     Lines without a message, and messages without a usable topic or timestamp, are reported by number and skipped; the
-    exit code is 2 if any line had no message. A message that was counted before, over the bus or from a file, is not
-    counted again.
+    exit code is 2 if any line had no message, or every message was rejected. A message that was counted before, over
+    the bus or from a file, is not counted again, but for plugins that lack it.
     """
     from statscache.history.files.replay import replay as replay_files
 
@@ -49,7 +49,8 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
         app.watchdog().start()
         with progress("replay", _size(files)) as advance:
             outcome = replay_files(app, files, report_line, advance, span)
-    covered = None if outcome.bad else span
+    failed = bool(outcome.bad) or outcome.is_fruitless
+    covered = None if failed else span
     if as_json:
         found = {"counted": outcome.counted, "known": outcome.known, "rejected": outcome.rejected}
         print_json({**found, "bad_lines": outcome.bad, "covered": None if covered is None else ends(covered)})
@@ -59,7 +60,7 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
             f"{outcome.rejected} rejected, {number_of(outcome.bad, 'bad line')}"
             + (f"\n{covered} is covered" if covered else "")
         )
-    if outcome.bad:
+    if failed:
         sys.exit(2)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
-from statscache.instants import write_instant
+from statscache.instants import in_utc, write_instant
 
 #: Lets a command print what it would show as JSON.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -84,11 +85,33 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, default=_json_of, indent=2))
 
 
+def print_csv(titles: Sequence[str], rows: Iterable[Sequence[Any]], zone: tzinfo = UTC) -> None:
+    """Print rows as CSV with a line of titles: instants in ISO 8601 with their zone, JSON as it is."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows([_csv_of(value, zone) for value in row] for row in rows)
+    click.echo(file.getvalue(), nl=False)
+
+
+def _csv_of(value: Any, zone: tzinfo) -> Any:
+    if isinstance(value, datetime):
+        return written(value, zone)
+    return json.dumps(value, default=_json_of) if isinstance(value, dict | list) else value
+
+
+def written(when: datetime, zone: tzinfo) -> str:
+    """Return an instant in ISO 8601, in a zone."""
+    return write_instant(when) if zone is UTC else in_utc(when).astimezone(zone).isoformat()
+
+
 def _json_of(value: Any) -> Any:
     if isinstance(value, datetime):
         return write_instant(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, Decimal) and not value.is_finite():
+        return None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
@@ -107,9 +130,13 @@ def bar_of(signs: str) -> Text:
     return Text(signs, no_wrap=True, overflow="crop")
 
 
-def cell(value: Any) -> str:
-    """Return a value as it is shown in a table: instants in UTC, and no character that would act on the terminal."""
+def cell(value: Any, zone: tzinfo = UTC) -> str:
+    """Return a value as it is shown in a table, without a character that would act on the terminal.
+
+    :param zone: that of instants; those of another than UTC have their offset, since an hour can come twice
+    """
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        local = in_utc(value).astimezone(zone).replace(microsecond=0)
+        return local.isoformat(" ") if zone is not UTC else local.strftime("%Y-%m-%d %H:%M:%S")
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

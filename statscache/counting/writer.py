@@ -120,7 +120,7 @@ class Writer:
         return len(plugins)
 
     def write_loose(self, batch: OldBatch) -> int:
-        """Write messages of the past that are not all of any span, and return how many were known already.
+        """Write messages of the past that are not all of any span, and return how many every plugin had already.
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
@@ -130,7 +130,7 @@ class Writer:
             missing = without_covered(connection, batch, self.plugins, missing, self._horizon(connection))
             self._count_missing(transaction, batch, self.plugins, missing)
             cover(connection, self.plugins, None)
-        return len(missing)
+        return sum(not plugins for plugins in missing.values())
 
     def retry(self, plugin: str, chosen: quarantine.Chosen) -> int:
         """Try messages in the quarantine again, and return how many of them count now.

@@ -9,6 +9,8 @@ from statscache.app import App
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.plan import to_fetch
 from statscache.history.slice_counter import SliceCounter, patiently
+from statscache.instants import write_second
+from statscache.store.coverage import wanted
 
 
 class Backfill:
@@ -21,12 +23,32 @@ class Backfill:
 
     def __init__(self, app: App, plugins: frozenset[str], start: int | None, stop: int) -> None:
         self._app = app
-        self.plugins = frozenset(p for p in plugins if not app.suspensions.holds(p))
+        #: Those that are left out.
+        self.suspended = frozenset(p for p in plugins if app.suspensions.holds(p))
+        self.plugins = plugins - self.suspended
         #: How many messages were counted, how many seconds filled, and how many the archive did not give.
         self.counted = self.filled = self.left = 0
         with app.engine.connect() as connection:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
             self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
+            first = min(wanted(connection, self.plugins).values(), default=stop)
+        self._unwanted = first if start is None and first >= stop else None
+
+    @property
+    def idle(self) -> str:
+        """Why there is nothing to fill."""
+        names = ", ".join(sorted(self.suspended))
+        left_out = f"suspended and left out: {names}; `statscache quarantine retry --plugin` ends that"
+        if not self.plugins:
+            return f"there is nothing to fill: {left_out}"
+        if self._unwanted is not None:
+            said = (
+                f"there is nothing to fill: history is wanted from {write_second(self._unwanted)} on, "
+                "and nothing of that is old enough; name an earlier time by --since, or set statscache.consumer.epoch"
+            )
+        else:
+            said = f"{self.span} is covered already: there is nothing to fill"
+        return f"{said} ({left_out})" if self.suspended else said
 
     @property
     def seconds(self) -> int:

@@ -51,7 +51,7 @@ class SliceCounter:
         return len(batch.refs)
 
     def count_loose(self, messages: Iterable[Message]) -> int:
-        """Count messages that are not all of any time, and return how many of them were known already.
+        """Count messages that are not all of any time, and return how many of them every plugin had.
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """

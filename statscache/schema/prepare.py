@@ -17,7 +17,7 @@ from statscache.schema.freshness import create_views
 from statscache.schema.functions import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
-from statscache.schema.tables import create_tables
+from statscache.schema.tables import create_tables, misfit
 from statscache.store.coverage import CoverageRow, GapRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
@@ -94,10 +94,7 @@ def _unable(
     failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
     tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
     unfit = {ident: name for ident, name in tables.items() if name in differing}
-    return failing | {
-        ident: f"its table {name} does not fit its model ({'; '.join(differing[name])})"
-        for ident, name in unfit.items()
-    }
+    return failing | {ident: misfit(name, differing[name]) for ident, name in unfit.items()}
 
 
 def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:

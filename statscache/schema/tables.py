@@ -70,6 +70,21 @@ def differences(connection: Connection, table: Table) -> Iterator[str]:
         yield f"the primary key is ({', '.join(key)}) instead of ({', '.join(expected)})"
 
 
+def misfit(name: str, lines: Iterable[str]) -> str:
+    """Return why a plugin whose table differs cannot run."""
+    return f"its table {name} does not fit its model ({'; '.join(lines)})"
+
+
+def find_misfits(connection: Connection, tables: Iterable[Table]) -> dict[str, str]:
+    """Return why no plugin can run on each of the tables that are there and differ from their models."""
+    there = {
+        table.fullname: list(differences(connection, table))
+        for table in tables
+        if _columns(connection, table)
+    }
+    return {name: misfit(name, lines) for name, lines in there.items() if lines}
+
+
 def _columns(connection: Connection, table: Table) -> dict[str, tuple[str, bool]]:
     """Return each column's type, by the name PostgreSQL gives it, and whether a new row must say what it holds."""
     name = connection.dialect.identifier_preparer.format_table(table)

@@ -65,7 +65,7 @@ def test_show_lists_the_latest_states(messages: Replayed) -> None:
     """A plugin that keeps states instead of counts shows each with its keys and status, newest first."""
     titles, *listed = rows(messages.answer("show", "release-engineering-event-logs", "--top", "1000"))
     expected = messages.expected["data_releng_dashboard"]
-    assert titles == ["timestamp", "category", "category_constraint", "status"]
+    assert titles == ["timestamp (UTC)", "category", "category_constraint", "status"]
     assert {(row[1], row[2]): row[3] for row in listed} == {
         key: message["status"] for key, (_, message) in expected.items()
     }

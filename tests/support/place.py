@@ -50,6 +50,11 @@ class Place:
         """Put settings into fedmsg.d."""
         self.write("fedmsg.d/statscache.py", f"config = {settings!r}\n")
 
+    def beside(self, path: str) -> None:
+        """Let the commands see what is installed in a directory, too."""
+        known = self.environment.get("PYTHONPATH")
+        self.environment["PYTHONPATH"] = f"{known}:{path}" if known else path
+
     def start(self, *arguments: str, script: str = "", **extra: Any) -> subprocess.Popen[str]:
         """Start the command, after a program that is run in its process first."""
         *python, command = STATSCACHE

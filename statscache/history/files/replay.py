@@ -26,7 +26,7 @@ OFTEN = 100
 class ReplayOutcome:
     """What became of the lines of the files.
 
-    :param known: how many of the messages read had been counted before, by one plugin at least
+    :param known: how many of the messages read had been counted before, by every plugin
     """
 
     read: int = 0
@@ -35,8 +35,13 @@ class ReplayOutcome:
     bad: int = 0
 
     @property
+    def is_fruitless(self) -> bool:
+        """Whether there was something to read and all of it was rejected."""
+        return self.rejected > 0 and not self.read
+
+    @property
     def counted(self) -> int:
-        """How many messages had not been counted before."""
+        """How many messages count now that some plugin had not counted before."""
         return self.read - self.known
 
 
@@ -52,14 +57,15 @@ def replay(
     :param paths: of the files; `-` for standard input
     :param report: called with a sentence for each line that does not count
     :param advance: called with the bytes read and the messages counted since the last call
-    :param covers: of which bus time the files together have every message; not noted if there are bad lines
+    :param covers: of which bus time the files together have every message; not noted if there are bad lines,
+        or if every line is rejected
     :raises StatscacheError: if the database cannot be written to
     """
     replay = _Replay(app, report, advance)
     for path in paths:
         replay.read(path)
     replay.write()
-    if covers and not replay.outcome.bad:
+    if covers and not (replay.outcome.bad or replay.outcome.is_fruitless):
         patiently(lambda: _cover(app, covers))
     return replay.outcome
 
