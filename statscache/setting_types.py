@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +24,8 @@ BYTE_UNITS = {
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", start=1)},
 }
 
+#: The path of a URL, without a / at its end.
+PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 LONGEST_BUDGET = 15.0
 
 T = TypeVar("T")
@@ -138,6 +141,20 @@ def _rate(value: Any) -> float:
     return float(value)
 
 
+def _prefix_path(value: Any) -> str:
+    if not isinstance(value, str) or not PATH.fullmatch(value.removesuffix("/")):
+        raise ValueError("a path such as '/statistics', or '' for none")
+    return value.removesuffix("/")
+
+
+def _proxies(value: Any) -> tuple[str, ...]:
+    expected = "a list of addresses and networks, such as ['127.0.0.1', '10.0.0.0/8']"
+    try:
+        return tuple(str(ip_network(name)) for name in sorted(_names(value)))
+    except ValueError:
+        raise ValueError(expected) from None
+
+
 def _names(value: Any) -> frozenset[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ValueError("a list of entry point names, such as ['volume_by_topic']")
@@ -213,6 +230,8 @@ INSTANT = SettingType("text, datetime or number", "", _instant)
 ENDPOINT = SettingType("text", "", _endpoint)
 ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)
 CONNECTIONS = SettingType("number", "", _connections)
+PREFIX_PATH = SettingType("text", "", _prefix_path)
+PROXIES = SettingType("list of text", "", _proxies)
 ADDRESS = SettingType("text", "", _address)
 RATE = SettingType("number", "1/s", _rate)
 

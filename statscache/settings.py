@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
+from statscache.setting_faults import shown, unknown
 from statscache.setting_types import (
     ADDRESS,
     ADDRESS_OR_NONE,
@@ -26,6 +25,8 @@ from statscache.setting_types import (
     FLAG,
     INSTANT,
     NAMES,
+    PREFIX_PATH,
+    PROXIES,
     RATE,
     SECONDS,
     SECONDS_OR_NONE,
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 URI = "statscache.sqlalchemy.uri"
 URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
-PREFIX = "statscache."
 T = TypeVar("T")
 
 
@@ -176,6 +176,18 @@ class Settings:
         100.0,
         "how many database queries one client of `statscache serve` may cause; unchanged answers are free",
     )
+    web_root_path: str = _setting(
+        "statscache.web.root_path",
+        PREFIX_PATH,
+        "",
+        "the path under which a proxy shows `statscache serve`, such as /statistics; '' for none",
+    )
+    web_proxies: tuple[str, ...] = _setting(
+        "statscache.web.proxies",
+        PROXIES,
+        ("127.0.0.1", "::1"),
+        "the addresses and networks of proxies whose X-Forwarded headers `statscache serve` believes",
+    )
     #: What the URL was read from: the setting's key, or the name of the variable in the environment.
     uri_name: str = URI
 
@@ -239,25 +251,11 @@ def _read(setting: Setting, value: Any, name: str, place: str) -> Any:
     try:
         return setting.read(value)
     except ValueError as error:
-        shown = "the present value" if setting.key == URI else _shown(value)  # a URL may hold a password
-        raise Unusable(f"{name} must be {error}, not {shown}: correct it in {place}") from None
-
-
-def _shown(value: Any) -> str:
-    """Return a value on one line, cut where it is long."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = 80
-    try:
-        return " ".join(short.repr(value).split())
-    except ValueError:  # an integer of thousands of digits has no text
-        return "the present value"
+        given = "the present value" if setting.key == URI else shown(value)  # a URL may hold a password
+        raise Unusable(f"{name} must be {error}, not {given}: correct it in {place}") from None
 
 
 def _warn_of_unknown(config: Mapping[str, Any]) -> None:
     """A misspelt setting has no effect, which nobody would notice."""
-    for key in config:
-        if isinstance(key, str) and key.startswith(PREFIX) and key not in SETTINGS:
-            known = {name.removeprefix(PREFIX): name for name in SETTINGS}
-            close = difflib.get_close_matches(key.removeprefix(PREFIX), known, n=1)
-            hint = f"; did you mean {known[close[0]]}?" if close else ""
-            log.warning("%s is not a setting of statscache and has no effect%s", key, hint)
+    for _, sentence in unknown(config, SETTINGS):
+        log.warning("%s", sentence)

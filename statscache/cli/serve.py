@@ -7,8 +7,10 @@ import click
 from statscache.cli.terminal import OneLine, one_line
 from statscache.configuration import fedmsg_config
 from statscache.errors import Unusable
-from statscache.setting_types import ADDRESS
+from statscache.setting_types import ADDRESS, PREFIX_PATH
 from statscache.settings import read_settings
+
+ROOT_PATH = "statscache.web.root_path"
 
 
 @click.command()
@@ -17,7 +19,12 @@ from statscache.settings import read_settings
     metavar="HOST:PORT",
     help="The address to listen at, instead of statscache.web.address; port 0 is any free one.",
 )
-def serve(listen: str | None) -> None:
+@click.option(
+    "--root-path",
+    metavar="PATH",
+    help="The path under which a proxy shows the API, instead of statscache.web.root_path.",
+)
+def serve(listen: str | None, root_path: str | None) -> None:
     """Serve the tables over HTTP.
 
     It only reads the database, runs beside the daemon and stops at Ctrl-C. /api/ lists the plugins, and
@@ -30,9 +37,16 @@ def serve(listen: str | None) -> None:
             raise Unusable(f"{error.name} is not installed: install statscache[web]") from None
         config = fedmsg_config()
         address = _address(listen) if listen is not None else read_settings(config).web_address
-        app = create_app(config)
+        app = create_app(config if root_path is None else {**config, ROOT_PATH: _prefix(root_path)})
         with server.listen(address) as listening:
             server.serve(app, listening, click.echo)
+
+
+def _prefix(text: str) -> str:
+    try:
+        return PREFIX_PATH.read(text)
+    except ValueError as error:
+        raise OneLine(f"--root-path must be {error}, not {text!r}") from None
 
 
 def _address(text: str) -> tuple[str, int]:

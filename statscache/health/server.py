@@ -89,8 +89,10 @@ class HealthServer:
 
     def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as a WSGI application."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return self._head(environ, start_response)
         path = environ["PATH_INFO"]
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if environ["REQUEST_METHOD"] != "GET":
             return _send(
                 start_response, "405 Method Not Allowed", {"error": "only GET and HEAD are answered here"}
             )
@@ -107,6 +109,15 @@ class HealthServer:
             body = {"status": "dead" if deaths else "live", "causes": [death.text for death in deaths]}
             return _send(start_response, _code(bool(deaths)), body)
         return _send(start_response, "404 Not Found", {"error": "there are /live, /ready and /metrics"})
+
+    def _head(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as to GET, without the body."""
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        body = self.answer({**environ, "REQUEST_METHOD": "GET"}, lambda *given: started.append(given))
+        size, (code, headers) = sum(map(len, body)), started[0]
+        others = [header for header in headers if header[0] != "Content-Length"]
+        start_response(code, [*others, ("Content-Length", str(size))])
+        return []
 
 
 def _listen(address: str) -> HttpServer:

@@ -173,8 +173,20 @@ UNDERSCORE = Parameter(
     {"type": "string", "maxLength": 100},
     _short,
 )
+FORMAT = choice(
+    "format",
+    ("json", "csv"),
+    "The form of the answer, whatever Accept says. An answer in CSV is whole, up to 10000 rows, unless "
+    "rows_per_page or page is given.",
+)
 START = Parameter("start", "Only rows at this instant or later.", SCHEMA, _instant)
-STOP = Parameter("stop", "Only rows before this instant.", SCHEMA, _instant)
+STOP = Parameter(
+    "stop",
+    "Only rows before this instant. Without it, where the newest come first, rows that are dated more than an "
+    "hour ahead come last.",
+    SCHEMA,
+    _instant,
+)
 LIMIT = whole("limit", 1_000_000_000, "How many rows in all, over all pages; by default all.")
 ROWS_PER_PAGE = whole("rows_per_page", ROWS, "How many rows a page may have.")
 PAGE = Parameter(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -21,6 +22,8 @@ from statscache.query.tables import Key, Served
 
 #: How many rows a log's first page may have, which holds the newest of every category.
 MOST_NEWEST = 1000
+#: How many rows an answer may have that is to be whole.
+MOST_WHOLE = 10_000
 #: Takes a place (None for the section's start, or its end where backward), whether to go backward, how many rows are
 #: wanted, and how many to skip before them.
 SelectPart = Callable[[Cursor | None, bool, int, int], Select[Any]]
@@ -59,28 +62,74 @@ class Question:
     cursor: Cursor
 
 
-def question(served: Served, values: Mapping[str, Any]) -> Question:
+@dataclass(frozen=True)
+class Form:
+    """How an answer is to be given.
+
+    :param whole: whether it is for somebody who does not turn pages
+    :param end: what is dated so late comes last of what is newest; None for in its place
+    """
+
+    whole: bool = False
+    end: datetime | None = None
+
+    def size(self, values: Mapping[str, Any]) -> int:
+        """Return how many rows a page has."""
+        whole = self.whole and "page" not in values
+        size: int = values.get("rows_per_page", MOST_WHOLE if whole else ROWS)
+        return size
+
+
+def question(served: Served, values: Mapping[str, Any], form: Form = Form()) -> Question:
     """Return what a request asks by the values of its parameters."""
     limit = min((values[name] for name in ("limit", "top") if name in values), default=None)
     if "group" in values or "top" in values:
-        columns, sections = _sums(served, values)
+        columns, sections = _sums(served, values, form)
     else:
-        columns, sections = served.columns, _rows(served, values)
+        columns, sections = served.columns, _rows(served, values, form)
     cursor = values.get("cursor") or Cursor("s")
     cursor = replace(cursor, section=min(cursor.section, len(sections) - 1))
     return Question(served, columns, sections, limit, values.get("page"), cursor)
 
 
-def _rows(served: Served, values: Mapping[str, Any]) -> tuple[Section, ...]:
+def _rows(served: Served, values: Mapping[str, Any], form: Form) -> tuple[Section, ...]:
     descending = values.get("order", "desc") == "desc"
     keys = tuple(replace(key, descending=descending) for key in served.order)
-    size = values.get("rows_per_page", ROWS)
     rows = _wanted(served, values, keys)
+    if not (served.in_time and _is_split(values, form)):
+        return _sections(served, values, rows, form)
+    present = replace(rows, conditions=(*rows.conditions, _side(served, form, False)))
+    ahead = replace(rows, conditions=(*rows.conditions, _side(served, form, True)))
+    part, places = ahead.part, replace(ahead, columns=()).part
+    last = Section(keys, form.size(values), part, places, rows.all)
+    return (*_sections(served, values, present, form), last)
+
+
+def _is_split(values: Mapping[str, Any], form: Form) -> bool:
+    """Return whether what is dated ahead of the present comes last, as nobody asks for that time."""
+    if form.end is None or values.get("order", "desc") != "desc" or "stop" in values:
+        return False
+    return "start" not in values or bool(values["start"] < form.end)
+
+
+def _side(served: Served, form: Form, ahead: bool) -> Any:
+    """Return the condition for what lies ahead of the present, or for what does not."""
+    assert form.end is not None
+    column = served.table.c.timestamp
+    end = form.end if getattr(column.type, "timezone", True) else form.end.replace(tzinfo=None)
+    return column >= end if ahead else column < end
+
+
+def _sections(
+    served: Served, values: Mapping[str, Any], rows: RowSelection, form: Form
+) -> tuple[Section, ...]:
+    keys, size = rows.keys, form.size(values)
+    descending = keys[0].descending
     whole = served.latest and not any(name in values for name in served.filters)
     if served.latest and rows.by is None and not (whole and not descending):
         rows = replace(rows, by=served.table.c.category)
     bare = replace(rows, columns=())
-    if not (served.latest and descending):
+    if not (served.latest and descending) or form.whole:
         return (Section(keys, size, rows.part, bare.part, rows.all),)
     newest = values.get("rows_per_page", MOST_NEWEST)
     others, places = (rows.all_others, bare.all_others) if whole else (rows.others, bare.others)
@@ -120,7 +169,9 @@ def _range(served: Served, values: Mapping[str, Any]) -> list[Any]:
     return conditions
 
 
-def _sums(served: Served, values: Mapping[str, Any]) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
+def _sums(
+    served: Served, values: Mapping[str, Any], form: Form
+) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
     """Return the columns and the section of volumes that are summed by a column."""
     table, name = served.table, values.get("group", "timestamp")
     descending = values.get("order", "desc") == "desc"
@@ -133,25 +184,50 @@ def _sums(served: Served, values: Mapping[str, Any]) -> tuple[tuple[Column, ...]
     for parameter, its in served.filters.items():
         if parameter in values:
             conditions.append(table.c[its].in_(tuple(dict.fromkeys(values[parameter]))))
-    expressions = [key.expression for key in keys]
-    ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
-
-    def part(place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
-        query = (
-            select(last.value(table.c), total.label("volume"), *ordered).where(*conditions).group_by(column)
-        )
-        if place is not None and in_time:
-            query = query.where(beyond(keys, place, backward))
-        elif place is not None:
-            query = query.having(beyond(keys, place, backward))
-        return query.order_by(*ordering(expressions, keys, backward)).limit(count).offset(skip)
-
     columns = (
         last,
         Column("volume", INTEGER, lambda columns: total.label("volume"), "how many messages", False),
     )
+    sums = Sums(last, total, keys, in_time, tuple(conditions))
+    if not (in_time and _is_split(values, form)):
+        return columns, (Section(keys, form.size(values), sums.part, sums.part, sums.all),)
+    present, ahead = (
+        replace(sums, conditions=(*conditions, _side(served, form, ahead))) for ahead in (False, True)
+    )
+    return columns, tuple(
+        Section(keys, form.size(values), its.part, its.part, all)
+        for its, all in ((present, present.all), (ahead, sums.all))
+    )
 
-    def all() -> Select[Any]:
-        return select(column).where(*conditions).group_by(column)
 
-    return columns, (Section(keys, values.get("rows_per_page", ROWS), part, part, all),)
+@dataclass(frozen=True)
+class Sums:
+    """Volumes that are summed by a column, in an order.
+
+    :param column: what they are summed by
+    :param in_time: whether that is the windows, which are then in order of time
+    :param conditions: which rows
+    """
+
+    column: Column
+    total: Any
+    keys: tuple[Key, ...]
+    in_time: bool
+    conditions: tuple[Any, ...]
+
+    def part(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
+        """Return what selects `count` of the sums beyond the place, after `skip` others."""
+        expressions = [key.expression for key in self.keys]
+        ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
+        by = self.keys[-1].expression
+        query = select(self.column.value(by.table.c), self.total.label("volume"), *ordered)
+        query = query.where(*self.conditions).group_by(by)
+        if place is not None:
+            some = beyond(self.keys, place, backward)
+            query = query.where(some) if self.in_time else query.having(some)
+        return query.order_by(*ordering(expressions, self.keys, backward)).limit(count).offset(skip)
+
+    def all(self) -> Select[Any]:
+        """Return what selects something for each of the sums."""
+        by = self.keys[-1].expression
+        return select(by).where(*self.conditions).group_by(by)

@@ -68,6 +68,11 @@ class Served:
         return getattr(self.plugin, "layout", None)
 
     @property
+    def in_time(self) -> bool:
+        """Whether rows are in order of time."""
+        return bool(self.order) and self.order[0].name == "timestamp" and self.timed
+
+    @property
     def timed(self) -> bool:
         """Whether rows have a `timestamp` to ask for."""
         return _is_timed(self.table)
@@ -130,6 +135,7 @@ _RESERVED = (
     "rows_per_page",
     "page",
     "cursor",
+    "format",
     "group",
     "top",
     "callback",
@@ -153,7 +159,7 @@ def _parameters(
         taken.append(given.choice("group", groups, about + "but those by timestamp come in order of time."))
         about = "Only this many of the greatest sums, which are those of windows unless group is given."
         taken.append(given.whole("top", 10_000, about))
-    taken += [given.CALLBACK_PARAMETER, given.UNDERSCORE]
+    taken += [given.FORMAT, given.CALLBACK_PARAMETER, given.UNDERSCORE]
     return {parameter.name: parameter for parameter in taken}
 
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -17,8 +18,16 @@ from starlette.responses import Response
 
 from statscache.plugins.keys import shortened
 from statscache.query.paging import Page, read_page
-from statscache.query.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter, fields_of, read_fields
-from statscache.query.question import Question, question
+from statscache.query.parameters import (
+    CALLBACK_PARAMETER,
+    FORMAT,
+    UNDERSCORE,
+    Parameter,
+    fields_of,
+    read_fields,
+)
+from statscache.query.present import end_of_present
+from statscache.query.question import MOST_WHOLE, Form, Question, question
 from statscache.query.tables import Served
 from statscache.web import caching as answers
 from statscache.web import formats
@@ -35,6 +44,11 @@ KNOWN = 0.2
 #: How many seconds an answer may take in all.
 PATIENCE = 15
 ONLY_CALLBACK = {parameter.name: parameter for parameter in (CALLBACK_PARAMETER, UNDERSCORE)}
+ONLY_FORM = {FORMAT.name: FORMAT, **ONLY_CALLBACK}
+TOO_LONG = (
+    f"limit is more than the {MOST_WHOLE} rows that one answer in CSV may have, and there are more: ask for less "
+    "with start and stop, or for pages with rows_per_page"
+)
 #: Another version may answer otherwise.
 VERSION = version_of("statscache")
 #: What a link to another page leaves out of the query.
@@ -59,7 +73,7 @@ class Api:
     async def index(self, request: Request) -> Response:
         """List the idents of the plugins."""
         idents = list(self._tables)
-        asked = _asked(request, ONLY_CALLBACK, (formats.JSON, formats.CSV))
+        asked = _asked(request, ONLY_FORM, (formats.JSON, formats.CSV))
         if asked.media == formats.CSV:
             return _constant(request, formats.as_csv(["ident"], ([ident] for ident in idents)), asked.media)
         return _constant(request, asked.rendered(idents), asked.media)
@@ -79,20 +93,31 @@ class Api:
 
     async def rows(self, request: Request) -> Response:
         """Give a page of a plugin's rows."""
-        served = self._find(request)
-        asked = _asked(request, served.parameters, (formats.JSON, formats.CSV))
+        served, ending = self._find_rows(request)
+        asked = _asked(request, served.parameters, (formats.JSON, formats.CSV), ending)
         version = (await self._known_versions()).get(served.table.fullname)
-        tag = _hash(VERSION, version.tag if version else "", served.ident, asked.media, asked.query())
+        end = end_of_present(datetime.now(UTC))
+        state = (VERSION, version.tag if version else "", str(end))
+        tag = _hash(*state, served.ident, asked.media, asked.query())
         fresh = answers.freshness(version, tag)
         if version and answers.is_unchanged(request, tag, version.updated):
             return answers.unchanged(fresh)
         answer = self._memory.get(tag) if version else None
         if answer is None:
             self._allowance.take(request.client.host if request.client else "")
-            answer = await self._in_turn(lambda: self._answer(served, asked))
+            answer = await self._in_turn(lambda: self._answer(served, asked, end))
             if version:
                 self._memory.put(tag, answer)
         return answers.response(request, answer, fresh)
+
+    def _find_rows(self, request: Request) -> tuple[Served, str]:
+        """Return whose rows a path asks for, and in which form by its ending, empty for none."""
+        ident, _, ending = request.path_params["ident"].rpartition(".")
+        if request.path_params["ident"] in self._tables or ident not in self._tables:
+            return self._find(request), ""
+        if ending not in formats.FORMATS:
+            raise Refusal(404, f"there is no form {shortened(ending)} here: there are .csv and .json")
+        return self._tables[ident], ending
 
     def _find(self, request: Request) -> Served:
         ident = request.path_params["ident"]
@@ -125,8 +150,8 @@ class Api:
         except TimeoutError:
             raise Refusal(503, BUSY, 5) from None
 
-    def _answer(self, served: Served, asked: Asked) -> Answer:
-        its = question(served, asked.values)
+    def _answer(self, served: Served, asked: Asked, end: datetime) -> Answer:
+        its = question(served, asked.values, Form(asked.media == formats.CSV, end))
         return self._database.ask(lambda connection: _made(its, read_page(connection, its), asked))
 
 
@@ -156,16 +181,30 @@ class Asked:
         return formats.rendered(value, self.media, self.callback)
 
 
-def _asked(request: Request, parameters: Mapping[str, Parameter], offers: tuple[str, ...]) -> Asked:
+def _asked(
+    request: Request, parameters: Mapping[str, Parameter], offers: tuple[str, ...], ending: str = ""
+) -> Asked:
+    """Return what is asked; the path's ending and `format` say in which form, or else the Accept header does."""
     fields = fields_of(request.scope["query_string"])
     values = read_fields(fields, parameters)
+    form = values.get(FORMAT.name, ending)
+    if ending and form != ending:
+        raise Refusal(400, f"the path ends in .{ending} and format is {form}: leave out one of them")
+    callback = values.get(CALLBACK_PARAMETER.name)
+    if form:
+        script = callback is not None and form == "json"
+        return Asked(fields, values, formats.SCRIPTS[0] if script else formats.FORMATS[form])
     accept = ",".join(request.headers.getlist("accept"))
-    media = formats.negotiate(accept, values.get(CALLBACK_PARAMETER.name), offers)
-    return Asked(fields, values, media)
+    return Asked(fields, values, formats.negotiate(accept, callback, offers))
 
 
 def _made(its: Question, page: Page, asked: Asked) -> Answer:
-    """Return a page in the form that was asked for."""
+    """Return a page in the form that was asked for.
+
+    :raises Refusal: if it is to be whole and is not
+    """
+    if asked.media == formats.CSV and page.next and (its.limit or 0) > len(page.rows) == MOST_WHOLE:
+        raise Refusal(400, TOO_LONG)
     body = formats.rendered_rows(its.columns, page.rows, asked.media, asked.callback)
     rest = asked.query(without=PLACES)
     cursors = its.served.cursors

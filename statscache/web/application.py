@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from statscache.configuration import fedmsg_config
@@ -20,12 +20,13 @@ from statscache.database.engine import check_url
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
 from statscache.query.tables import served
-from statscache.settings import read_settings
+from statscache.settings import Settings, read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Gate
+from statscache.web.proxies import Proxies
 
 log = logging.getLogger(__name__)
 
@@ -46,23 +47,25 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     check_url(settings)
     tables = served(load(settings, config))
     database = Database(settings)
-    return _application(Api(tables, database, settings.web_rate), database)
+    return _application(Api(tables, database, settings.web_rate), database, settings)
 
 
-def _application(api: Api, database: Database) -> Starlette:
+def _application(api: Api, database: Database, settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         database.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
+            Route("/api", _to_the_index),
             Route("/api/", api.index),
             Route("/api/openapi.json", api.openapi),
             Route("/api/{ident}", api.rows),
             Route("/api/{ident}/layout", api.layout),
         ],
         middleware=[
+            Middleware(Proxies, trusted=settings.web_proxies, root_path=settings.web_root_path),
             Middleware(Gate),
             Middleware(
                 CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"]
@@ -71,6 +74,15 @@ def _application(api: Api, database: Database) -> Starlette:
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    # A redirect of the framework's own names the host that the client has named, whoever that is.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _to_the_index(request: Request) -> Response:
+    """Lead to the list of plugins, by a relative path: it is right behind every proxy, and names no host."""
+    query = request.url.query
+    return RedirectResponse(f"api/{'?' if query else ''}{query}")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -14,6 +14,8 @@ from statscache.web.errors import Refusal
 
 JSON = "application/json"
 CSV = "text/csv"
+#: By the endings of paths and the values of `format`.
+FORMATS = {"json": JSON, "csv": CSV}
 SCRIPTS = ("application/javascript", "text/javascript")
 _RANGE = re.compile(r"\s*([\w!#$&^.+-]+|\*)/([\w!#$&^.+-]+|\*)\s*((?:;[^;]*)*)")
 

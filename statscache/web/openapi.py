@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from statscache.query.parameters import CALLBACK_PARAMETER, UNDERSCORE, Parameter
+from statscache.query.parameters import CALLBACK_PARAMETER, FORMAT, UNDERSCORE, Parameter
 from statscache.query.tables import Served
 from statscache.web.formats import CSV, JSON, SCRIPTS
 
 ABOUT = (
     "The statistics that statscache keeps, read-only. Each plugin has a path of its own under /api/; any other "
-    "answers 404. Answers are JSON, CSV or, with a callback, JSON-P, as the Accept header says. Every error is a "
+    "answers 404. Answers are JSON, CSV or, with a callback, JSON-P, as the parameter format or else the Accept header "
+    "says; a path that ends in .csv or .json says it, too. Every error is a "
     'JSON object whose "error" is one sentence. Send an ETag as If-None-Match, or Last-Modified as '
     "If-Modified-Since: if nothing was written since, the answer is 304."
 )
@@ -54,7 +55,9 @@ JSON_P = (CALLBACK_PARAMETER, UNDERSCORE)
 def describe(tables: Mapping[str, Served]) -> dict[str, Any]:
     """Return the OpenAPI description."""
     idents = {"type": "array", "items": {"type": "string", "enum": list(tables)} if tables else TEXT}
-    paths = {"/api/": _path("list", "The idents of the plugins", JSON_P, idents, CONSTANT, (JSON, CSV))}
+    paths = {
+        "/api/": _path("list", "The idents of the plugins", (FORMAT, *JSON_P), idents, CONSTANT, (JSON, CSV))
+    }
     for ident, served in tables.items():
         rows = {"type": "array", "items": _row(served)}
         title = served.plugin.summary.strip()

@@ -91,6 +91,7 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) 
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # the application knows which proxies are trusted
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=STOP,
         backlog=AT_ONCE,
