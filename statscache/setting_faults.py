@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+#: A password in a URL.
+PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
 PREFIX = "statscache."
 
 
 def shown(value: Any) -> str:
-    """Return a value on one line, cut where it is long."""
+    """Return a value on one line, cut where it is long, without the password of a URL."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     try:
-        return " ".join(short.repr(value).split())
+        value = PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+        return PASSWORD.sub(r"\1:***@", " ".join(short.repr(value).split()))
     except Exception:  # noqa: BLE001  the configuration is a program, whose objects can do anything
         return "the present value"
 

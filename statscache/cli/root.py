@@ -7,6 +7,7 @@ import logging
 import click
 
 from statscache.cli.backfill import backfill
+from statscache.cli.config import config
 from statscache.cli.demo import demo
 from statscache.cli.grant import grant
 from statscache.cli.plugins import plugins
@@ -37,6 +38,6 @@ def main(verbose: bool) -> None:
     logging.getLogger("statscache.database.refusals").setLevel(min(level, logging.WARNING))
 
 
-COMMANDS = [backfill, demo, grant, plugins, quarantine, replay, serve, show, status, top, uri, verify]
+COMMANDS = [backfill, config, demo, grant, plugins, quarantine, replay, serve, show, status, top, uri, verify]
 for command in COMMANDS:
     main.add_command(command)

@@ -15,7 +15,8 @@ from statscache.configuration import fedmsg_config
 from statscache.errors import number_of
 from statscache.health.status import PluginStatus, Status, look
 from statscache.hosting.loader import load, running
-from statscache.settings import read_settings
+from statscache.setting_faults import unknown
+from statscache.settings import SETTINGS, read_settings
 
 STYLES = {"fine": "bold green", "degraded": "bold yellow", "not working": "bold red"}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -27,7 +28,7 @@ def status(as_json: bool) -> None:
     """Show the state of the daemon.
 
     It asks the daemon at statscache.monitoring.address, and the database. The exit code is 0 if the state is fine, 1 if
-    it is degraded, as when a plugin is suspended, and 2 if messages are not counted.
+    it is degraded, as when a plugin is suspended or a setting is misspelt, and 2 if messages are not counted.
     """
     with one_line():
         config = fedmsg_config()
@@ -37,6 +38,8 @@ def status(as_json: bool) -> None:
         )  # `statscache plugins` tells that
         plugins = [part.ident for part in running(load(settings, config))]
         found = look(settings, plugins)
+        for _, sentence in unknown(config, SETTINGS):
+            found.blame(1, sentence)
     if as_json:
         print_json({**found.as_json(), "code": found.code})
     else:

@@ -108,6 +108,14 @@ def find_plugin(entries: Iterable[Entry], ident: str) -> BasePlugin:
     raise StatscacheError(f"there is no plugin {ident!r}: try {', '.join(close)}")
 
 
+def check_names(settings: Settings) -> None:
+    """Check that what settings name is installed, without loading it.
+
+    :raises Unusable: if it is not
+    """
+    _check_names(settings, {point.name for point in entry_points(group=GROUP)})
+
+
 def _order(point: EntryPoint) -> tuple[bool, str, str]:
     """Our own come first, so that no other package can take an ident of theirs."""
     name = point.dist.name if point.dist else ""

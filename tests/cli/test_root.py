@@ -22,6 +22,7 @@ COMMANDS = [
         "plugins",
         "replay",
         "backfill",
+        "config",
         "verify",
         "show",
         "status",

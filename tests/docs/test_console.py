@@ -25,6 +25,7 @@ READING = {
     ("uri",): {0},
     ("top",): {0},
     ("status",): {0, 1, 2},
+    ("config",): {0, 1},
     ("quarantine", "list"): {0},
     ("backfill", "--dry-run"): {0},
 }
