@@ -64,9 +64,9 @@ class Configuration:
 @click.option("--check", is_flag=True, help="Print only what is wrong.")
 @json_option
 def config(check: bool, as_json: bool) -> None:
-    """List all settings, their values, where they come from, and what is wrong.
+    """List all settings, and say what is wrong.
 
-    It starts nothing and asks no database. No password is printed. The exit code is 1 if anything is wrong: a value
+    Each has its value and where that comes from. It starts nothing and asks no database. No password is printed. The exit code is 1 if anything is wrong: a value
     that cannot be used, a key that is no setting, a file that cannot be read, a plugin that is not installed, or what
     the hub needs and has not got.
     """
