@@ -11,6 +11,7 @@ from pathlib import Path
 
 from statscache.errors import Unusable
 from statscache.spool import layout
+from statscache.spool.ownership import is_own, own_levels
 from statscache.spool.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def make_spool(directory: Path, plugins: Iterable[str], limit: int, tail: float 
     name = str(uuid.uuid4())
     unnamed = directory / f".{name}"
     try:
+        own_levels(directory)
         lock = layout.lay_out(unnamed, plugins)
         unnamed.rename(directory / name)
         return Spool(directory / name, lock, limit, tail)
@@ -64,7 +66,7 @@ def adopt_spools(directory: Path, tail: float = 0.0) -> Iterator[Spool]:
 def _adopt(path: Path, tail: float) -> Spool | None:
     """Return the spool in a directory, None if its daemon lives or it cannot be had just now."""
     try:
-        lock = layout.lock(path) if layout.is_spool(path) else None
+        lock = layout.lock(path) if is_own(path) and layout.is_spool(path) else None
         if lock is None:
             return None
         try:
@@ -84,7 +86,7 @@ def _sweep(path: Path) -> None:
     try:
         if time.time() - path.stat().st_mtime < FRESH:
             return  # somebody may be making it
-        if (lock := layout.lock(path)) is not None:
+        if is_own(path) and (lock := layout.lock(path)) is not None:
             layout.remove(path)
             os.close(lock)
     except OSError as error:

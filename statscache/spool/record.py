@@ -79,9 +79,14 @@ def size_of(data: bytes) -> int | None:
 def decode(payload: bytes, checksum: int) -> dict[str, Any]:
     """Return the body that the payload of a record holds.
 
-    :raises ValueError: if its checksum is another
+    :raises ValueError: if its checksum is another, or it holds anything else than a message
     """
     if not payload or zlib.crc32(payload) != checksum:
         raise ValueError("the record is damaged")
-    body: dict[str, Any] = marshal.loads(payload)
+    try:
+        body = marshal.loads(payload)
+    except (EOFError, TypeError, ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise ValueError("the record is damaged")
     return body
