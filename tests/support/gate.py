@@ -52,7 +52,7 @@ class Gate:
     """
 
     def __init__(self, url: Any, directory: Path) -> None:
-        self._target = f"{url.query['host']}/.s.PGSQL.5432"
+        self.move(url)
         self._path = str(directory / ".s.PGSQL.5432")
         self.url = url.update_query_dict({"host": str(directory)}).render_as_string(hide_password=False)
         #: How long in seconds each piece of data is held back.
@@ -65,6 +65,10 @@ class Gate:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self.open()
+
+    def move(self, url: Any) -> None:
+        """Lead new connections to another server."""
+        self._target = f"{url.query['host']}/.s.PGSQL.5432"
 
     def open(self) -> None:
         """Let connections through."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.system.torture.suite import run
+from tests.system.torture.suite import Load, drawn, run
 
 #: That of a scenario with two daemons.
 SEED = 2
@@ -12,7 +12,7 @@ SEED = 2
 
 def test_all_tables_stay_right_whatever_is_killed_or_cut_off(capsys: Any) -> None:
     """Two daemons on one database, with plugins that fail, under every kind of fault, end with every cell right."""
-    score = run(scenarios=1, messages=6_000, rate=600.0, seed=SEED, say=lambda line: None)
+    score = run(drawn("mix", 1, SEED), Load(6_000, 600.0), SEED, say=lambda line: None)
     with capsys.disabled():
         print(f"\n{score}")
     assert score.differences == []

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from tests.support.hub import Bus, Hub
-from tests.system.torture.launcher import ACCEPTED, LOST, ORDER
+from tests.system.torture.launcher import ACCEPTED, LOST, ORDER, UNREADABLE
 
 ROOT = Path(__file__).parents[3]
 #: How long in seconds a hub may take to run, and how long an order may take to be carried out.
@@ -113,6 +113,14 @@ class Slot:
         (place / "order.tmp").write_text(json.dumps(order))
         (place / "order.tmp").rename(place / ORDER)
         hub.process.send_signal(signal.SIGUSR1)
+
+    def fail_reading(self, error: int) -> None:
+        """Let reading a spool fail with an error of the operating system, or with 0 no more."""
+        flag = self._directory / f"{self._count:03}" / UNREADABLE
+        if error:
+            flag.write_text(str(error))
+        else:
+            flag.unlink()
 
     @property
     def frozen(self) -> bool:

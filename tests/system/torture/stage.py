@@ -12,20 +12,22 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import URL, Engine, NullPool, create_engine, text
 
+from tests.support.clock_preload import MovableClock
 from tests.support.gate import Gate
 from tests.support.hub import Bus, wait_for
 from tests.system.datagrepper import Archive, fetch
 from tests.system.torture import faults
+from tests.system.torture.cluster import Cluster
 from tests.system.torture.completeness import LATENESS
 from tests.system.torture.fleet import ROOT, Slot
 from tests.system.torture.messages import POISON, POISONED, Body
 from tests.system.torture.publisher import Publisher
+from tests.system.torture.scenario import Scenario
 from tests.system.torture.server import Server
 from tests.system.torture.tables import Tables
 
@@ -35,29 +37,6 @@ RECOVERY = 90.0
 BUSY, CALM, CALM_SHARE = (0.0, 1.0), (3.0, 6.0), 0.25
 COMMAND = "from statscache.cli import main; main()"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is played.
-
-    :param hubs: for each hub the settings in which it differs
-    :param later: so many of the last hubs join when half is sent
-    :param hub_faults: what is done to hubs, with weights
-    :param database_faults: the same for the database
-    :param odd: whether messages come that plugins cannot digest
-    :param legacy: whether plugins of statscache 0.0.4 run beside ours
-    :param settings: settings of all hubs
-    """
-
-    name: str
-    hubs: tuple[dict[str, Any], ...] = ({},)
-    later: int = 0
-    hub_faults: dict[faults.HubFault, int] = field(default_factory=lambda: faults.HUB)
-    database_faults: dict[faults.DatabaseFault, int] = field(default_factory=lambda: faults.DATABASE)
-    odd: bool = False
-    legacy: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class Stage:
@@ -76,25 +55,43 @@ class Stage:
         directory: Path,
         plugins: Path,
     ) -> None:
-        self.server = server
         self.complaints: list[str] = []
         self.faults: Counter[str] = Counter()
         self.scenario, self._seed = scenario, seed
         self._directory = directory
-        self._database = f"torture_{directory.name.replace('-', '_')}"
-        url = server.database(self._database)
-        self.admin = create_engine(url, poolclass=NullPool)
+        self.database = f"torture_{directory.name.replace('-', '_')}"
+        #: What stands in for the server where there is a standby, too.
+        self.cluster = Cluster(directory, self.database) if scenario.replicated else None
+        self._server = server
+        url = self.server.database(self.database)
+        self.gate, self.admin = self._make_ways(url, directory)
         self._bus = Bus()
         self.publisher = Publisher(self._bus, rate)
-        (directory / "gate").mkdir(parents=True)
-        self.gate = Gate(url, directory / "gate")
-        environment = {"PYTHONPATH": str(plugins)} if scenario.legacy else {}
-        self._environment = environment
-        settings = {**self._settings(self.gate.url), **scenario.settings}
-        self.slots = [
-            Slot(directory / f"hub-{n}", self._bus, {**settings, **own}, environment)
-            for n, own in enumerate(scenario.hubs)
-        ]
+        self._environment = {"PYTHONPATH": str(plugins)} if scenario.legacy else {}
+        self.clocks: dict[str, MovableClock] = {}
+        self.slots = [self._make_slot(f"hub-{n}", own) for n, own in enumerate(scenario.hubs)]
+
+    def _make_ways(self, url: URL, directory: Path) -> tuple[Gate, Engine]:
+        """Return the hubs' way to the database, and the suite's own."""
+        if self.cluster is None:
+            (directory / "gate").mkdir(parents=True)
+            return Gate(url, directory / "gate"), create_engine(url, poolclass=NullPool)
+        own = self.cluster.gate(directory / "admin").url
+        return self.cluster.gate(directory / "gate"), create_engine(own, poolclass=NullPool)
+
+    def _make_slot(self, name: str, own: dict[str, Any]) -> Slot:
+        settings = {**self._settings(self.gate.url), **self.scenario.settings, **own}
+        directory, environment = self._directory / name, dict(self._environment)
+        if self.scenario.sets_clocks:
+            directory.mkdir()
+            self.clocks[name] = MovableClock(directory)
+            environment |= self.clocks[name].environment
+        return Slot(directory, self._bus, settings, environment)
+
+    @property
+    def server(self) -> Server:
+        """The database's server."""
+        return self.cluster.server if self.cluster else self._server
 
     def _settings(self, url: str) -> dict[str, Any]:
         off = ["legacy_latest", "legacy_stubborn", "legacy_swallower"] if self.scenario.legacy else []
@@ -135,7 +132,9 @@ class Stage:
             thread.join()
 
     def recover(self) -> None:
-        """Wait until every hub runs, and what is sent from now on is heard in full."""
+        """Wait until every hub runs, with the right time, and what is sent from now on is heard in full."""
+        for clock in self.clocks.values():
+            clock.set(0)
         self._complain_unless("what is sent now to be heard in full", self._is_heard)
 
     def rest(self, bodies: Sequence[Body], begin: float) -> None:
@@ -183,16 +182,21 @@ class Stage:
         if kind:
             self.faults[kind] += 1
         took = time.monotonic() - before
+        self.log(f"{slot.name if slot else 'database'} {fault.__name__} {took:.1f} s: {kind}")
+
+    def log(self, line: str) -> None:
+        """Keep what was done, and when."""
         with (self._directory / "faults.log").open("a") as log:
-            stamp = time.strftime("%H:%M:%S")
-            log.write(f"{stamp} {slot.name if slot else 'database'} {fault.__name__} {took:.1f} s: {kind}\n")
+            log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def _settled(self) -> bool:
+        time.sleep(0.2)
         with Tables(self.admin) as tables:
+            if self.scenario.damages:
+                return tables.covered_through >= self.publisher.last
             done = self.accepted <= tables.ledger.keys() and not tables.put_off
             done = done and tables.covered_through >= self.publisher.last
-        time.sleep(0.2)
-        return done and len(self.spools) <= len(self.slots)
+        return done and (self.scenario.keeps_spools or len(self.spools) <= len(self.slots))
 
     @property
     def accepted(self) -> set[str]:
@@ -208,6 +212,17 @@ class Stage:
     def spools(self) -> list[Path]:
         """The directories of spools that are there."""
         return [path for path in (self._directory / "spool").glob("*/*") if path.is_dir()]
+
+    @property
+    def segments(self) -> list[Path]:
+        """The files of these spools that hold messages."""
+        return sorted(path for spool in self.spools for path in spool.glob("*.spool"))
+
+    def dump(self) -> Path:
+        """Dump the database into a file, and return it."""
+        path = self._directory / f"{len(list(self._directory.glob('*.dump')))}.dump"
+        self.server.tool("pg_dump", "--format=custom", "--file", str(path), self.database)
+        return path
 
     def command(self, *arguments: str) -> str:
         """Run a statscache command that must succeed, and return what it prints."""
@@ -252,4 +267,7 @@ class Stage:
         self.gate.shut()
         self._bus.close()
         self.admin.dispose()
-        self.server.drop(self._database)
+        if self.cluster:
+            self.cluster.close()
+        else:
+            self._server.drop(self.database)

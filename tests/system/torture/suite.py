@@ -7,38 +7,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.system.torture import faults
 from tests.system.torture.check import Inspector
 from tests.system.torture.messages import Body, Dating, make
 from tests.system.torture.repeated import Repeated
+from tests.system.torture.scenario import Scenario
+from tests.system.torture.scenarios import chosen
 from tests.system.torture.server import Server
-from tests.system.torture.stage import Scenario, Stage
+from tests.system.torture.stage import Stage
 
 LEGACY = Path(__file__).parents[2] / "support" / "legacy"
-VOLUMES = ["volume", "volume_by_category", "volume_by_topic", "volume_by_user", "volume_by_package"]
-OTHERS = ["releng", "pagure", "pagure_project", "pagure_users"]
-#: What turns some plugins off, and the others on.
-WITHOUT_VOLUMES = {"statscache.plugins.disabled": VOLUMES, "statscache.plugins.enabled": []}
-WITHOUT_OTHERS = {"statscache.plugins.disabled": OTHERS}
-#: So little room that an outage of seconds fills it.
-CRAMPED = {"statscache.spool.limit": 400_000, "statscache.memory.limit": 100_000}
-AWAY = {faults.shut: 2, faults.crash_in_commit: 2, faults.swallow_answer: 2, faults.fill_disk: 1}
-
-SCENARIOS = (
-    Scenario("one daemon"),
-    Scenario("two daemons", hubs=({}, {})),
-    Scenario("messages that break plugins", odd=True),
-    Scenario("two daemons with different plugins", hubs=(WITHOUT_OTHERS, WITHOUT_VOLUMES), odd=True),
-    Scenario("plugins that join later", hubs=(WITHOUT_OTHERS, {}), later=1),
-    Scenario("plugins of statscache 0.0.4", legacy=True, odd=True),
-    Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
-)
-
 #: The share of the messages that is sent when the faults are over, to become complete.
 CALM = 0.1
 #: How often in seconds the database is looked at while all goes on.
@@ -61,7 +44,7 @@ class Score:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{self.faults[kind]} {kind}" for kind in (faults.KILL, faults.CRASH, faults.OTHER))
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.faults.items()))
         return (
             f"scenarios run     {self.scenarios}\n"
             f"faults injected   {self.faults.total()}: {kinds}\n"
@@ -73,66 +56,97 @@ class Score:
         )
 
 
-def run(scenarios: int, messages: int, rate: float, seed: int, say: Callable[[str], None] = print) -> Score:
-    """Play so many scenarios, each with the next seed; the logs of those that differ are kept."""
-    directory = Path(tempfile.mkdtemp(prefix="statscache-torture-"))
-    score, start = Score(), time.monotonic()
-    plugins = install_legacy(directory)
-    server = Server(directory)
+@dataclass(frozen=True)
+class Load:
+    """What is sent in a scenario: so many messages, and so many a second."""
+
+    messages: int
+    rate: float
+
+
+class Suite:
+    """Plays scenarios, each on a database of its own.
+
+    :param directory: where all of it lies
+    :param say: is told what came of each
+    """
+
+    def __init__(self, directory: Path, load: Load, say: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._load = load
+        self._say = say
+        self._plugins = install_legacy(directory)
+        self._server = Server(directory)
+        self.score = Score()
+
+    def play(self, scenario: Scenario, seed: int) -> None:
+        """Play a scenario and compare; its logs are kept if anything differs."""
+        place = self._directory / f"seed-{seed}"
+        stage = Stage(scenario, seed, self._load.rate, self._server, place, self._plugins)
+        inspector = Inspector(stage)
+        try:
+            perform(stage, inspector, seed, self._load)
+        except Exception:
+            stage.complaints.append(f"the scenario ended:\n{traceback.format_exc()}")
+        finally:
+            stage.close()
+        found = [*stage.complaints, *inspector.differences]
+        self._add(stage, inspector, found)
+        self._tell(f"seed {seed}, {scenario.name}: {dict(stage.faults)}", inspector, found)
+        if found:
+            self._say(f"  the logs are in {place}")
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _add(self, stage: Stage, inspector: Inspector, found: list[str]) -> None:
+        score, completeness = self.score, inspector.completeness
+        score.scenarios += 1
+        score.messages += self._load.messages
+        score.cells += inspector.cells
+        score.faults += stage.faults
+        score.complete += len(completeness.checked)
+        score.false += len(completeness.false_seconds)
+        score.differences += found
+
+    def _tell(self, played: str, inspector: Inspector, found: list[str]) -> None:
+        completeness = inspector.completeness
+        called = f"{len(completeness.false_seconds)} of {len(completeness.checked)} seconds called complete are not"
+        self._say(f"{played}, {inspector.cells} cells, {len(found)} differences, {called}")
+        for line in found:
+            self._say(f"  {line}")
+
+    def close(self) -> None:
+        """Stop the server, and keep nothing unless something differed."""
+        self._server.close()
+        if not self.score.differences:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def run(scenarios: Iterable[Scenario], load: Load, seed: int, say: Callable[[str], None] = print) -> Score:
+    """Play scenarios, each with the next seed."""
+    start = time.monotonic()
+    suite = Suite(Path(tempfile.mkdtemp(prefix="statscache-torture-")), load, say)
     try:
-        for number in range(seed, seed + scenarios):
-            play(number, messages, rate, server, directory, plugins, score, say)
+        for number, scenario in enumerate(scenarios, start=seed):
+            suite.play(scenario, number)
     finally:
-        server.close()
-    score.seconds = time.monotonic() - start
-    if not score.differences:
-        shutil.rmtree(directory, ignore_errors=True)
-    return score
+        suite.score.seconds = time.monotonic() - start
+        suite.close()
+    return suite.score
 
 
-def play(
-    seed: int,
-    messages: int,
-    rate: float,
-    server: Server,
-    directory: Path,
-    plugins: Path,
-    score: Score,
-    say: Callable[[str], None],
-) -> None:
-    """Play one scenario and compare."""
-    scenario = SCENARIOS[(seed - 1) % len(SCENARIOS)]
-    place = directory / f"seed-{seed}"
-    stage = Stage(scenario, seed, rate, server, place, plugins)
-    try:
-        inspector = perform(stage, make(seed, messages, scenario.odd), seed, rate)
-    finally:
-        stage.close()
-    found = [*stage.complaints, *inspector.differences]
-    checked, false = len(inspector.completeness.checked), len(inspector.completeness.false_seconds)
-    score.scenarios += 1
-    score.messages += messages
-    score.cells += inspector.cells
-    score.faults += stage.faults
-    score.complete += checked
-    score.false += false
-    score.differences += found
-    say(
-        f"seed {seed}, {scenario.name}: {dict(stage.faults)}, {inspector.cells} cells, {len(found)} differences, "
-        f"{false} of {checked} seconds called complete are not"
-    )
-    for line in found:
-        say(f"  {line}")
-    if found:
-        say(f"  the logs are in {place}")
-    else:
-        shutil.rmtree(place, ignore_errors=True)
+def drawn(group: str | None, runs: int, seed: int) -> Iterator[Scenario]:
+    """Yield so many of the scenarios of a group, or of all; the seed says which is the first."""
+    scenarios = chosen(group)
+    for number in range(seed - 1, seed - 1 + runs):
+        yield scenarios[number % len(scenarios)]
 
 
-def perform(stage: Stage, made: list[Body], seed: int, rate: float) -> Inspector:
+def perform(stage: Stage, inspector: Inspector, seed: int, load: Load) -> None:
     """Play what the stage is set for, and compare: before what was lost is put back, and after."""
+    made = make(seed, load.messages, stage.scenario.odd)
     cut = round(len(made) * (1 - CALM))
-    dating, inspector = Dating(seed, rate), Inspector(stage)
+    dating = Dating(seed, load.rate)
 
     def date(bodies: list[Body]) -> tuple[list[Body], float]:
         begin = time.time() + len(bodies) * PREPARATION_S
@@ -141,18 +155,16 @@ def perform(stage: Stage, made: list[Body], seed: int, rate: float) -> Inspector
         return dated, begin
 
     stage.open()
-    watch = Repeated(lambda: inspector.completeness.watch(stage.admin), WATCH_S)
-    stage.play(*date(made[:cut]))
-    stage.recover()
-    stage.rest(*date(made[cut:]))
-    stage.settle()
-    watch.end()
+    with Repeated(lambda: inspector.completeness.watch(stage.admin), WATCH_S):
+        stage.play(*date(made[:cut]))
+        stage.recover()
+        stage.rest(*date(made[cut:]))
+        stage.settle()
     inspector.after_faults()
     stage.replay(dating.date(made, 0))
     if inspector.has_put_off():
         stage.command("quarantine", "retry", "--all")
     inspector.after_replay()
-    return inspector
 
 
 def install_legacy(directory: Path) -> Path:

@@ -1,0 +1,46 @@
+"""What can be played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.system.torture import faults
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is played.
+
+    :param hubs: for each hub the settings in which it differs
+    :param later: so many of the last hubs join when half is sent
+    :param hub_faults: what is done to hubs, with weights
+    :param database_faults: the same for the database
+    :param group: the name of a group of scenarios that it is one of
+    :param odd: whether messages come that plugins cannot digest
+    :param legacy: whether plugins of statscache 0.0.4 run beside ours
+    :param replicated: whether the database has a standby, which takes its place again and again
+    :param forgets: whether the database may lose what it had committed
+    :param damages: whether what was accepted may be lost, as long as the tables say so
+    :param sets_clocks: whether the clocks of the hubs are set
+    :param settings: settings of all hubs
+    """
+
+    name: str
+    hubs: tuple[dict[str, Any], ...] = ({},)
+    later: int = 0
+    hub_faults: dict[faults.HubFault, int] = field(default_factory=lambda: faults.HUB)
+    database_faults: dict[faults.DatabaseFault, int] = field(default_factory=lambda: faults.DATABASE)
+    group: str = "mix"
+    odd: bool = False
+    legacy: bool = False
+    replicated: bool = False
+    forgets: bool = False
+    damages: bool = False
+    sets_clocks: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def keeps_spools(self) -> bool:
+        """Whether the spools of hubs that have ended stay for a while."""
+        return bool(self.settings.get("statscache.spool.tail"))

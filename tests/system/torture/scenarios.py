@@ -1,0 +1,62 @@
+"""All that is played, and what of it is chosen by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.system.torture import faults, hardships
+from tests.system.torture.failover import fail_over
+from tests.system.torture.restore import restore_data, restore_each, restore_whole
+from tests.system.torture.scenario import Scenario
+
+VOLUMES = ["volume", "volume_by_category", "volume_by_topic", "volume_by_user", "volume_by_package"]
+OTHERS = ["releng", "pagure", "pagure_project", "pagure_users"]
+#: What turns some plugins off, and the others on.
+WITHOUT_VOLUMES = {"statscache.plugins.disabled": VOLUMES, "statscache.plugins.enabled": []}
+WITHOUT_OTHERS = {"statscache.plugins.disabled": OTHERS}
+#: So little room that an outage of seconds fills it.
+CRAMPED = {"statscache.spool.limit": 400_000, "statscache.memory.limit": 100_000}
+AWAY = {faults.shut: 2, faults.crash_in_commit: 2, faults.swallow_answer: 2, faults.fill_disk: 1}
+#: How long in seconds what is committed can be taken back: longer than a failover or a restore lasts.
+TAIL = {"statscache.spool.tail": 120}
+FAILOVER: dict[str, Any] = {
+    "hub_faults": {},
+    "database_faults": {fail_over: 1},
+    "settings": TAIL,
+    "replicated": True,
+    "forgets": True,
+}
+RESTORE: dict[str, Any] = {
+    "hub_faults": {},
+    "database_faults": {restore_whole: 1, restore_each: 1, restore_data: 1},
+    "settings": TAIL,
+    "forgets": True,
+}
+CLOCK: dict[str, Any] = {"database_faults": {}, "sets_clocks": True}
+UNREADABLE: dict[faults.HubFault, int] = {hardships.fail_reading: 2, hardships.hide_segments: 1}
+DAMAGE: dict[faults.HubFault, int] = {hardships.flip_byte: 2, hardships.remove_spool: 1}
+FEW: dict[faults.HubFault, int] = {hardships.take_descriptors: 1}
+
+SCENARIOS = (
+    Scenario("one daemon"),
+    Scenario("two daemons", hubs=({}, {})),
+    Scenario("messages that break plugins", odd=True),
+    Scenario("two daemons with different plugins", hubs=(WITHOUT_OTHERS, WITHOUT_VOLUMES), odd=True),
+    Scenario("plugins that join later", hubs=(WITHOUT_OTHERS, {}), later=1),
+    Scenario("plugins of statscache 0.0.4", legacy=True, odd=True),
+    Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
+    Scenario("failover of one daemon", group="failover", **FAILOVER),
+    Scenario("failover of two daemons", group="failover", hubs=({}, {}), **FAILOVER),
+    Scenario("restore", group="restore", hubs=({}, {}), **RESTORE),
+    Scenario("clock jumps", group="clock", hub_faults={hardships.set_clock: 1}, **CLOCK),
+    Scenario("unreadable spool", group="spool", hub_faults=UNREADABLE, database_faults={}),
+    Scenario("damaged spool", group="damage", hub_faults=DAMAGE, database_faults={}, damages=True),
+    Scenario("no descriptors", group="descriptors", hub_faults=FEW, database_faults={}),
+)
+#: What can be chosen by name.
+GROUPS = tuple(dict.fromkeys(scenario.group for scenario in SCENARIOS))
+
+
+def chosen(group: str | None) -> tuple[Scenario, ...]:
+    """Return the scenarios of a group, or all."""
+    return tuple(scenario for scenario in SCENARIOS if group in (None, scenario.group))
