@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
 from statscache.bus.watermark import Watermark
-from statscache.clocks import Clocks
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
 from statscache.counting.wake import Wake
@@ -27,6 +26,7 @@ from statscache.history.filler import Filler
 from statscache.history.slice_counter import SliceCounter
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
+from statscache.process.clocks import Clocks
 from statscache.spool.directory import make_spool
 from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools

@@ -15,12 +15,12 @@ from typing import Any
 from statscache.bus.interface import Bus
 from statscache.bus.micro_batch import MicroBatch
 from statscache.daemon import open_daemon
-from statscache.descriptors import RESERVE
 from statscache.errors import HUNG, number_of
-from statscache.hangup import Hangup
 from statscache.health.checks import Health
 from statscache.health.server import HealthServer
 from statscache.health.systemd import SystemdNotifier
+from statscache.process.descriptors import RESERVE
+from statscache.process.hangup import Hangup
 from statscache.settings import read_setting
 
 log = logging.getLogger(__name__)

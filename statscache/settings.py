@@ -11,29 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from statscache.errors import Unusable
-from statscache.setting_faults import shown, unknown
-from statscache.setting_types import (
-    ADDRESS,
-    ADDRESS_OR_NONE,
-    BUDGET,
-    BYTES,
-    CONNECTIONS,
-    DAYS,
-    DIRECTORY,
-    EMBEDDED,
-    ENDPOINT,
-    FLAG,
-    INSTANT,
-    NAMES,
-    PREFIX_PATH,
-    PROXIES,
-    RATE,
-    SECONDS,
-    SECONDS_OR_NONE,
-    URL_TEXT,
-    Setting,
-    SettingType,
-)
+from statscache.setting import types
+from statscache.setting.faults import shown, unknown
+from statscache.setting.setting import Setting, SettingType
 
 log = logging.getLogger(__name__)
 
@@ -61,130 +41,133 @@ class Settings:
         metadata={
             "setting": Setting(
                 URI,
-                URL_TEXT,
+                types.URL_TEXT,
                 None,
-                f"the database: a PostgreSQL URL, or embedded:DIRECTORY; the environment variable {URI_VARIABLE} "
+                f"the database: a PostgreSQL URL, or embedded:types.DIRECTORY; the environment variable {URI_VARIABLE} "
                 "overrides it",
             )
         }
     )
     frequency: float = _setting(
         "statscache.producer.frequency",
-        SECONDS,
+        types.SECONDS,
         1.0,
         "how often counts are written to the database",
     )
     enabled: frozenset[str] = _setting(
         "statscache.plugins.enabled",
-        NAMES,
+        types.NAMES,
         (),
         "plugins to run that are off by default, by the names of their entry points",
     )
     disabled: frozenset[str] = _setting(
-        "statscache.plugins.disabled", NAMES, (), "plugins not to run, by the names of their entry points"
+        "statscache.plugins.disabled",
+        types.NAMES,
+        (),
+        "plugins not to run, by the names of their entry points",
     )
     database_wait: float = _setting(
         "statscache.database.wait",
-        SECONDS,
+        types.SECONDS,
         30.0,
         "how long a start waits for a database that cannot be reached",
     )
     consumer_enabled: bool = _setting(
-        "statscache.consumer.enabled", FLAG, False, "whether the hub runs statscache at all"
+        "statscache.consumer.enabled", types.FLAG, False, "whether the hub runs statscache at all"
     )
     spool_directory: Path = _setting(
         "statscache.spool.directory",
-        DIRECTORY,
+        types.DIRECTORY,
         "~/.local/state/statscache/spool",
         "where accepted messages are kept until they are committed",
     )
     spool_limit: int = _setting(
         "statscache.spool.limit",
-        BYTES,
+        types.BYTES,
         "4 GiB",
         "how large the spool of one daemon may grow; past it messages are lost",
     )
     spool_tail: float = _setting(
         "statscache.spool.tail",
-        SECONDS_OR_NONE,
+        types.SECONDS_OR_NONE,
         900.0,
         "how long the spool keeps what is committed, to be counted again if the database loses it, as in a failover",
     )
     memory_limit: int = _setting(
         "statscache.memory.limit",
-        BYTES,
+        types.BYTES,
         "64 MiB",
         "how many bytes of accepted messages are held in memory; past it messages only go to the spool",
     )
     ledger_keep: timedelta = _setting(
         "statscache.ledger.keep",
-        DAYS,
+        types.DAYS,
         8,
         "how long the ledger remembers a counted message, so that it is not counted again",
     )
     plugin_budget: float = _setting(
         "statscache.plugin.budget",
-        BUDGET,
+        types.BUDGET,
         10.0,
         "how long a plugin may take in one flush, without its SQL statements",
     )
     plugin_hang: float = _setting(
         "statscache.plugin.hang",
-        SECONDS,
+        types.SECONDS,
         120.0,
         "how long one call of a plugin may take before the daemon restarts without the plugin",
     )
     epoch: datetime | None = _setting(
         "statscache.consumer.epoch",
-        INSTANT,
+        types.INSTANT,
         None,
         "the instant from which on history is wanted; None for the first start on this database",
     )
     lateness: float = _setting(
         "statscache.coverage.lateness",
-        SECONDS,
+        types.SECONDS,
         300.0,
         "how late a message may come; younger time is not reported as complete",
     )
     datagrepper_endpoint: str = _setting(
         "statscache.datagrepper.endpoint",
-        ENDPOINT,
+        types.ENDPOINT,
         "",
         "the datagrepper to fill gaps from, such as https://apps.fedoraproject.org/datagrepper; '' for none",
     )
     datagrepper_connections: int = _setting(
         "statscache.datagrepper.connections",
-        CONNECTIONS,
+        types.CONNECTIONS,
         4,
         "how many requests to that datagrepper run at once",
     )
     monitoring_address: str = _setting(
         "statscache.monitoring.address",
-        ADDRESS_OR_NONE,
+        types.ADDRESS_OR_NONE,
         "127.0.0.1:9108",
         "the address of the health endpoints /live, /ready and /metrics; '' for none",
     )
     web_address: tuple[str, int] = _setting(
         "statscache.web.address",
-        ADDRESS,
+        types.ADDRESS,
         "127.0.0.1:8080",
         "the address of `statscache serve`; other machines reach it only if you change this",
     )
     web_rate: float = _setting(
         "statscache.web.rate",
-        RATE,
+        types.RATE,
         100.0,
         "how many database queries one client of `statscache serve` may cause; unchanged answers are free",
     )
     web_root_path: str = _setting(
         "statscache.web.root_path",
-        PREFIX_PATH,
+        types.PREFIX_PATH,
         "",
         "the path under which a proxy shows `statscache serve`, such as /statistics; '' for none",
     )
     web_proxies: tuple[str, ...] = _setting(
         "statscache.web.proxies",
-        PROXIES,
+        types.PROXIES,
         ("127.0.0.1", "::1"),
         "the addresses and networks of proxies whose X-Forwarded headers `statscache serve` believes",
     )
@@ -194,7 +177,7 @@ class Settings:
     @property
     def embedded(self) -> str | None:
         """The directory of the embedded database, None if the database is another one."""
-        return self.uri.removeprefix(EMBEDDED) if self.uri.startswith(EMBEDDED) else None
+        return self.uri.removeprefix(types.EMBEDDED) if self.uri.startswith(types.EMBEDDED) else None
 
     @property
     def spools(self) -> Path:
@@ -242,7 +225,7 @@ def _read_uri(config: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[st
     if config.get(URI) is None:
         raise Unusable(
             f"{URI} is not set: set it in fedmsg.d, or {URI_VARIABLE} in the environment, "
-            "to a URL such as postgresql://user@host/statscache, or to embedded:DIRECTORY"
+            "to a URL such as postgresql://user@host/statscache, or to embedded:types.DIRECTORY"
         )
     return read_setting(config, URI), URI
 

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
-from statscache.spool.spool import NotSpooled, Spool
+from statscache.spool.segment import NotSpooled
+from statscache.spool.spool import Spool
 from tests.support.daemons import accept, counted, die, message, spools
 
 

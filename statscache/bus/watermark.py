@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from statscache.clocks import Clocks, Reading
+from statscache.process.clocks import Clocks, Reading
 from statscache.span import Span
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from statscache.configuration import configuration_files, read_file
 from statscache.database.engine import check_url, shown_url
 from statscache.errors import Unusable
 from statscache.hosting.loader import check_names
-from statscache.setting_faults import shown, unknown
-from statscache.setting_types import EMBEDDED
+from statscache.setting.faults import shown, unknown
+from statscache.setting.types import EMBEDDED
 from statscache.settings import SETTINGS, URI, URI_VARIABLE, read_setting, read_settings
 
 DEFAULT = "default"
@@ -66,9 +66,9 @@ class Configuration:
 def config(check: bool, as_json: bool) -> None:
     """List all settings, and say what is wrong.
 
-    Each has its value and where that comes from. It starts nothing and asks no database. No password is printed. The exit code is 1 if anything is wrong: a value
-    that cannot be used, a key that is no setting, a file that cannot be read, a plugin that is not installed, or what
-    the hub needs and has not got.
+    Each has its value and where that comes from. It starts nothing and asks no database. No password is printed. The
+    exit code is 1 if anything is wrong: a value that cannot be used, a key that is no setting, a file that cannot be
+    read, a plugin that is not installed, or what the hub needs and has not got.
     """
     found = _read()
     lines = [_line(found, key) for key in SETTINGS]

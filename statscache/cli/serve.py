@@ -7,7 +7,7 @@ import click
 from statscache.cli.terminal import OneLine, one_line
 from statscache.configuration import fedmsg_config
 from statscache.errors import Unusable
-from statscache.setting_types import ADDRESS, PREFIX_PATH
+from statscache.setting.types import ADDRESS, PREFIX_PATH
 from statscache.settings import read_settings
 
 ROOT_PATH = "statscache.web.root_path"

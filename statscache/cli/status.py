@@ -15,7 +15,7 @@ from statscache.configuration import fedmsg_config
 from statscache.errors import number_of
 from statscache.health.status import PluginStatus, Status, look
 from statscache.hosting.loader import load, running
-from statscache.setting_faults import unknown
+from statscache.setting.faults import unknown
 from statscache.settings import SETTINGS, read_settings
 
 STYLES = {"fine": "bold green", "degraded": "bold yellow", "not working": "bold red"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statscache.steady_event import SteadyEvent
+from statscache.process.steady_event import SteadyEvent
 
 
 class Wake:

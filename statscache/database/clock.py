@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Connection, Engine, extract, func, select
 
-from statscache.clocks import Clocks
+from statscache.process.clocks import Clocks
 
 
 def began(connection: Connection) -> float:

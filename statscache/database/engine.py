@@ -13,14 +13,14 @@ from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from statscache.clocks import Clocks
 from statscache.database.clock import note_clock
 from statscache.database.guard import SETTINGS, install_guard
 from statscache.database.refusals import Wait
 from statscache.database.sessions import set_up_transactions
 from statscache.database.timing import time_statements
-from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
+from statscache.process.clocks import Clocks
+from statscache.process.descriptors import RESERVE
 from statscache.settings import URI, Settings
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from statscache.bus.watermark import BOUND
-from statscache.descriptors import RESERVE, limit, used
 from statscache.errors import number_of
 from statscache.health.parts import Parts
+from statscache.process.descriptors import RESERVE, limit, used
 
 #: What is away for so many seconds is a trouble.
 AWAY = 5.0

@@ -11,7 +11,7 @@ import time
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from statscache.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from statscache.bus.watermark import Watermark
-from statscache.clocks import Clocks
 from statscache.counting.flusher import Flusher
 from statscache.counting.writer import Writer
 from statscache.history.filler import Filler
@@ -14,6 +13,7 @@ from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
+from statscache.process.clocks import Clocks
 from statscache.spool.spool import Spool
 from statscache.upkeep.inventory import TakeInventory
 

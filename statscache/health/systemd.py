@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 
-from statscache.steady_event import SteadyEvent
+from statscache.process.steady_event import SteadyEvent
 
 log = logging.getLogger(__name__)
 

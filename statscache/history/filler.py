@@ -13,8 +13,8 @@ from statscache.component import Backoff, ComponentState
 from statscache.database.trouble import first_line
 from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
 from statscache.history.plan import Piece
+from statscache.process.steady_event import SteadyEvent
 from statscache.span import Span, without
-from statscache.steady_event import SteadyEvent
 
 log = logging.getLogger(__name__)
 

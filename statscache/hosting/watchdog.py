@@ -16,7 +16,7 @@ from types import CodeType
 from typing import Any
 
 from statscache.database.timing import Stopwatch
-from statscache.steady_event import SteadyEvent
+from statscache.process.steady_event import SteadyEvent
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from statscache.intake.batch import Batch
 from statscache.messages.message import Message, Naming
 from statscache.reasons import ReasonCounter
 from statscache.spool.record import encode
-from statscache.spool.spool import NotSpooled, Spool
+from statscache.spool.segment import NotSpooled
+from statscache.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 

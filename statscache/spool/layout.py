@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from statscache.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE
 from statscache.spool.loss import LOSS
 from statscache.spool.segments import SUFFIX
 

@@ -9,7 +9,7 @@ import threading
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from statscache.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE
 
 log = logging.getLogger(__name__)
 

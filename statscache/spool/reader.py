@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from statscache.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE
 from statscache.spool.record import HEADER, decode
 from statscache.spool.segment import Damage, Found, SpoolUnreadable, scan_segment
 from statscache.spool.segments import Segments

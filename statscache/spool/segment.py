@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from statscache.descriptors import RESERVE
 from statscache.errors import StatscacheError, number_of
+from statscache.process.descriptors import RESERVE
 from statscache.spool.record import is_torn, records, size_of
 
 log = logging.getLogger(__name__)
 
 #: So many bytes are read at a time.
 CHUNK = 1 << 20
+
+
+class NotSpooled(StatscacheError):
+    """A message that could not be written to the spool; the text says why."""
 
 
 class SpoolUnreadable(StatscacheError):

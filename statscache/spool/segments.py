@@ -7,7 +7,7 @@ import threading
 from bisect import bisect_right
 from pathlib import Path
 
-from statscache.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE
 
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 1 << 20

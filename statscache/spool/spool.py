@@ -17,21 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from statscache.errors import StatscacheError
 from statscache.spool import layout
 from statscache.spool.loss import Loss, LossFile
 from statscache.spool.reader import Reader
-from statscache.spool.segment import Found
+from statscache.spool.segment import Found, NotSpooled
 from statscache.spool.segments import Segments
 
 log = logging.getLogger(__name__)
 
 #: How the system says that a disk has no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class NotSpooled(StatscacheError):
-    """A message that could not be written to the spool; the text says why."""
 
 
 class Spool:
@@ -216,12 +211,11 @@ class Spool:
 
     def leave(self) -> bool:
         """Let go of the spool, all of which is committed, and return whether nothing stays of it for its tail."""
-        stays = self._tail > 0 and self.start < self.end
-        if stays:
+        if self._tail > 0 and self.start < self.end:
             self.close()
-        else:
-            self.remove()
-        return not stays
+            return False
+        self.remove()
+        return True
 
     def remove(self) -> None:
         """Remove the whole spool, which from the first moment on is none to whoever adopts spools."""

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
-from statscache.clocks import Clocks
 from statscache.database.engine import probe
+from statscache.process.clocks import Clocks
 from statscache.store import ledger
 
 #: How long in seconds the ledger is pruned at a stretch, while flushes wait.

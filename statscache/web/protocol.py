@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from statscache.descriptors import limit
+from statscache.process.descriptors import limit
 
 #: How many seconds a request may take to arrive, and its answer to be made and fetched.
 ARRIVAL, ANSWER = 10, 120

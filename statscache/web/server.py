@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from statscache.descriptors import RESERVE
 from statscache.errors import Unusable
-from statscache.hangup import Hangup
+from statscache.process.descriptors import RESERVE
+from statscache.process.hangup import Hangup
 from statscache.web.limits import LONGEST_URL
 from statscache.web.protocol import Protocol
 

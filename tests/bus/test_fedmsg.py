@@ -10,7 +10,7 @@ from moksha.hub.hub import MokshaHub
 
 from statscache.bus.fedmsg import watch
 from statscache.bus.watermark import APART, Watermark
-from statscache.clocks import Clocks
+from statscache.process.clocks import Clocks
 from tests.support.clock import Machine
 from tests.support.hub import Bus, ordinary, wait_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statscache.setting_types import ADDRESS
+from statscache.setting.types import ADDRESS
 from tests.support.commands import NOWHERE
 from tests.support.place import Place
 

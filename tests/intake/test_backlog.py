@@ -14,7 +14,7 @@ from sqlalchemy import text
 from statscache.intake import backlog as backlog_module
 from statscache.intake.accept import Intake
 from statscache.spool.record import encode
-from statscache.spool.spool import NotSpooled
+from statscache.spool.segment import NotSpooled
 from tests.support.bench import Bad, Bench, Good, Keeper, Other, spools
 from tests.support.hub import wait_for
 

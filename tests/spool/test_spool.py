@@ -23,8 +23,8 @@ from statscache.spool import segments as segments_module
 from statscache.spool.directory import adopt_spools, make_spool
 from statscache.spool.loss import Loss
 from statscache.spool.record import encode
-from statscache.spool.segment import Damage, SpoolUnreadable
-from statscache.spool.spool import NotSpooled, Spool
+from statscache.spool.segment import Damage, NotSpooled, SpoolUnreadable
+from statscache.spool.spool import Spool
 from tests.support.spools import LIMIT, damages, everything, fill, reopened, segments
 
 HUGE = 10**4000
@@ -377,7 +377,7 @@ import resource, signal, sys
 from pathlib import Path
 from statscache.spool.record import encode
 from statscache.spool.directory import make_spool
-from statscache.spool.spool import NotSpooled
+from statscache.spool.segment import NotSpooled
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = make_spool(Path(sys.argv[1]), [], 1 << 30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statscache.clocks import Clocks
+from statscache.process.clocks import Clocks
 
 NOON = 1_700_000_000.0
 

@@ -7,8 +7,8 @@ import contextlib
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.clocks import Clocks
 from statscache.daemon import Daemon
+from statscache.process.clocks import Clocks
 from tests.support.daemons import accept
 
 PUBLISHER = "tcp://publisher"

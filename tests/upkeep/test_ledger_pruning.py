@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from statscache.clocks import Clocks
+from statscache.process.clocks import Clocks
 from statscache.upkeep import ledger_pruning
 from statscache.upkeep.ledger_pruning import PruneLedger
 from tests.support.bench import Bench, Good

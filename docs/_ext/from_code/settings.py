@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from from_code.markdown import MarkdownDirective, marked
-from statscache.setting_types import Setting
+from statscache.setting.setting import Setting
 from statscache.settings import SETTINGS
 
 TITLES = ("setting", "type", "unit", "default", "meaning")

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from statscache.history.archives import datanommer
+from statscache.history.archives import datanommer, datanommer_reader
 from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datanommer import Datanommer
 from statscache.span import Span
@@ -162,8 +162,8 @@ def test_slices_are_whole_seconds_and_together_the_span(
     seed: int, engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slices have about ROWS rows, never part of a second, and begin and end where the span does."""
-    monkeypatch.setattr(datanommer, "ROWS", 20)
-    monkeypatch.setattr(datanommer, "FETCH", 7)
+    monkeypatch.setattr(datanommer_reader, "ROWS", 20)
+    monkeypatch.setattr(datanommer_reader, "FETCH", 7)
     times = [0.0, 0.999999, 1.0, 2.5, *[3.25] * 50, *[4.0] * 20, *[5 + n / 10 for n in range(200)], 90.0]
     times = times[seed:] if seed < 3 else []
     create(engine)
@@ -232,7 +232,7 @@ def test_what_fails_on_the_way_is_a_hole(
     fault: str, reason: str, engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was read before stands; the rest of the span is one hole, and its reason one sentence."""
-    monkeypatch.setattr(datanommer, "ROWS", 5)
+    monkeypatch.setattr(datanommer_reader, "ROWS", 5)
     create(engine)
     fill(engine, [body(n, DAY + n) for n in range(50)])
     slices = Datanommer(database).slices(Span(DAY, DAY + 100))
@@ -250,7 +250,7 @@ def test_a_reader_that_stops_leaves_nothing_behind(
     engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between slices no transaction is open; who reads no further closes the connection."""
-    monkeypatch.setattr(datanommer, "ROWS", 5)
+    monkeypatch.setattr(datanommer_reader, "ROWS", 5)
     create(engine)
     fill(engine, [body(n, DAY + n) for n in range(20)])
     slices = Datanommer(database).slices(Span(DAY, DAY + 100))

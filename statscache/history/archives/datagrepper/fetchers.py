@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.client import Stopped, Unavailable
 from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Failed, Incomplete
+from statscache.process.steady_event import SteadyEvent
 from statscache.span import Span
-from statscache.steady_event import SteadyEvent
 
 #: Fetches one page of a span; gives up when the event is set.
 Fetch = Callable[[Span, Ask, threading.Event], ArchivePage]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from statscache.instants import in_utc, read_instant
+from statscache.setting.setting import SettingType
 
 EMBEDDED = "embedded:"
 DRIVER = "postgresql+psycopg2"
@@ -27,21 +27,6 @@ BYTE_UNITS = {
 #: The path of a URL, without a / at its end.
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 LONGEST_BUDGET = 15.0
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class SettingType(Generic[T]):
-    """A kind of value in the configuration.
-
-    :param read: turns what the configuration holds into what the program uses; raises ValueError with what
-        was expected
-    """
-
-    name: str
-    unit: str
-    read: Callable[[Any], T]
 
 
 def _seconds(value: Any) -> float:
@@ -234,33 +219,3 @@ PREFIX_PATH = SettingType("text", "", _prefix_path)
 PROXIES = SettingType("list of text", "", _proxies)
 ADDRESS = SettingType("text", "", _address)
 RATE = SettingType("number", "1/s", _rate)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One key of the configuration.
-
-    :param default: as the configuration would have it; None if there is none
-    """
-
-    key: str
-    of: SettingType[Any]
-    default: Any
-    meaning: str
-
-    @property
-    def kind(self) -> str:
-        """The name of its kind, for the documentation."""
-        return self.of.name
-
-    @property
-    def unit(self) -> str:
-        """The unit of a plain number, empty if it has none."""
-        return self.of.unit
-
-    def read(self, value: Any) -> Any:
-        """Return what the program uses for what the configuration holds.
-
-        :raises ValueError: with what was expected
-        """
-        return self.of.read(value)

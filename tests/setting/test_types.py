@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statscache.setting_types import BYTE_UNITS, _address_or_none, _bytes, _directory
+from statscache.setting.types import BYTE_UNITS, _address_or_none, _bytes, _directory
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 PROCESS = """
 import os, resource
-from statscache import descriptors
+from statscache.process import descriptors
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 reserve = descriptors.DescriptorReserve()
 reserve.fill()

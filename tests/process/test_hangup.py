@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from statscache.hangup import reopen_logs
+from statscache.process.hangup import reopen_logs
 
 LOG = logging.getLogger("test_hangup.of_its_own")
 

@@ -10,12 +10,12 @@ import threading
 import time
 from pathlib import Path
 
-from statscache.steady_event import SteadyEvent
+from statscache.process.steady_event import SteadyEvent
 from tests.support.clock_preload import MovableClock
 
 WAITING = """
 import time
-from statscache.steady_event import SteadyEvent
+from statscache.process.steady_event import SteadyEvent
 event, start = SteadyEvent(), time.monotonic()
 print("waits", flush=True)
 assert not event.wait(1.0)
