@@ -141,10 +141,10 @@ class Backlog:
         if batch.spool is self._own.spool:
             self._own.position, self._own.since = batch.end, self._began
             self._intake.committed(batch.end)
-            batch.spool.release(batch.end)
             self._watermark.committed(batch.heard)
             if batch.losses:
                 self._watermark.skip(batch.losses.end)
+            batch.spool.release(batch.end)
             return
         self._adopted[0].position = batch.end
         if batch.end >= batch.spool.end:

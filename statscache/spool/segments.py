@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from bisect import bisect_right
 from pathlib import Path
 
 from statscache.process.descriptors import RESERVE
+
+log = logging.getLogger(__name__)
 
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 1 << 20
@@ -98,23 +101,32 @@ class Segments:
     def drop(self, position: int, bytes_kept: int = 0) -> bool:
         """Remove segments that hold nothing from a position on, the oldest first, and return whether there were any.
 
+        One that cannot be removed stays, as nothing depends on that it goes.
+
         :param bytes_kept: no more are removed once all together are so short
         """
         dropped = False
         with self._changing:
             while self._starts and self._end_of_first() <= position and self.end - self.start > bytes_kept:
-                self._drop_first()
+                if not self._drop_first():
+                    break
                 dropped = True
         return dropped
 
     def _end_of_first(self) -> int:
         return self._starts[1] if len(self._starts) > 1 else self.end
 
-    def _drop_first(self) -> None:
-        self.path(self._starts[0]).unlink(missing_ok=True)
+    def _drop_first(self) -> bool:
+        path = self.path(self._starts[0])
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("%s, which is committed, cannot be removed: %s", path, error.strerror)
+            return False
         if len(self._starts) == 1:
             self.close()
         self._starts.pop(0)
+        return True
 
     def is_in_place(self) -> bool:
         """Return whether the segment that is being written is on its path."""

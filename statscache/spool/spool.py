@@ -172,8 +172,8 @@ class Spool:
             self._segments.drop(aged)
 
     def take_back(self, position: int) -> None:
-        """Note that all from that position on is not committed after all."""
-        self._released = position
+        """Note that all from that position on is not committed after all. What of it is gone takes no room."""
+        self._released = max(position, self.start)
         self._releases.clear()
 
     def see_to_place(self) -> None:

@@ -11,6 +11,13 @@ from statscache.bus.noise import ANNOUNCEMENT, HARMLESS, Hush, KnownNoise
 HUB, META = logging.getLogger("moksha.hub"), logging.getLogger("fedmsg.meta")
 
 
+@pytest.fixture(autouse=True)
+def unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what the load of the entry point has put in the libraries' way, if some test has done that."""
+    for name in HARMLESS:
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
+
+
 class DistributionNotFound(Exception):
     """As pkg_resources has it."""
 

@@ -453,6 +453,37 @@ def test_what_is_committed_stays_for_the_tail(directory: Path) -> None:
     spool.close()
 
 
+def test_what_is_gone_of_a_tail_takes_no_room(directory: Path) -> None:
+    """Though the database went back further than the spool reaches, there is room for what comes."""
+    spool = make_spool(directory, [], 1000)
+    for _ in range(100):
+        spool.append(encode({"x": "x" * 100}))
+        spool.release(spool.end)
+    spool.take_back(0)
+    spool.append(encode({"x": "x" * 300}))
+    assert spool.held <= 1000
+    spool.close()
+
+
+def test_what_cannot_be_removed_costs_no_message(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If a segment that is committed cannot be deleted, that is logged, and messages are taken as ever."""
+    spool = make_spool(directory, [], 1000, tail=900.0)
+
+    def fail(*args: Any, **extra: Any) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    filled = {}
+    for number in range(200):
+        filled[spool.append(encode({"n": number}))] = {"n": number}
+        spool.release(spool.end)
+    assert everything(spool) == filled
+    assert "cannot be removed: Permission denied" in caplog.text
+    spool.close()
+
+
 def test_the_tail_makes_room_for_what_comes(directory: Path) -> None:
     """The limit is on what is not committed: of what is, the oldest goes as soon as its room is needed."""
     spool = make_spool(directory, [], 2000, tail=900.0)
