@@ -48,10 +48,12 @@ def test_a_hub_opens_its_log_anew_and_goes_on(
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let hubs be started at a terminal."""
+    """Let hubs be started at a terminal, also where these tests themselves run behind nohup."""
     own, its = pty.openpty()
     monkeypatch.setattr(Hub, "stdin", its)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
+    signal.signal(signal.SIGHUP, before)
     os.close(own)
     os.close(its)
 
