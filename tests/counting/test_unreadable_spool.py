@@ -45,11 +45,15 @@ def test_for_a_moment_it_costs_nothing(
 ) -> None:
     """The flush fails, says why, and is tried again; every message counts and every second is covered."""
 
-    def fail(*args: Any) -> Any:
-        raise OSError(number, os.strerror(number))
+    opening = os.open
+
+    def fail(path: Any, flags: int, *mode: int) -> int:
+        if str(path).endswith(".spool") and not flags & os.O_ACCMODE:
+            raise OSError(number, os.strerror(number))
+        return opening(path, flags, *mode)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", fail)
+        patch.setattr(os, "open", fail)
         for _ in range(3):
             with pytest.raises(SpoolUnreadable, match=os.strerror(number)):
                 bus.daemon.flusher.step()

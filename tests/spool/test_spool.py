@@ -236,7 +236,8 @@ def test_what_cannot_be_read_for_a_moment_is_not_empty(
         read = staticmethod(fail)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", fail if what == "open" else lambda *_: Unreadable())
+        if what == "read":
+            patch.setattr("builtins.open", lambda *_, **__: Unreadable())
         patch.setattr(os, "open", fail)
         with pytest.raises(SpoolUnreadable, match=os.strerror(number)):
             everything(spool)
