@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from statscache.bus.watermark import AHEAD
 from statscache.spool.loss import Loss
 from statscache.spool.segment import Damage
 
@@ -54,5 +55,5 @@ class Losses:
     def _loss(self, damage: Damage, first: float, last: float | None) -> Loss:
         now = time.time()
         first = min(first, now if last is None else last)
-        end = now if last is None else last + self._lateness
-        return Loss(1, max(first - self._lateness, 0.0), end, 0, damage.reason)
+        end = now if last is None else min(last + self._lateness, now + AHEAD)
+        return Loss(1, max(min(first, end) - self._lateness, 0.0), end, 0, damage.reason)
