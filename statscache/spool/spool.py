@@ -74,11 +74,11 @@ class Spool:
 
     @property
     def made(self) -> float:
-        """When the spool was made, in seconds since 1970.
-
-        :raises OSError: if that cannot be told
-        """
-        return (self._directory / layout.PLUGINS).stat().st_mtime
+        """When the spool was made, in seconds since 1970, or last changed where nothing tells that any more."""
+        try:
+            return (self._directory / layout.PLUGINS).stat().st_mtime
+        except FileNotFoundError:
+            return self._identity.st_mtime
 
     @property
     def modified(self) -> float:

@@ -62,6 +62,19 @@ def test_an_empty_spool_of_a_dead_daemon_blocks_nothing(make_bench: MakeBench) -
     assert bench.execute("SELECT id FROM statscache_spool") == [(bench.daemon.spool.id,)]
 
 
+def test_a_spool_without_its_plugins_and_its_row_stops_no_start(make_bench: MakeBench) -> None:
+    """If somebody has deleted both, its messages count all the same."""
+    dead = make_bench(*ALL)
+    dead.accept(*"abc")
+    dead.die()
+    [path] = dead.daemon.spools.glob("*/plugins.json")
+    path.unlink()
+    dead.execute("DELETE FROM statscache_spool")
+    bench = make_bench(*ALL)
+    bench.flush()
+    assert bench.volumes() == [3] * 4
+
+
 def test_a_torn_spool_of_a_dead_daemon_is_written_up_to_its_tear(make_bench: MakeBench) -> None:
     """A record that the death of the daemon cut off is dropped; what comes before it counts."""
     dead = make_bench(*ALL)
