@@ -11,30 +11,19 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.support.commands import body, told
 from tests.support.databases import new_database
-from tests.support.packages import install
+from tests.support.packages import IDLE, install
 from tests.support.place import Place, lines, rows
 
 pytestmark = pytest.mark.slow
 
-CODE = """
+CODE = (
+    IDLE
+    + """
 from datetime import timedelta
 
 from sqlalchemy import BigInteger, Date, DateTime, LargeBinary, Numeric, Text
 from sqlalchemy.orm import mapped_column as column
-from statscache.plugins import Base, BaseModel, BasePlugin, CountingPlugin, counting_model
-
-
-class Plugin(BasePlugin):
-    def process(self, message):
-        pass
-
-    def update(self, session):
-        pass
-
-
-def plugin(title, model_):
-    attributes = {"name": title, "summary": title, "description": title, "model": model_}
-    return type(title.title(), (Plugin,), attributes)
+from statscache.plugins import Base, BaseModel, CountingPlugin, counting_model
 
 
 class Totals(Base):
@@ -89,6 +78,7 @@ plugins = [
     plugin("words", Words), plugin("sometimes", Sometimes), plugin("numbers", Numbers), Counter,
 ]
 """
+)
 FILL = [
     "INSERT INTO odd_totals VALUES ('b', 2), ('a', 1), ('c', 3)",
     "INSERT INTO odd_renamed VALUES ('2024-05-31 12:00Z', 1.5, '\\xff'), ('2024-05-31 13:00Z', 'NaN', NULL)",
@@ -108,7 +98,7 @@ def odd(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
         place = Place(directory, url)
         place.configure({"statscache.monitoring.address": ""})
         place.write("empty.jsonl", "")
-        place.beside(install(directory, "oddities", CODE))
+        place.beside(install(directory / "installed", "oddities", CODE, oddities="plugins"))
         place.answer("replay", "empty.jsonl")
         engine = create_engine(url)
         with engine.begin() as connection:
@@ -189,7 +179,7 @@ def test_what_a_new_plugin_counts_is_counted(there: Place) -> None:
     """A message that others knew counts for a plugin that is new, and only what nobody lacks is known already."""
     there.write("lines.jsonl", lines(body(1), body(2)))
     there.answer("replay", "lines.jsonl")
-    there.beside(install(there.directory, "oddities", CODE))
+    there.beside(install(there.directory / "installed", "oddities", CODE, oddities="plugins"))
     assert there.answer("replay", "lines.jsonl").startswith("2 messages counted, 0 known already, ")
     there.write("lines.jsonl", lines(body(1), body(2), body(3), body(3)))
     assert there.answer("replay", "lines.jsonl").startswith("1 message counted, 3 known already, ")

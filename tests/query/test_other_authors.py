@@ -12,10 +12,13 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from tests.support.databases import new_database
+from tests.support.packages import IDLE, install
 from tests.support.place import Place
 from tests.support.web import Server
 
-CODE = """
+CODE = (
+    IDLE
+    + """
 import uuid
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,21 +26,8 @@ from decimal import Decimal
 from sqlalchemy import ARRAY, Date, DateTime, Float, Integer, Interval, LargeBinary, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import mapped_column as column
-from statscache.plugins import BaseModel, BasePlugin, CategorizedLogModel, CategorizedModel, counting_model
+from statscache.plugins import BaseModel, CategorizedLogModel, CategorizedModel, counting_model
 from statscache.plugins import Base, CountingPlugin
-
-
-class Plugin(BasePlugin):
-    def process(self, message):
-        pass
-
-    def update(self, session):
-        pass
-
-
-def plugin(title, model_):
-    attributes = {"name": title, "summary": title, "description": title, "model": model_}
-    return type(title.title(), (Plugin,), attributes)
 
 
 class Edits(CountingPlugin):
@@ -91,6 +81,7 @@ plugins = [
     plugin("sometimes", Sometimes), Nothing,
 ]
 """
+)
 FILL = [
     "INSERT INTO web_edits SELECT to_timestamp(1700000000 + n / 5 * 3600), 'page ' || n % 5, 'up', n "
     "FROM generate_series(0, 249) AS n",
@@ -124,14 +115,9 @@ class Made:
 def made(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """An API on the tables of a package that is installed beside statscache."""
     directory = tmp_path_factory.mktemp("authors")
-    package = directory / "installed"
-    (package / "webauthors-1.0.dist-info").mkdir(parents=True)
-    (package / "webauthors.py").write_text(CODE)
-    about = package / "webauthors-1.0.dist-info"
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: webauthors\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[statscache.plugin]\nwebauthors = webauthors:plugins\n")
+    package = install(directory / "installed", "webauthors", CODE, webauthors="plugins")
     with new_database(server) as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(package))
+        patch.setenv("PYTHONPATH", package)
         Place(directory, url).write("none.jsonl", "")
         assert Place(directory, url).run("replay", "none.jsonl")[0] == 0
         engine = create_engine(url)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
+from tests.support.packages import install
 
 PLUGIN = """
 import re
@@ -27,31 +28,24 @@ class Greedy(CountingPlugin):
             re.match("(a+)+$", "a" * 64 + "b")
         self.count(message)
 """
-METADATA = "Metadata-Version: 2.1\nName: greedy\nVersion: 1.0\n"
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Path:
+def installed(tmp_path: Path) -> str:
     """A directory in which the plugin is installed."""
-    target = tmp_path / "installed"
-    info = target / "greedy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (target / "greedy.py").write_text(PLUGIN)
-    (info / "METADATA").write_text(METADATA)
-    (info / "entry_points.txt").write_text("[statscache.plugin]\ngreedy = greedy:Greedy\n")
-    return target
+    return install(tmp_path / "installed", "greedy", PLUGIN, greedy="Greedy")
 
 
 def test_a_plugin_that_lets_no_thread_run_ends_the_daemon_and_is_suspended_by_the_next(
-    start_hub: Callable[..., Hub], bus: Bus, engine: Engine, installed: Path
+    start_hub: Callable[..., Hub], bus: Bus, engine: Engine, installed: str
 ) -> None:
     """A signal ends the process; the next one names the plugin, counts all for the others, and quarantines its own."""
     settings: dict[str, Any] = {"statscache.plugin.hang": 1, "statscache.producer.frequency": 0.2}
-    hub = start_hub(settings, PYTHONPATH=str(installed))
+    hub = start_hub(settings, PYTHONPATH=installed)
     hub.wait_until_running()
     bus.send_all(map(ordinary, range(100)))
     assert hub.wait() == -signal.SIGPROF
-    again = start_hub(settings, PYTHONPATH=str(installed))
+    again = start_hub(settings, PYTHONPATH=installed)
     again.wait_until_running()
     assert "greedy-1d is suspended" in again.log
     assert "in process" in again.log

@@ -49,11 +49,12 @@ def assert_answers_in_a_flood(hub: Hub, bus: Bus, engine: Engine) -> None:
     slowest = 0.0
     while flood.is_alive() or volume(engine) < total:
         before = time.monotonic()
-        assert ready(hub) == (200, "ready", "")
+        assert_is_ready_unless_the_database_is_slow(hub)
         slowest = max(slowest, time.monotonic() - before)
         time.sleep(0.1)
     flood.join()
     assert slowest < 3
+    wait_for_ready(hub)
     wait_for(
         "all to be accepted", lambda: samples(hub)["statscache_messages_accepted_total", ()] == 2 * total
     )
@@ -65,6 +66,14 @@ def assert_answers_in_a_flood(hub: Hub, bus: Bus, engine: Engine) -> None:
     assert found["statscache_delay_seconds_count", ()] == found["statscache_delay_seconds_bucket", ("+Inf",)]
     assert found["statscache_flush_rows_total", ()] >= total  # the ledger's
     assert found["statscache_bus_connected", (bus.endpoint,)] == 1
+
+
+def assert_is_ready_unless_the_database_is_slow(hub: Hub) -> None:
+    """Take no other cause: a shared disk may hold up a commit for seconds, and then just this must be said."""
+    code, status, causes = ready(hub)
+    assert (code, status, causes) == (200, "ready", "") or re.fullmatch(
+        r"the flush has been waiting for the database for \d+ s", causes
+    )
 
 
 def assert_tells_all_that_alerts_are_made_of(hub: Hub) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from tests.support.health import ready, url_of, wait_for_ready
 from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
-from tests.support.installing import install
+from tests.support.packages import install
 from tests.support.slow_clients import SlowClients
 from tests.support.sql import run
 
@@ -99,7 +99,7 @@ def test_a_daemon_whose_descriptors_are_used_up_says_so_and_loses_nothing(
 ) -> None:
     """Its spool grows by new files and its database is connected to anew, with descriptors kept in reserve."""
     hub = start_with_few_descriptors(
-        start_hub, PYTHONPATH=install(tmp_path / "installed", "hoarder", HOARDER, "Hoarder")
+        start_hub, PYTHONPATH=install(tmp_path / "installed", "hoarder", HOARDER, hoarder="Hoarder")
     )
     bus.send_all(map(ordinary, range(20)))
     words = r"few file descriptors are left: \d+ of 128 are in use"

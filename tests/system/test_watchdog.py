@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.hub import Bus, Hub, wait_for
+from tests.support.packages import install
 
 PLUGIN = """
 import time
@@ -32,15 +33,9 @@ class Plugin(CountingPlugin):
 
 
 @pytest.fixture
-def hanger(tmp_path: Path) -> Path:
+def hanger(tmp_path: Path) -> str:
     """A directory with an installed distribution whose plugin hangs in the message that says so."""
-    place = tmp_path / "site"
-    info = place / "hanger-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hanger\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[statscache.plugin]\nhanger = hanger:Plugin\n")
-    (place / "hanger.py").write_text(PLUGIN)
-    return place
+    return install(tmp_path / "site", "hanger", PLUGIN, hanger="Plugin")
 
 
 def message(number: int, **msg: Any) -> dict[str, Any]:
@@ -56,12 +51,10 @@ def count(engine: Engine, query: str) -> int:
 
 
 def test_a_hub_that_was_told_to_end_does_not_restart(
-    start_hub: Callable[..., Hub], bus: Bus, hanger: Path, tmp_path: Path
+    start_hub: Callable[..., Hub], bus: Bus, hanger: str, tmp_path: Path
 ) -> None:
     """If a plugin hangs when a signal comes, the hub ends; what it has accepted waits in its spool."""
-    hub = start_hub(
-        {"statscache.plugin.hang": 2, "statscache.producer.frequency": 60}, PYTHONPATH=str(hanger)
-    )
+    hub = start_hub({"statscache.plugin.hang": 2, "statscache.producer.frequency": 60}, PYTHONPATH=hanger)
     hub.wait_until_running()
     bus.send(message(1, hang=True))
     time.sleep(0.5)
@@ -72,10 +65,10 @@ def test_a_hub_that_was_told_to_end_does_not_restart(
 
 
 def test_a_hub_with_a_plugin_that_hangs_restarts_without_it(
-    start_hub: Callable[..., Hub], bus: Bus, engine: Engine, hanger: Path
+    start_hub: Callable[..., Hub], bus: Bus, engine: Engine, hanger: str
 ) -> None:
     """In the same process, by itself; all other tables are complete, and the plugin's messages in the quarantine."""
-    path = os.pathsep.join([str(hanger), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([hanger, os.environ.get("PYTHONPATH", "")])
     hub = start_hub({"statscache.plugin.hang": 2, "statscache.producer.frequency": 0.2}, PYTHONPATH=path)
     hub.wait_until_running()
     bus.send_all(message(number) for number in range(50))

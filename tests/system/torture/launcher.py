@@ -42,7 +42,6 @@ HASTE: dict[str, dict[str, Any]] = {
     "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
     "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
     "database.engine": {"SETTINGS": SETTINGS},
-    "database.guard": {"SETTINGS": SETTINGS},
 }
 #: The steps at which a daemon can be told to die: at each of these functions, before and after.
 STEPS = {
