@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 URI = "statscache.sqlalchemy.uri"
 URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
+#: Stands for a database where none is needed.
+NO_DATABASE = "postgresql:///"
 T = TypeVar("T")
 
 

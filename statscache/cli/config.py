@@ -21,11 +21,9 @@ from statscache.errors import Unusable
 from statscache.hosting.loader import check_names
 from statscache.setting.faults import shown, unknown
 from statscache.setting.types import EMBEDDED
-from statscache.settings import SETTINGS, URI, URI_VARIABLE, read_setting, read_settings
+from statscache.settings import NO_DATABASE, SETTINGS, URI, URI_VARIABLE, read_setting, read_settings
 
 DEFAULT = "default"
-#: What a check of all settings together is told of those that are wrong by themselves.
-STANDS_IN = "postgresql:///"
 
 
 @dataclass
@@ -140,7 +138,7 @@ def _shown_url(value: Any) -> str:
 def _together(found: Configuration, wrong: set[str]) -> Iterator[str]:
     """Yield what is wrong with settings that fit by themselves."""
     good = {key: value for key, value in found.values.items() if key not in wrong}
-    settings = read_settings({**good, URI: STANDS_IN}, {})
+    settings = read_settings({**good, URI: NO_DATABASE}, {})
     for check in (lambda: check_names(settings), *_checks_of_the_hub(good, settings.consumer_enabled)):
         if fault := _fault(check):
             yield fault

@@ -22,10 +22,8 @@ from statscache.hosting.suspensions import SuspensionRow
 from statscache.messages.processors import Meta
 from statscache.plugins import BasePlugin, Umbrella
 from statscache.schema.tables import find_misfits
-from statscache.settings import URI, URI_VARIABLE, Settings, read_settings
+from statscache.settings import NO_DATABASE, URI, URI_VARIABLE, Settings, read_settings
 
-#: A database that is known to be no real one: then nobody is asked.
-NOWHERE = "postgresql:///"
 #: How long in seconds the database may take to let us in.
 PATIENCE = 3
 
@@ -39,7 +37,7 @@ def plugins(as_json: bool) -> None:
     """
     with one_line():
         config = fedmsg_config()
-        settings = read_settings({URI: NOWHERE, **config})
+        settings = read_settings({URI: NO_DATABASE, **config})
         logging.getLogger("statscache.hosting.loader").setLevel(
             logging.CRITICAL
         )  # the list itself says what failed
@@ -93,7 +91,7 @@ def _has_database(settings: Settings) -> bool:
     """Return whether there is a database to ask, without making an embedded one."""
     if settings.embedded is not None:
         return (Path(settings.embedded).expanduser() / "PG_VERSION").exists()
-    return settings.uri_name == URI_VARIABLE or settings.uri != read_settings({URI: NOWHERE}, {}).uri
+    return settings.uri_name == URI_VARIABLE or settings.uri != read_settings({URI: NO_DATABASE}, {}).uri
 
 
 def _misfits(connection: Connection, running: Sequence[BasePlugin]) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ class Commits:
         try:
             self._writer.write(batch, self._continuity)
         except WentBack as back:
-            self._backlog.take_back(back)
+            self._backlog.take_back(back.commit)
         except BaseException:
             self._failures += 1
             if self._failures >= RENEW:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from statscache.database.clock import note_clock
-from statscache.database.guard import SETTINGS, install_guard
+from statscache.database.guard import install_guard
 from statscache.database.refusals import Wait
 from statscache.database.sessions import set_up_transactions
 from statscache.database.timing import time_statements
@@ -29,6 +29,17 @@ OLDEST_SERVER = 14
 OPTION = re.compile(r'invalid connection option "\w+"')
 #: How long in seconds a server may take to let us in.
 CONNECT = 10
+#: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
+#: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
+#: must be on the server's disk, however else the server is set up.
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "lock_timeout": "30s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "20s",
+    "synchronous_commit": "on",
+}
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",
     "client_encoding": "utf8",

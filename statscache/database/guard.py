@@ -11,17 +11,6 @@ from sqlalchemy import Connection, Engine, event
 
 from statscache.database.sessions import set_up_again
 
-#: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
-#: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
-#: must be on the server's disk, however else the server is set up.
-SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "lock_timeout": "30s",
-    "statement_timeout": "60s",
-    "idle_in_transaction_session_timeout": "20s",
-    "synchronous_commit": "on",
-}
 #: A statement that ends a transaction, and comments, behind which one can hide.
 ENDING = re.compile(
     r"^\s*end\b|(^|;)\s*(commit|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",

@@ -17,7 +17,7 @@ from statscache.intake.losses import Losses
 from statscache.messages.message import Message, Naming
 from statscache.spool.segment import Damage
 from statscache.spool.spool import Spool
-from statscache.store.continuity import WentBack
+from statscache.store.continuity import Commit
 
 log = logging.getLogger(__name__)
 
@@ -157,18 +157,21 @@ class Backlog:
         self._intake.halt()
         self._own.spool.sync()
 
-    def take_back(self, back: WentBack) -> None:
-        """Count again what the database has lost that had committed it."""
+    def take_back(self, last: Commit) -> None:
+        """Count again what the database has lost.
+
+        :param last: the last of the daemon's commits that it has
+        """
         self._intake.halt()
         own = self._own
         log.critical(
             "the database went back, as after a failover or a restore: %d bytes of the spool are counted again",
-            own.spool.end - max(back.position, own.spool.start),
+            own.spool.end - max(last.position, own.spool.start),
         )
-        own.position, own.since = back.position, back.since
-        self._intake.committed(back.position)
-        own.spool.take_back(back.position)
-        self._watermark.take_back(back.claimed)
+        own.position, own.since = last.position, last.at
+        self._intake.committed(last.position)
+        own.spool.take_back(last.position)
+        self._watermark.take_back(last.claimed)
         for source in self._adopted:
             source.spool.close()  # to be adopted again from where the database has it now
         self._adopted.clear()

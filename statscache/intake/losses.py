@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from statscache.bus.watermark import AHEAD
 from statscache.spool.loss import Loss
 from statscache.spool.segment import Damage
+
+
+@dataclass
+class Lost:
+    """Messages that are lost, and those around them.
+
+    :param after: when the newest message before them was sent, in seconds since 1970
+    :param before: the same of the first one behind them; None while there is none
+    """
+
+    damage: Damage
+    after: float
+    before: float | None = None
 
 
 class Losses:
@@ -19,19 +33,19 @@ class Losses:
     def __init__(self, since: float, lateness: int) -> None:
         self._newest = since
         self._lateness = lateness
-        self._found: list[Damage] = []
-        self._times: list[tuple[float, float | None]] = []
+        self._found: list[Lost] = []
 
     def add(self, damage: Damage) -> None:
         """Add what cannot be read."""
-        self._found.append(damage)
-        self._times.append((self._newest, None))
+        self._found.append(Lost(damage, self._newest))
 
     def before(self, second: int) -> None:
         """Note that a message of that second lies behind all that was added."""
         self._newest = max(self._newest, second)
-        if self._times and self._times[-1][1] is None:
-            self._times = [(first, second if last is None else last) for first, last in self._times]
+        for lost in reversed(self._found):
+            if lost.before is not None:
+                break
+            lost.before = second
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -39,21 +53,20 @@ class Losses:
     @property
     def start(self) -> int:
         """The position at which the first begins."""
-        return self._found[0].start
+        return self._found[0].damage.start
 
     @property
     def end(self) -> int:
         """The position at which the last ends."""
-        return self._found[-1].end
+        return self._found[-1].damage.end
 
     @property
     def all(self) -> list[Loss]:
         """Each, with the times between which its messages must lie. Of how many there were at least one is known."""
-        pairs = zip(self._found, self._times, strict=True)
-        return [self._loss(damage, first, last) for damage, (first, last) in pairs]
+        return [self._loss(lost) for lost in self._found]
 
-    def _loss(self, damage: Damage, first: float, last: float | None) -> Loss:
+    def _loss(self, lost: Lost) -> Loss:
         now = time.time()
-        first = min(first, now if last is None else last)
-        end = now if last is None else min(last + self._lateness, now + AHEAD)
-        return Loss(1, max(min(first, end) - self._lateness, 0.0), end, 0, damage.reason)
+        first = min(lost.after, now if lost.before is None else lost.before)
+        end = now if lost.before is None else min(lost.before + self._lateness, now + AHEAD)
+        return Loss(1, max(min(first, end) - self._lateness, 0.0), end, 0, lost.damage.reason)

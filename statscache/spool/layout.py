@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -28,9 +29,10 @@ def lay_out(directory: Path, plugins: Iterable[str]) -> int:
     :raises OSError: if that cannot be done
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = RESERVE.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = lock(directory)
+    if fd is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (directory / PLUGINS).write_text(json.dumps(sorted(plugins)), encoding="utf-8")
         (directory / LOST).write_bytes(bytes(LOSS.size))
     except OSError:

@@ -49,9 +49,7 @@ class WentBack(StatscacheError):
 
     def __init__(self, commit: Commit) -> None:
         super().__init__("the database went back, as after a failover or a restore")
-        self.position = commit.position
-        self.claimed = commit.claimed
-        self.since = commit.at
+        self.commit = commit
 
 
 class DatabaseIncomplete(StatscacheError):

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from statscache.database.engine import DRIVER_ARGUMENTS, connect_with_reserve, database_url
-from statscache.database.sessions import set_up_transactions
+from statscache.database.sessions import LEVEL, set_up_transactions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
@@ -148,7 +148,7 @@ def make_reader(url: str) -> Engine:
     )
 
     connect_with_reserve(engine)
-    set_up_transactions(engine, SETTINGS, True, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY; ")
+    set_up_transactions(engine, SETTINGS, True, LEVEL + "SET TRANSACTION READ ONLY; ")
     return engine
 
 
