@@ -13,7 +13,7 @@ from statscache.component import ComponentState, WatchedState, Work
 from statscache.counting.commits import Commits
 from statscache.counting.pause import Pause
 from statscache.counting.wake import Wake
-from statscache.database.trouble import first_line, is_database_trouble
+from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import StatscacheError, is_interrupt
 from statscache.intake.backlog import Backlog
 
@@ -233,4 +233,5 @@ class Flusher:
 
 def _unknown(error: BaseException) -> BaseException | None:
     """Return an error of which its first line does not say all; None for one of the database or of ours."""
-    return None if is_database_trouble(error) or isinstance(error, StatscacheError) else error
+    known = is_database_trouble(error) or isinstance(error, StatscacheError) or state_of(error) == DENIED
+    return None if known else error

@@ -12,7 +12,7 @@ from statscache.counting.measures import Measures
 from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
 from statscache.database.timing import Stopwatch, Written
-from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere, is_refused_by_us
+from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere, is_writers_own
 from statscache.errors import is_interrupt, number_of
 from statscache.hosting.dispatch import Taken
 from statscache.hosting.runner import Runner
@@ -201,8 +201,8 @@ def update_table(transaction: Transaction, runner: Runner, taken: Taken) -> None
             savepoint.commit()
         transaction.changes.add(written.changes)
     except BaseException as error:
-        ours = is_elsewhere(error, connection) or is_refused_by_us(error, connection)
-        trouble = is_database_trouble(error) and not ours
+        own = is_elsewhere(error, connection) or is_writers_own(error)
+        trouble = is_database_trouble(error) and not own
         if is_interrupt(error) or trouble or connection.invalidated:
             raise
         if not (outer and outer.is_active):

@@ -35,6 +35,7 @@ CONNECT = 10
 SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
     "lock_timeout": "30s",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "20s",
@@ -49,6 +50,17 @@ DRIVER_ARGUMENTS = {
     "tcp_user_timeout": 30_000,
 }
 
+#: After so many seconds a connection is replaced: its session keeps the settings that its database had when it began.
+RECYCLE = 600
+#: Two connections are kept, and tried before use. The last one used is the next one used, so one that fails does so
+#: again, which is noticed.
+POOL: dict[str, Any] = {
+    "pool_pre_ping": True,
+    "pool_size": 2,
+    "pool_use_lifo": True,
+    "pool_recycle": RECYCLE,
+}
+
 
 def make_engine(
     url: str | URL, patience: int = CONNECT, temporary_last: bool = True, **options: Any
@@ -56,14 +68,13 @@ def make_engine(
     """Make an engine for a PostgreSQL URL; connects to nothing yet.
 
     :param patience: how long in seconds the server may take to let us in, if the URL does not say
-    :param temporary_last: whether temporary tables can hide no others
-    :param options: of its pool; without any it keeps two connections, and tries them before use
+    :param temporary_last: whether temporary tables can hide no others; else they hide all others
+    :param options: of its pool; without any it is as POOL says
     """
     query = make_url(url).query
     wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
     arguments = {key: value for key, value in wanted.items() if key not in query}
-    options = options or {"pool_pre_ping": True, "pool_size": 2}
-    engine = create_engine(url, connect_args=arguments, **options)
+    engine = create_engine(url, connect_args=arguments, **(options or POOL))
     connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)

@@ -16,6 +16,14 @@ ENDING = re.compile(
     r"^\s*end\b|(^|;)\s*(commit|abort|rollback(?!\s+(work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b",
     re.IGNORECASE,
 )
+#: A statement that sets something for the session, or may; beside those that call `set_config`.
+SETTING = re.compile(
+    r"\s*(set\b(?!\s+(local|constraints|transaction)\b)|reset\b|discard\b|do\b|call\b)", re.IGNORECASE
+)
+#: Lets the constraints that are deferred be checked now, and be deferred from now on as before.
+CHECK = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "
+#: Undoes what was set for the session. What a pooler has set there goes with it, so it is for those who have done so.
+RESET = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; "
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -23,7 +31,7 @@ COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 def guarded(connection: Connection) -> Iterator[None]:
     """Let nobody commit or roll back the connection's transaction meanwhile; savepoints are as usual."""
     info = connection.info  # out of reach if the connection is lost
-    info["guarded"] = True
+    info["guarded"], info["has_set"] = True, False
     try:
         yield
     finally:
@@ -43,8 +51,17 @@ def _check_guard(connection: Connection) -> None:
 
 
 def _check_statement(connection: Connection, cursor: Any, statement: str, *args: Any) -> None:
-    if connection.info.get("guarded") and ENDING.search(COMMENT.sub(" ", statement)):
-        _check_guard(connection)
+    info = connection.info
+    if info.get("guarded"):
+        bare = COMMENT.sub(" ", statement)
+        if ENDING.search(bare):
+            _check_guard(connection)
+        info["has_set"] = info["has_set"] or _may_set(bare)
+
+
+def _may_set(statements: str) -> bool:
+    """Return whether statements may set something that outlives the transaction."""
+    return "set_config" in statements.lower() or any(map(SETTING.match, statements.split(";")))
 
 
 def settle(connection: Connection) -> None:
@@ -52,5 +69,4 @@ def settle(connection: Connection) -> None:
 
     :raises DBAPIError: if a deferred constraint is violated
     """
-    undo = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RESET ROLE; RESET ALL; "
-    set_up_again(connection, undo)
+    set_up_again(connection, CHECK + (RESET if connection.info["has_set"] else ""))

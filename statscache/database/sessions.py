@@ -6,6 +6,7 @@ others use as well. So nothing is set for a session, and no temporary table of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, Engine, event, text
@@ -13,14 +14,23 @@ from sqlalchemy import Connection, Engine, event, text
 from statscache.errors import StatscacheError
 
 #: The first statement of each transaction, whatever the server's default is: a stricter level takes its snapshot before
-#: a wait for a lock is over.
-LEVEL = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
-#: Puts temporary tables last where they are looked for, in which place they can hide no other.
+#: a wait for a lock is over. SET TRANSACTION would leave a trace of itself in the session.
+LEVEL = "SET LOCAL transaction_isolation = 'read committed'; "
+READ_ONLY = "SET LOCAL transaction_read_only = on; "
+#: The search path without the schema of temporary tables, wherever it is in it.
+OTHERS = r"ltrim(regexp_replace(current_setting('search_path'), '(^|,)\s*\"?pg_temp\"?\s*(?=,|$)', '', 'gi'), ', ')"
+#: Puts temporary tables last where they are looked for, in which place they can hide no other. Where there is no other
+#: schema the path stays as it is, or all tables that are created would be temporary ones.
 TEMPORARY_LAST = (
-    "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), "
-    "true)"
+    "SELECT set_config('search_path', CASE WHEN current_schema() IS NULL THEN current_setting('search_path') "
+    f"ELSE concat_ws(', ', nullif({OTHERS}, ''), 'pg_temp') END, true)"
 )
-#: Where a connection keeps what its transaction began with.
+#: Puts them first, in which place they hide all others of the same names.
+TEMPORARY_FIRST = f"SELECT set_config('search_path', concat_ws(', ', 'pg_temp', nullif({OTHERS}, '')), true)"
+SET_PATH = text("SELECT set_config('search_path', :path, true)")
+#: A search path whose names can stand in a statement, which is several times as fast as SET_PATH.
+PLAIN = re.compile(r'("\$user"|[a-z_][a-z0-9_]*)(, ("\$user"|[a-z_][a-z0-9_]*))*')
+#: Where a connection keeps what its transaction began with: the settings, and the search path.
 BEGUN = "statscache_begun"
 #: So many times a second connection is looked at, whether it is given the session of an idle first one.
 LOOKS = 20
@@ -34,10 +44,13 @@ SHARED = (
 def in_transaction(settings: Mapping[str, str], temporary_last: bool = True) -> str:
     """Return the statements that set something until the end of the transaction.
 
-    :param temporary_last: whether temporary tables can hide no others
+    :param temporary_last: whether temporary tables can hide no others; else they hide all others
     """
-    each = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
-    return f"{each}; {TEMPORARY_LAST}" if temporary_last else each
+    return "; ".join([*_assigned(settings), TEMPORARY_LAST if temporary_last else TEMPORARY_FIRST])
+
+
+def _assigned(settings: Mapping[str, str]) -> list[str]:
+    return [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
 
 
 def set_up_transactions(
@@ -45,24 +58,30 @@ def set_up_transactions(
 ) -> None:
     """Let each transaction of an engine begin with settings of its own.
 
-    :param temporary_last: whether temporary tables can hide no others
+    :param temporary_last: whether temporary tables can hide no others; else they hide all others
     :param first: what else it begins with
     """
-
-    each = in_transaction(settings, temporary_last)
+    beginning = first + in_transaction(settings, temporary_last)
+    again = "; ".join(["SET LOCAL role TO DEFAULT", *_assigned(settings)])
 
     @event.listens_for(engine, "begin")
     def set_up(connection: Connection) -> None:
-        connection.exec_driver_sql(first + each)
-        connection.info[BEGUN] = each
+        path = connection.exec_driver_sql(beginning).scalar_one()
+        connection.info[BEGUN] = again, path
 
 
 def set_up_again(connection: Connection, undo: str) -> None:
-    """Set again what the transaction of a connection began with.
+    """Set again what the transaction of a connection began with, the session's own role included.
 
-    :param undo: the statements that undo what somebody else has set meanwhile
+    :param undo: statements that undo what else somebody has set meanwhile, each with a semicolon
     """
-    connection.exec_driver_sql(undo + connection.info[BEGUN])
+    again, path = connection.info[BEGUN]
+    if PLAIN.fullmatch(path):
+        names = ", ".join(f'"{name}"' for name in path.replace('"', "").split(", "))
+        connection.exec_driver_sql(f"{undo}{again}; SET LOCAL search_path = {names}")
+    else:
+        connection.exec_driver_sql(undo + again)
+        connection.execute(SET_PATH, {"path": path})
 
 
 def check_own_session(own: Engine, others: Engine) -> None:

@@ -56,11 +56,12 @@ def is_database_trouble(error: BaseException) -> bool:
     return state is not None and state[:2] in ("08", "40", "53", "55", "57", "58", "XX")
 
 
-def is_refused_by_us(error: BaseException, connection: Connection) -> bool:
-    """Return whether an error is that of a statement which writes, in a transaction that we let only read."""
-    return state_of(error) == ONLY_READS and bool(
-        connection.get_execution_options().get("postgresql_readonly")
-    )
+def is_writers_own(error: BaseException) -> bool:
+    """Return whether an error is the fault of who writes, in a transaction in which we have written before.
+
+    We may have made it one that only reads, or else the statement itself has.
+    """
+    return state_of(error) == ONLY_READS
 
 
 def is_elsewhere(error: BaseException, connection: Connection) -> bool:

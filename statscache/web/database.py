@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from statscache.database.engine import DRIVER_ARGUMENTS, connect_with_reserve, database_url
-from statscache.database.sessions import LEVEL, set_up_transactions
+from statscache.database.engine import DRIVER_ARGUMENTS, RECYCLE, connect_with_reserve, database_url
+from statscache.database.sessions import LEVEL, READ_ONLY, set_up_transactions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
@@ -39,6 +39,7 @@ SETTLED = timedelta(minutes=1)
 SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
     "statement_timeout": f"{STATEMENT}s",
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "10s",
@@ -145,10 +146,11 @@ def make_reader(url: str) -> Engine:
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=WAIT,
+        pool_recycle=RECYCLE,
     )
 
     connect_with_reserve(engine)
-    set_up_transactions(engine, SETTINGS, True, LEVEL + "SET TRANSACTION READ ONLY; ")
+    set_up_transactions(engine, SETTINGS, True, LEVEL + READ_ONLY)
     return engine
 
 

@@ -35,6 +35,7 @@ def say(statement: str) -> Callable[[Any], object]:
         say("-- x\nROLLBACK"),
         say("SELECT 1; COMMIT"),
         say("ABORT"),
+        say("SET TRANSACTION READ ONLY; DELETE FROM test_bad"),
     ],
 )
 def test_what_no_flush_can_go_on_with_is_the_plugins_own_trouble(
@@ -67,7 +68,18 @@ def test_a_constraint_that_is_deferred_to_the_commit_is_checked_before(bench: Be
 
 
 @pytest.mark.parametrize(
-    "statement", ["SET LOCAL search_path = nowhere", "SET search_path = nowhere", "SET LOCAL ROLE pg_monitor"]
+    "statement",
+    [
+        "SET LOCAL search_path = nowhere",
+        "SET search_path = nowhere",
+        "/* x */ SET search_path TO nowhere",
+        "SELECT set_config('search_path', 'nowhere', false)",
+        "DO $$ BEGIN SET search_path = nowhere; END $$",
+        "SET LOCAL ROLE pg_monitor",
+        "SET ROLE pg_monitor",
+        "SET SESSION AUTHORIZATION pg_monitor",
+        "SET LOCAL DateStyle = German; SET TIME ZONE 'Asia/Tokyo'",
+    ],
 )
 def test_what_a_plugin_sets_is_gone_after_it(statement: str, bench: Bench) -> None:
     """The plugins after it, and the flush itself, have the settings that they had."""
@@ -77,6 +89,23 @@ def test_what_a_plugin_sets_is_gone_after_it(statement: str, bench: Bench) -> No
     bench.accept("y")
     bench.flush()
     assert bench.volumes()[:3] == [2, 2, 2]
+    with bench.engine.connect() as connection:
+        shown = {name: connection.scalar(text(f"SHOW {name}")) for name in ("role", "TimeZone", "DateStyle")}
+        assert shown == {"role": "none", "TimeZone": "UTC", "DateStyle": "ISO, MDY"}
+        own = "SELECT name FROM pg_settings WHERE source = 'session' AND setting ~ 'nowhere|pg_monitor|Tokyo'"
+        connection.rollback()
+        assert connection.scalars(text(own)).all() == []
+
+
+def test_a_temporary_table_of_a_plugin_hides_no_real_one(bench: Bench) -> None:
+    """What it is named like goes on being counted."""
+    Bad.trouble = staticmethod(
+        say("CREATE TEMPORARY TABLE IF NOT EXISTS test_other (LIKE test_other INCLUDING ALL)")
+    )
+    for word in "xyz":
+        bench.accept(word)
+        bench.flush()
+    assert bench.volumes() == [3, 3, 3, 3]
 
 
 def test_an_interrupt_that_a_plugin_raises_does_not_end_the_flushs_thread(bench: Bench) -> None:

@@ -58,12 +58,14 @@ def rebuild(
     """
     targets, unfit = choose(app, plugins)
     spans = _windows(app, targets, span)
-    for sentence in (*unfit, *_announced(spans)):
+    for sentence in unfit:
         report(sentence)
     if not spans:
         raise StatscacheError(f"there is nothing to count again: no window of {span} is over")
     beside = Shadow(app, list(spans))
     try:
+        for sentence in _announced(spans):
+            report(sentence)
         recount = Recount(archive, beside, spans, advance, strict=True)
         recount.fetch()
         return Report(_taken_over(app, recount, pauses), unfit)

@@ -22,8 +22,6 @@ from sqlalchemy import (
     TableClause,
     column,
     event,
-    func,
-    select,
     table,
 )
 from sqlalchemy.exc import DBAPIError
@@ -31,10 +29,11 @@ from sqlalchemy.exc import DBAPIError
 from statscache.app import App
 from statscache.database.engine import make_engine
 from statscache.database.lock import APART, counting
-from statscache.database.sessions import check_own_session
+from statscache.database.sessions import TEMPORARY_LAST, check_own_session
 from statscache.database.trouble import DENIED, first_line, state_of
 from statscache.errors import StatscacheError, Unusable
 from statscache.history.archives.archive import Slice
+from statscache.history.recount.mark import Mark
 from statscache.history.recount.targets import Target
 from statscache.history.slice_counter import SliceCounter
 from statscache.hosting.loader import Part
@@ -79,6 +78,7 @@ class Shadow:
         chosen = frozenset[str]().union(*(target.plugins for target in targets))
         self._engine = _engine_beside(app.engine)
         check_own_session(self._engine, app.engine)
+        self._mark = Mark(self._engine)
         self._own = self._engine.execution_options(postgresql_readonly=True, **{APART: True})
         parts = [Part(part.ident, part.make(), part.make) for part in app.parts if part.ident in chosen]
         settings = replace(app.settings, ledger_keep=FOR_EVER)
@@ -118,11 +118,13 @@ class Shadow:
 
     def close(self) -> None:
         """Let go of the session, and so of all that was counted."""
+        self._mark.drop_tables()
         self._engine.dispose()
 
     def _make_tables(self, tables: Sequence[Table]) -> None:
         try:
             with self._engine.begin() as connection:
+                self._mark.make(connection)
                 for model in CORE:
                     _make(connection, model.__table__, "EXCLUDING INDEXES")
                 for own in tables:
@@ -160,7 +162,7 @@ def _engine_beside(engine: Engine) -> Engine:
     beside = make_engine(engine.url, temporary_last=False, poolclass=StaticPool)
     connections = count(1)
 
-    @event.listens_for(beside, "do_connect")
+    @event.listens_for(beside, "do_connect", insert=True)  # before the one that connects
     def connect(*_: Any) -> None:
         if next(connections) > 1:
             raise StatscacheError(
@@ -172,8 +174,7 @@ def _engine_beside(engine: Engine) -> Engine:
 
 def _turn(connection: Connection) -> None:
     """Let the temporary tables hide nothing until the end of the transaction."""
-    path = func.concat_ws(", ", func.nullif(func.current_setting("search_path"), ""), SCHEMA)
-    connection.execute(select(func.set_config("search_path", path, True)))
+    connection.exec_driver_sql(TEMPORARY_LAST)
     connection.exec_driver_sql(PATIENCE)
 
 
