@@ -8,13 +8,24 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import psycopg2
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from tests.support.sql import url_of
 
+#: What has outlived the transactions of a session, but for what PgBouncer itself sets as each client has it.
+LEFT = """
+SELECT pg_backend_pid(), (SELECT array_agg(name || ' = ' || setting ORDER BY name) FROM pg_settings
+    WHERE source = 'session' AND name NOT IN
+        ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')),
+    (SELECT array_agg(relname ORDER BY relname) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
+    (SELECT array_agg(objid ORDER BY objid) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'),
+    (SELECT array_agg(channel) FROM pg_listening_channels() AS channel)
+"""
 BINARY = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -36,7 +47,7 @@ class PgBouncer:
             f"[databases]\n* = host={url.query['host']} port={url.port or 5432} user={url.username}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             f"auth_type = any\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {size}\n"
-            f"max_client_conn = 200\nserver_reset_query_always = 0\nlogfile = {directory / 'pgbouncer.log'}\n"
+            f"max_client_conn = 200\nserver_reset_query =\nlogfile = {directory / 'pgbouncer.log'}\n"
             f"admin_users = {url.username}\nignore_startup_parameters = extra_float_digits\n"
         )
         command = [BINARY or "pgbouncer", str(self._config)]
@@ -56,12 +67,40 @@ class PgBouncer:
     def _wait(self) -> None:
         for _ in range(100):
             try:
-                psycopg2.connect(self.url.replace("+psycopg2", "")).close()
+                psycopg2.connect(self._plain).close()
                 return
             except psycopg2.OperationalError as error:
                 last = error
                 time.sleep(0.1)
         raise AssertionError(f"PgBouncer does not answer: {last}")
+
+    def sessions(self) -> int:
+        """Return how many sessions of the server it has."""
+        connection = psycopg2.connect(url_of(make_url(self._plain).set(database="pgbouncer")))
+        with closing(connection), connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("SHOW SERVERS")
+            return len(cursor.fetchall())
+
+    def left(self) -> list[tuple[Any, ...]]:
+        """Return what has outlived the transactions of each session of the server: it should be nothing.
+
+        :return: a session's process, settings, temporary relations, advisory locks, channels that it listens to
+        """
+        seen = {}
+        with ExitStack() as held:
+            for _ in range(self.sessions()):
+                cursor = held.enter_context(closing(psycopg2.connect(self._plain))).cursor()
+                cursor.execute(LEFT)
+                row = cursor.fetchone()
+                seen[row[0]] = row
+            assert len(seen) == self.sessions(), "a session was not looked at"
+        return [row for row in seen.values() if any(row[1:])]
+
+    @property
+    def _plain(self) -> str:
+        """The URL as libpq takes it."""
+        return self.url.replace("+psycopg2", "")
 
     def stop(self) -> None:
         """End it."""
