@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from tests.support.bench import Bad, Bench
 
@@ -95,6 +95,23 @@ def test_what_a_plugin_sets_is_gone_after_it(statement: str, bench: Bench) -> No
         own = "SELECT name FROM pg_settings WHERE source = 'session' AND setting ~ 'nowhere|pg_monitor|Tokyo'"
         connection.rollback()
         assert connection.scalars(text(own)).all() == []
+
+
+def test_what_a_session_has_of_its_own_stays(bench: Bench) -> None:
+    """A pooler's `connect_query` can have set something, which plugins that set nothing leave alone."""
+
+    @event.listens_for(bench.engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET work_mem = '5MB'")
+        connection.commit()
+
+    bench.engine.dispose()
+    Bad.trouble = staticmethod(say("SET LOCAL work_mem = '1MB'"))
+    bench.accept("x")
+    bench.flush()
+    assert bench.volumes() == [1, 1, 1, 1]
+    assert bench.execute("SHOW work_mem") == [("5MB",)]
 
 
 def test_a_temporary_table_of_a_plugin_hides_no_real_one(bench: Bench) -> None:
