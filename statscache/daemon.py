@@ -39,6 +39,7 @@ from statscache.upkeep.inventory import TakeInventory
 from statscache.upkeep.ledger_pruning import PruneLedger
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
 from statscache.upkeep.registration import RegisterAgain
+from statscache.upkeep.removals import NoteRemovals
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 
@@ -167,6 +168,7 @@ class Daemon:
         regular: list[Chore] = [
             RegisterAgain(engine, self.app.parts, self.app.settings.epoch),
             RefreshSuspensions(suspensions),
+            NoteRemovals(engine, self.app.parts),
             CoverHeard(self.commits),
             self.inventory,
             self.adoption,

@@ -79,7 +79,8 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         if found.ledger_bytes is None
         else f"about {number_of(found.ledger_rows or 0, 'message')}, {_size(found.ledger_bytes)}",
     }
-    return [(name, "not known" if value is None else value) for name, value in facts.items()]
+    known = [(name, "not known" if value is None else value) for name, value in facts.items()]
+    return known + [("removed by hand", removed) for removed in found.removed]
 
 
 def _cells(plugin: PluginStatus) -> tuple[str, ...]:

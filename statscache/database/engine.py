@@ -29,6 +29,8 @@ OLDEST_SERVER = 14
 OPTION = re.compile(r'invalid connection option "\w+"')
 #: How long in seconds a server may take to let us in.
 CONNECT = 10
+#: The setting that marks a transaction as statscache's own: nothing that it deletes has been removed by hand.
+OWN = "statscache.writes"
 #: So that a server that is gone, a lock that blocks or a daemon that froze never holds a flush for ever. Who waits
 #: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
 #: must be on the server's disk, however else the server is set up.
@@ -40,6 +42,7 @@ SETTINGS = {
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "20s",
     "synchronous_commit": "on",
+    OWN: "on",
 }
 DRIVER_ARGUMENTS = {
     "application_name": "statscache",

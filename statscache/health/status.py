@@ -64,6 +64,7 @@ class Status:
     :param delay: how long it took, in seconds, until the last message was written
     :param queue: how many messages wait for the next flush
     :param spool: how many bytes are accepted and not written
+    :param removed: what somebody has removed by hand, a sentence for each table
     """
 
     status: str = STATES[0]
@@ -79,6 +80,7 @@ class Status:
     quarantined: int | None = None
     ledger_rows: int | None = None
     ledger_bytes: int | None = None
+    removed: list[str] = field(default_factory=list)
     plugins: list[PluginStatus] = field(default_factory=list)
 
     def blame(self, level: int, cause: str) -> None:
@@ -231,6 +233,7 @@ def _take_over(status: Status, inventory: Inventory, suspended: Mapping[str, str
     status.gaps = max((plugin.gaps for plugin in status.plugins), default=0)
     status.gap_seconds = max((plugin.gap_seconds for plugin in status.plugins), default=0.0)
     status.ledger_rows, status.ledger_bytes = inventory.ledger_rows, inventory.ledger_bytes
+    status.removed = [str(removal) for removal in inventory.removals]
 
 
 def _add_measures(status: Status, answer: DaemonReport) -> None:

@@ -6,21 +6,23 @@ from sqlalchemy import Engine, func, select
 
 from statscache.database.lock import counting
 from statscache.schema.objects import Definition, Variant, see_to
+from statscache.store.removals import REMOVED
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
-#: quarantine for it.
-QUERY = """
-WITH quarantined AS (
+#: quarantine for it, and without what somebody has removed from it.
+QUERY = f"""
+WITH removed AS ({REMOVED}
+), quarantined AS (
     SELECT plugin, count(*) AS messages, range_agg(tstzrange(second, second + interval '1 second')) AS seconds
     FROM (SELECT plugin, date_trunc('second', timestamp) AS second FROM statscache_quarantine) AS each
     GROUP BY plugin
 ), filled AS (
     SELECT unnest(tables) AS table_name, ident FROM statscache_plugin
-), complete AS (
+), counts AS (
     SELECT table_name,
         array_agg(plugin ORDER BY plugin) AS plugins,
-        range_intersect_agg(covered - coalesce(seconds, '{}')) AS complete,
-        max(since) AS since,
+        range_intersect_agg(covered - coalesce(seconds, '{{}}')) AS counted,
+        date_trunc('second', max(since) + interval '999999 microseconds') AS since,
         min(updated) AS last_flush,
         coalesce(sum(messages), 0)::bigint AS quarantined,
         max(late) AS late
@@ -28,8 +30,10 @@ WITH quarantined AS (
     JOIN statscache_coverage ON plugin = ident
     LEFT JOIN quarantined USING (plugin)
     GROUP BY table_name
+), present AS (
+    SELECT *, counted - coalesce(removed, '{{}}') AS complete FROM counts LEFT JOIN removed USING (table_name)
 ), newest AS (
-    SELECT *, (SELECT span FROM unnest(complete) AS span ORDER BY span DESC LIMIT 1) AS newest FROM complete
+    SELECT *, (SELECT span FROM unnest(complete) AS span ORDER BY span DESC LIMIT 1) AS newest FROM present
 )
 SELECT table_name,
     lower(newest) AS complete_from,
@@ -40,7 +44,8 @@ SELECT table_name,
     quarantined,
     late,
     complete,
-    plugins
+    plugins,
+    coalesce(removed, '{{}}') AS removed
 FROM newest
 """
 COMMENTS = {
@@ -53,6 +58,7 @@ COMMENTS = {
     "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
     "complete": "all spans of which it has every message",
     "plugins": "the plugins that write it",
+    "removed": "the times of which somebody has removed rows by hand: they are not complete any more",
 }
 NAME = "statscache_freshness"
 

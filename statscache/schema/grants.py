@@ -22,6 +22,7 @@ PRIVATE = (
     "statscache_plugin_set",
     "statscache_spool",
     "statscache_database",
+    "statscache_relation",
 )
 #: Tables of statscache's own that describe the figures.
 PUBLIC = (
@@ -29,6 +30,7 @@ PUBLIC = (
     "statscache_coverage",
     "statscache_gap",
     "statscache_suspension",
+    "statscache_removed",
     "statscache_freshness",
 )
 #: The tables there are of some, as SQL names them.

@@ -40,12 +40,14 @@ class Variant:
     :param about: its comment, without the hash
     :param arguments: a function's arguments by name and type, as in ``(start timestamptz)``; empty for a view
     :param columns: comments for a view's columns
+    :param private: whether a function is not for everybody to use
     """
 
     definition: str
     about: str
     arguments: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    private: bool = False
 
     @property
     def comment(self) -> str:
@@ -78,6 +80,8 @@ class Definition:
             f"CREATE OR REPLACE {self.kind} {name}{variant.definition}",
             f"COMMENT ON {self.kind} {name}{variant.arguments} IS {in_quotes(variant.comment)}",
         ]
+        if variant.private:
+            made.append(f"REVOKE ALL ON {self.kind} {name}{variant.arguments} FROM PUBLIC")
         columns = variant.columns.items()
         return made + [
             f"COMMENT ON COLUMN {name}.{quoted(column)} IS {in_quotes(about)}" for column, about in columns
@@ -97,7 +101,7 @@ def see_to(connection: Connection, definitions: Collection[Definition]) -> None:
     connection.exec_driver_sql(PATIENCE)
     found = _found(connection, definitions)
     lacking = [d for d in definitions if not _is_right(d, found[_key(d)])]
-    if not any(found[_key(d)] for d in lacking) and _tried(connection, _all(lacking)) is None:
+    if not any(found[_key(d)] for d in lacking) and tried(connection, _all(lacking)) is None:
         return  # none of it was there, as at a first start
     for definition in lacking:
         _replace(connection, definition, found[_key(definition)])
@@ -111,12 +115,12 @@ def _replace(connection: Connection, definition: Definition, there: There) -> No
         return
     comments = {variant.comment for variant in definition.variants}
     making = definition.statements
-    error = _tried(connection, making)
+    error = tried(connection, making)
     if error is None:
         now = _found(connection, [definition])[_key(definition)]
-        error = _tried(connection, [f"DROP {target}" for target, c in now.items() if c not in comments])
+        error = tried(connection, [f"DROP {target}" for target, c in now.items() if c not in comments])
     if error is not None:
-        error = _tried(connection, [*(f"DROP {target}" for target in there), *making])
+        error = tried(connection, [*(f"DROP {target}" for target in there), *making])
     if error is not None:
         log.error(
             "the %s %s of this version of statscache cannot be created (%s): remove the cause and start again",
@@ -126,7 +130,7 @@ def _replace(connection: Connection, definition: Definition, there: There) -> No
         )
 
 
-def _tried(connection: Connection, statements: Sequence[str]) -> DBAPIError | None:
+def tried(connection: Connection, statements: Sequence[str]) -> DBAPIError | None:
     """Run all of the statements or none, and return why not."""
     if not statements:
         return None

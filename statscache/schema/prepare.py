@@ -18,10 +18,12 @@ from statscache.schema.functions import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit
+from statscache.schema.watching import note_dropped, watch
 from statscache.store.coverage import CoverageRow, GapRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
+from statscache.store.removals import RelationRow, RemovedRow
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ CORE_MODELS = (
     QuarantineRow,
     SuspensionRow,
     GapRow,
+    RemovedRow,
+    RelationRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}
@@ -64,13 +68,28 @@ def prepare(
     :raises DBAPIError: if the database fails
     """
     tables = _tables(entries, parts)
+    _check_core(create_tables(engine, [model.__table__ for model in CORE_MODELS]))  # type: ignore[misc]
+    note_dropped(engine)
     differing = create_tables(engine, tables)
     fitting = _fitting(parts, differing)
     add_indexes(engine, [table for table in tables if table.fullname not in differing])
     create_views(engine)
     create_functions(engine, fitting)
     register(engine, fitting, epoch)
+    watch(engine, fitting)
     return Prepared(fitting, _unable(entries, parts, differing))
+
+
+def _check_core(differing: Mapping[str, Sequence[str]]) -> None:
+    """Check that the tables of statscache itself are as they should be.
+
+    :raises Unusable: if one differs
+    """
+    for name, reasons in differing.items():
+        raise Unusable(
+            f"the table {name} does not fit this version of statscache "
+            f"({'; '.join(reasons)}): rename that table, or set another database"
+        )
 
 
 def table_of(part: Part) -> Table | None:
@@ -100,14 +119,8 @@ def _unable(
 def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
     """Return the plugins whose tables are as their models say.
 
-    :raises Unusable: if a table of statscache itself differs, or all plugins' do
+    :raises Unusable: if no plugin's table does
     """
-    for name in CORE_TABLES:
-        if name in differing:
-            raise Unusable(
-                f"the table {name} does not fit this version of statscache "
-                f"({'; '.join(differing[name])}): rename that table, or set another database"
-            )
     fitting = []
     for part in parts:
         table = table_of(part)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from statscache.store.removals import Removal, removals
 
 #: The ledger's rows are estimated, as to count them takes seconds.
 LEDGER = text(
@@ -25,7 +27,8 @@ FROM statscache_coverage
 LEFT JOIN quarantined USING (plugin)
 CROSS JOIN LATERAL (
     SELECT count(*) AS number, coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0) AS seconds
-    FROM unnest(tstzmultirange(tstzrange(since, greatest(since, to_timestamp(:stop)))) - covered) AS span
+    FROM date_trunc('second', since + interval '999999 microseconds') AS start,
+        unnest(tstzmultirange(tstzrange(start, greatest(start, to_timestamp(:stop)))) - covered) AS span
 ) AS gap
 WHERE plugin = ANY(:plugins)
 ORDER BY plugin
@@ -58,11 +61,13 @@ class Inventory:
 
     :param ledger_rows: about how many messages the ledger knows
     :param ledger_bytes: how large it is, its indexes included
+    :param removals: what somebody has removed by hand from tables, whichever plugins write them
     """
 
     ledger_rows: int = 0
     ledger_bytes: int = 0
     plugins: Mapping[str, PluginInventory] = field(default_factory=dict)
+    removals: Sequence[Removal] = ()
 
 
 def take_inventory(connection: Connection, plugins: Iterable[str], stop: float) -> Inventory:
@@ -77,4 +82,4 @@ def take_inventory(connection: Connection, plugins: Iterable[str], stop: float) 
         plugin: PluginInventory(updated, until, quarantined, failed, gaps, float(seconds))
         for plugin, updated, until, quarantined, failed, gaps, seconds in found
     }
-    return Inventory(rows, size, each)
+    return Inventory(rows, size, each, removals(connection))

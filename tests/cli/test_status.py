@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
@@ -39,6 +40,26 @@ def test_status_tells_of_each_plugin_and_of_what_is_wrong(busy: Place, engine: E
     assert (code, output.splitlines()[0]) == (2, "not working")
     assert re.search(r"no daemon has written for 36\d\d s: is fedmsg-hub running\?", output)
     assert "volume-1m has been suspended: slow" in output
+
+
+def test_status_says_what_somebody_has_removed(busy: Place, engine: Engine) -> None:
+    """Which table, of which time, and how: that is no fault of the daemon's, and no reason for another exit code."""
+    before, output = status(busy)
+    assert "removed by hand" not in output
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE data_volume_1s"))
+        connection.execute(text("DELETE FROM data_volume_1m"))
+    code, output = status(busy)
+    assert code == before
+    told = re.findall(
+        r"^removed by hand +(\w+) is not complete from (.*) to .* UTC: (.*), the last", output, re.M
+    )
+    assert [told[0][0], told[0][2], told[1][0], told[1][1], told[1][2]] == [
+        "data_volume_1m", told[0][2], "data_volume_1s", "the beginning", "gone by TRUNCATE",
+    ]  # fmt: skip
+    assert re.fullmatch(r"\d+ rows? gone by DELETE", told[0][2])
+    found = json.loads(busy.run("status", "--json")[1])
+    assert [line.split()[0] for line in found["removed"]] == ["data_volume_1m", "data_volume_1s"]
 
 
 def test_status_without_a_database_says_so_soon(place_nowhere: Place) -> None:

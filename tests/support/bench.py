@@ -19,6 +19,7 @@ from statscache.schema.freshness import create_views
 from statscache.schema.prepare import CORE_TABLES
 from statscache.schema.registry import register
 from statscache.schema.tables import create_tables
+from statscache.schema.watching import note_dropped, watch
 from statscache.settings import Settings
 
 MINUTE = Schedule(timedelta(minutes=1))
@@ -80,10 +81,13 @@ class Bench:
     def __init__(self, url: str, directory: Path, *classes: type[BasePlugin], **settings: Any) -> None:
         self.engine = make_engine(url)
         core = [Base.metadata.tables[name] for name in CORE_TABLES]
-        create_tables(self.engine, [*core, *(kind.model.__table__ for kind in classes)])
+        create_tables(self.engine, core)
+        note_dropped(self.engine)
+        create_tables(self.engine, [kind.model.__table__ for kind in classes])
         parts = [self._part(kind) for kind in classes]
         create_views(self.engine)
         register(self.engine, parts, None)
+        watch(self.engine, parts)
         self.app = App(
             Settings(url, **{"spool_directory": directory, "spool_tail": 0.0, **settings}),
             self.engine,

@@ -22,11 +22,13 @@ from statscache.history.recount.shadow import Shadow, shadow
 from statscache.history.recount.targets import Target, choose
 from statscache.history.recount.verify import MOST, Finding, Report, closed
 from statscache.plugins import Base
+from statscache.schema.relations import note_relations
 from statscache.span import Span
 from statscache.store import ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
+from statscache.store.removals import counted_again, noted
 
 #: How long in seconds to wait before asking the archive again for messages that it lacks.
 PAUSES = (2.0, 10.0, 30.0)
@@ -116,12 +118,15 @@ def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Fin
 def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     """Let what was counted replace what there is."""
     findings, changes = [], Changes()
+    note_relations(connection)
     for target, (span,) in spans.items():
+        gone = noted(connection, target.table.fullname)
         found = Comparison(target, span).exchange(connection, MOST)
         if found.total:
             changes.add([(target.table.fullname, (span.start, span.stop))])
         _exchange_quarantine(connection, target, span)
         cover(connection, target.plugins, span)
+        counted_again(connection, gone, span)
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))

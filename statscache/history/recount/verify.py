@@ -21,6 +21,7 @@ from statscache.history.recount.shadow import Shadow
 from statscache.history.recount.targets import Target, choose
 from statscache.span import Span, without
 from statscache.store.coverage import gaps, wanted
+from statscache.store.removals import removed
 
 #: So many rows that differ are kept of each table.
 MOST = 100
@@ -216,8 +217,9 @@ def _start(connection: Connection, target: Target) -> int | None:
 
 
 def _incomplete(connection: Connection, target: Target, span: Span) -> list[Span]:
-    """Return what of the span some plugin of the table has not covered, or all if one is unknown."""
-    its = gaps(connection, target.plugins, span)
+    """Return what of the span some plugin of the table has not covered or is gone, or all if one is unknown."""
+    name = target.table.fullname
+    its = gaps(connection, target.plugins, span) | removed(connection, [name], span)
     known = wanted(connection, target.plugins)
     if target.plugins - known.keys():
         return [span]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from urllib3 import Retry
 
@@ -21,13 +21,15 @@ from statscache.daemon import Daemon
 from statscache.errors import StatscacheError
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
-from statscache.history.recount.verify import Report
+from statscache.history.recount.verify import Report, Verification
 from statscache.span import Span
 from statscache.store.coverage import covered
+from statscache.store.removals import Removal, removals
 from tests.support.bench import Bad, Bench, Good, Keeper, Other
 from tests.support.hub import wait_for
 from tests.support.recounting import HOURS, START, Latest, body, count_all, dump, refuse
 from tests.support.shared import read_lines
+from tests.support.sql import run
 from tests.system.datagrepper import Archive, Fault
 
 Make = Callable[..., Bench]
@@ -45,7 +47,7 @@ def again(
 
 def figures(engine: Engine) -> dict[str, list[str]]:
     """Return all rows of all tables, but for those that tell what ran when."""
-    volatile = ("statscache_plugin", "statscache_coverage", "statscache_spool")
+    volatile = ("statscache_plugin", "statscache_coverage", "statscache_spool", "statscache_relation")
     return {name: rows for name, rows in dump(engine).items() if name not in volatile}
 
 
@@ -91,6 +93,30 @@ def _pairs(one: list[str], other: list[str]) -> int:
 def _whole_seconds(tables: dict[str, list[str]]) -> dict[str, list[str]]:
     """Archives cut instants to seconds."""
     return {name: [row.replace(".5+00", "+00") for row in rows] for name, rows in tables.items()}
+
+
+def test_what_somebody_removed_is_complete_again(make_bench: Make, two_hours: Archive, database: str) -> None:
+    """A verification leaves it out, and a rebuild brings it back."""
+    bench = make_bench(Good, Other)
+    count_all(bench)
+    before = figures(bench.engine)
+    other = create_engine(database)
+    run(other, f"DELETE FROM test_good WHERE word = 'a' AND timestamp < to_timestamp({START + 600})")
+    incomplete = "SELECT isempty(removed) FROM statscache_freshness WHERE table_name = 'test_good'"
+    assert bench.execute(incomplete) == [(False,)]
+    checked = Verification(bench.app, ["good"], HOURS.start, HOURS.stop)
+    assert checked.report.findings[0].incomplete[0] == Span(START, START + 600)
+    assert again(bench, two_hours, ["good"], Span(START, START + 300)).differing == 5
+    assert [removal.start.timestamp() for removal in _removals(other) if removal.start] == [START + 300]
+    assert again(bench, two_hours, ["good"]).differing == 5
+    assert bench.execute(incomplete) == [(True,)]
+    assert figures(bench.engine) == before
+    other.dispose()
+
+
+def _removals(engine: Engine) -> list[Removal]:
+    with engine.connect() as connection:
+        return removals(connection)
 
 
 def test_only_the_plugins_and_windows_that_are_named_are_rebuilt(
