@@ -6,7 +6,7 @@ means that something is gone only if the relation has no row any more that is as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,7 @@ ORDER BY table_name, c.oid
 """)
 #: Who holds a table is not waited for: then it is looked at another time.
 PATIENCE = "SET LOCAL lock_timeout = '100ms'"
+VERBATIM = {"no_parameters": True}
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def relations_of(connection: Connection, tables: Collection[str]) -> list[Relati
     return [Relation(*row) for row in connection.execute(PRESENT, {"names": names, "quoted": plain})]
 
 
-def note_relations(connection: Connection) -> None:
-    """Compare the tables of all plugins with what they were, and note what is gone.
+def note_relations(connection: Connection) -> list[Relation]:
+    """Compare the tables of all plugins with what they were, note what is gone, and return what they are.
 
     :param connection: holds the lock of `statscache.database.lock.counting`
     """
@@ -111,6 +112,7 @@ def note_relations(connection: Connection) -> None:
     if sorted(now, key=_key) != sorted(rows, key=_key):
         connection.execute(delete(RelationRow))
         connection.execute(insert(RelationRow), now)
+    return present
 
 
 def _is_unknown(its: Relation, before: Row | None) -> bool:
@@ -119,19 +121,21 @@ def _is_unknown(its: Relation, before: Row | None) -> bool:
     return its.windowed and its.filenode is not None and not known
 
 
-def _look(connection: Connection, unknown: Iterable[Relation]) -> dict[Key, datetime | None]:
+def _look(connection: Connection, unknown: Sequence[Relation]) -> dict[Key, datetime | None]:
     """Return the timestamp of the oldest row of each relation, None for an empty one, without those that are held."""
-    looked: dict[Key, datetime | None] = {}
-    for its in unknown:
-        try:
-            with connection.begin_nested():
-                connection.exec_driver_sql(PATIENCE)
-                oldest = connection.scalar(text(f'SELECT min("timestamp") FROM {its.sql}'))
-                looked[its.key] = oldest and oldest.astimezone(UTC)
-        except DBAPIError as error:
-            if not is_locked_out(error):
-                raise
-    return looked
+    if not unknown:
+        return {}
+    queries = [f'SELECT {n} AS n, (SELECT min("timestamp") FROM {its.sql})' for n, its in enumerate(unknown)]
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(PATIENCE)
+            found = connection.exec_driver_sql(" UNION ALL ".join(queries), execution_options=VERBATIM).all()
+    except DBAPIError as error:
+        if not is_locked_out(error):
+            raise
+        half = len(unknown) // 2
+        return _look(connection, unknown[:half]) | _look(connection, unknown[half:]) if half else {}
+    return {unknown[n].key: oldest and oldest.astimezone(UTC) for n, oldest in found}
 
 
 def _losses(

@@ -20,7 +20,7 @@ from statscache.database.trouble import first_line
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, Rows
 from statscache.schema.objects import Definition, Variant, in_quotes, quoted, see_to, tried
-from statscache.schema.relations import Relation, relations_of
+from statscache.schema.relations import Relation
 
 log = logging.getLogger(__name__)
 
@@ -148,13 +148,16 @@ def create_function(connection: Connection) -> None:
     )
 
 
-def create_triggers(connection: Connection, tables: Collection[Watched]) -> list[str]:
+def create_triggers(
+    connection: Connection, tables: Collection[Watched], present: Iterable[Relation]
+) -> list[str]:
     """Create the triggers that are missing, and return why some cannot be created, a sentence for each relation.
 
     :param connection: holds the lock of `statscache.database.lock.counting`
+    :param present: the relations that these tables and others consist of
     """
     by_name = {its.table.fullname: its for its in tables}
-    relations = relations_of(connection, by_name)
+    relations = [its for its in present if its.table in by_name]
     given = {"relations": [its.relation for its in relations], "names": list(TRIGGERS)}
     there = {(relation, name): comment for relation, name, comment in connection.execute(THERE, given)}
     failures = []

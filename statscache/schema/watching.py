@@ -11,6 +11,7 @@ from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.schema.relations import note_relations
 from statscache.schema.removal_triggers import create_function, create_triggers, watched
+from statscache.store.removals import fold
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,10 @@ def watch(engine: Engine, parts: Collection[Part], before: Collection[str] = ())
     :return: why some cannot note anything, a sentence for each
     """
     with counting(engine) as connection:
-        note_relations(connection)
+        present = note_relations(connection)
+        fold(connection)
         create_function(connection)
-        failures = create_triggers(connection, watched(parts))
+        failures = create_triggers(connection, watched(parts), present)
     for failure in failures:
         if failure not in before:
             log.warning("%s", failure)

@@ -91,6 +91,25 @@ INSERT INTO statscache_removed (table_name, times, how)
 SELECT :table, tstzmultirange(CAST(:times AS tstzrange) * tstzrange(:start, :stop)), :how
 WHERE NOT isempty(CAST(:times AS tstzrange) * tstzrange(:start, :stop))
 """)
+#: Puts into one row what the same role has removed from a table in the same way, unless it was of late.
+FOLD = text("""
+WITH alike AS (
+    SELECT table_name, how, who FROM statscache_removed WHERE noted < now() - interval '1 day'
+    GROUP BY table_name, how, who HAVING count(*) > 1
+), old AS (
+    DELETE FROM statscache_removed AS each USING alike
+    WHERE each.table_name = alike.table_name AND each.how = alike.how AND each.who IS NOT DISTINCT FROM alike.who
+        AND noted < now() - interval '1 day'
+    RETURNING each.*
+), summed AS (
+    SELECT table_name, how, who, sum(rows)::bigint AS rows, max(noted) AS noted FROM old GROUP BY table_name, how, who
+), united AS (
+    SELECT table_name, how, who, range_agg(part) AS times FROM old, unnest(times) AS part GROUP BY table_name, how, who
+)
+INSERT INTO statscache_removed (table_name, times, rows, how, who, noted)
+SELECT table_name, times, summed.rows, how, summed.who, noted FROM summed JOIN united USING (table_name, how)
+WHERE summed.who IS NOT DISTINCT FROM united.who
+""")
 SUMMARY = text(f"""
 SELECT table_name, sum(rows)::bigint AS rows, array_agg(DISTINCT how ORDER BY how) AS how, max(noted) AS noted,
     min(lower(times)) AS start, least(max(upper(times)), '9999-12-31') AS stop, bool_or(lower_inf(times)) AS whole
@@ -191,3 +210,11 @@ def note_losses(connection: Connection, losses: Collection[Loss]) -> None:
     """Note what is gone that no trigger has seen."""
     if losses:
         connection.execute(NOTE, [asdict(loss) for loss in losses])
+
+
+def fold(connection: Connection) -> None:
+    """Keep the table small where somebody removes something every day.
+
+    :param connection: holds the lock of `statscache.database.lock.counting`
+    """
+    connection.execute(FOLD)
