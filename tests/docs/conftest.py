@@ -26,6 +26,7 @@ from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
 from tests.support.databases import new_database
 from tests.support.place import ALL_ON, Place
+from tests.support.sql import run
 
 HOUR, DAY = 3600, 86400
 #: How far back the traffic goes, in seconds; the last hour is busier.
@@ -58,7 +59,7 @@ class Filled:
 
 @pytest.fixture(scope="session")
 def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    """Ten weeks of traffic, up to now: with a gap, a loss, a quarantine and a suspension."""
+    """Ten weeks of traffic, up to now: with a gap, a loss, removed rows, a quarantine and a suspension."""
     directory = tmp_path_factory.mktemp("reader")
     with new_database(server) as url:
         settings = {
@@ -76,6 +77,7 @@ def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             **libpq(url),
         }
         engine = create_engine(url)
+        run(engine, "DELETE FROM data_volume_1s WHERE timestamp < now() - interval '60 days'")
         yield Filled(url, engine, place)
         engine.dispose()
         daemon.engine.dispose()

