@@ -1,6 +1,7 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 # make test   all tests; needs no server, no root and no other checkout; PYTEST_ARGS='-m "not slow"' for the quick ones
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
+#                TORTURE_ARGS='--only failover --runs 50' for one kind of it
 # make history   kills daemons while they fill gaps from an archive, for about 15 minutes; every table must be complete
 # make bench   how fast it is, each figure beside a control, in less than ten minutes; BENCH_ARGS='--only paced'
 # make bench-growth   the same with 10 and 100 plugins, and on tables of 50 million rows, which take 12 GB of disk
@@ -15,6 +16,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 3
 BENCH_ARGS ?=
 SEED ?= 1
+TORTURE_ARGS ?=
 RUNS ?= 120
 
 , := ,
@@ -35,7 +37,7 @@ test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev
-	$(VENV)/bin/python -m tests.system.torture --seed $(SEED)
+	$(VENV)/bin/python -m tests.system.torture --seed $(SEED) $(TORTURE_ARGS)
 
 history: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.system.history --seed $(SEED) --runs $(RUNS)

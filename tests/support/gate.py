@@ -75,6 +75,7 @@ class Gate:
         if self._listener is None:
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(self._path)
+            os.chmod(self._path, 0o777)
             self._listener.listen(64)
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

@@ -21,7 +21,7 @@ Around = Callable[[Slot, Callable[[], None], random.Random], None]
 
 def fail_over(stage: Stage, chance: random.Random) -> str:
     """Promote a standby that lacks the last commits, while the primary is killed under load."""
-    cluster = stage.cluster
+    cluster = stage.ways.cluster
     assert cluster is not None
     for slot in stage.slots:
         slot.run()

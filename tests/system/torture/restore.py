@@ -51,7 +51,7 @@ def restore_data(stage: Stage, chance: random.Random) -> str:
 
 def _restore(stage: Stage, chance: random.Random, load: Callable[[Path], bool]) -> str:
     """Dump the database, and restore it some seconds later, until nothing goes wrong with that."""
-    dump = stage.dump()
+    dump = stage.ways.dump()
     time.sleep(chance.uniform(*OLDER))
     if not any(load(dump) for _ in range(TRIES)):
         raise AssertionError("the dump cannot be restored")
@@ -62,7 +62,7 @@ def _restore(stage: Stage, chance: random.Random, load: Callable[[Path], bool]) 
 def _load(stage: Stage, dump: Path, *how: str) -> bool:
     """Load the dump, and return whether nothing went wrong."""
     try:
-        stage.server.tool("pg_restore", "--dbname", stage.database, *how, str(dump), PGOPTIONS=OPTIONS)
+        stage.server.tool("pg_restore", "--dbname", stage.ways.database, *how, str(dump), PGOPTIONS=OPTIONS)
     except subprocess.CalledProcessError as error:
         stage.log(f"pg_restore: {error.stderr[-500:]}")
         return False

@@ -22,6 +22,7 @@ class Scenario:
     :param replicated: whether the database has a standby, which takes its place again and again
     :param forgets: whether the database may lose what it had committed
     :param damages: whether what was accepted may be lost, as long as the tables say so
+    :param pooled: whether the hubs reach the database through a pooler in transaction mode
     :param sets_clocks: whether the clocks of the hubs are set
     :param settings: settings of all hubs
     """
@@ -37,6 +38,7 @@ class Scenario:
     replicated: bool = False
     forgets: bool = False
     damages: bool = False
+    pooled: bool = False
     sets_clocks: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 

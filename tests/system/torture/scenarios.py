@@ -48,6 +48,7 @@ SCENARIOS = (
     Scenario("failover of one daemon", group="failover", **FAILOVER),
     Scenario("failover of two daemons", group="failover", hubs=({}, {}), **FAILOVER),
     Scenario("restore", group="restore", hubs=({}, {}), **RESTORE),
+    Scenario("pooler", group="pooler", hubs=({}, {}), pooled=True),
     Scenario("clock jumps", group="clock", hub_faults={hardships.set_clock: 1}, **CLOCK),
     Scenario("unreadable spool", group="spool", hub_faults=UNREADABLE, database_faults={}),
     Scenario("damaged spool", group="damage", hub_faults=DAMAGE, database_faults={}, damages=True),

@@ -15,14 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, text
+from sqlalchemy import text
 
 from tests.support.clock_preload import MovableClock
-from tests.support.gate import Gate
 from tests.support.hub import Bus, wait_for
 from tests.system.datagrepper import Archive, fetch
 from tests.system.torture import faults
-from tests.system.torture.cluster import Cluster
 from tests.system.torture.completeness import LATENESS
 from tests.system.torture.fleet import ROOT, Slot
 from tests.system.torture.messages import POISON, POISONED, Body
@@ -30,6 +28,7 @@ from tests.system.torture.publisher import Publisher
 from tests.system.torture.scenario import Scenario
 from tests.system.torture.server import Server
 from tests.system.torture.tables import Tables
+from tests.system.torture.ways import Ways
 
 #: How long in seconds all that was accepted may take to be counted when the faults are over.
 RECOVERY = 90.0
@@ -59,28 +58,17 @@ class Stage:
         self.faults: Counter[str] = Counter()
         self.scenario, self._seed = scenario, seed
         self._directory = directory
-        self.database = f"torture_{directory.name.replace('-', '_')}"
-        #: What stands in for the server where there is a standby, too.
-        self.cluster = Cluster(directory, self.database) if scenario.replicated else None
-        self._server = server
-        url = self.server.database(self.database)
-        self.gate, self.admin = self._make_ways(url, directory)
+        #: The ways to its database.
+        self.ways = Ways(scenario, server, directory)
+        self.gate, self.admin = self.ways.gate, self.ways.admin
         self._bus = Bus()
         self.publisher = Publisher(self._bus, rate)
         self._environment = {"PYTHONPATH": str(plugins)} if scenario.legacy else {}
         self.clocks: dict[str, MovableClock] = {}
         self.slots = [self._make_slot(f"hub-{n}", own) for n, own in enumerate(scenario.hubs)]
 
-    def _make_ways(self, url: URL, directory: Path) -> tuple[Gate, Engine]:
-        """Return the hubs' way to the database, and the suite's own."""
-        if self.cluster is None:
-            (directory / "gate").mkdir(parents=True)
-            return Gate(url, directory / "gate"), create_engine(url, poolclass=NullPool)
-        own = self.cluster.gate(directory / "admin").url
-        return self.cluster.gate(directory / "gate"), create_engine(own, poolclass=NullPool)
-
     def _make_slot(self, name: str, own: dict[str, Any]) -> Slot:
-        settings = {**self._settings(self.gate.url), **self.scenario.settings, **own}
+        settings = {**self._settings(self.ways.url), **self.scenario.settings, **own}
         directory, environment = self._directory / name, dict(self._environment)
         if self.scenario.sets_clocks:
             directory.mkdir()
@@ -91,7 +79,7 @@ class Stage:
     @property
     def server(self) -> Server:
         """The database's server."""
-        return self.cluster.server if self.cluster else self._server
+        return self.ways.server
 
     def _settings(self, url: str) -> dict[str, Any]:
         off = ["legacy_latest", "legacy_stubborn", "legacy_swallower"] if self.scenario.legacy else []
@@ -148,6 +136,7 @@ class Stage:
             if "in the spool for the next start" in slot.end():
                 self.complaints.append(f"{slot.name} has not written all at its end")
         self.complaints += [line for slot in self.slots for line in slot.complaints]
+        self.complaints += self.ways.left()
 
     def _complain_unless(self, what: str, condition: Callable[[], bool]) -> None:
         try:
@@ -218,12 +207,6 @@ class Stage:
         """The files of these spools that hold messages."""
         return sorted(path for spool in self.spools for path in spool.glob("*.spool"))
 
-    def dump(self) -> Path:
-        """Dump the database into a file, and return it."""
-        path = self._directory / f"{len(list(self._directory.glob('*.dump')))}.dump"
-        self.server.tool("pg_dump", "--format=custom", "--file", str(path), self.database)
-        return path
-
     def command(self, *arguments: str) -> str:
         """Run a statscache command that must succeed, and return what it prints."""
         settings = self._settings(self.admin.url.render_as_string(hide_password=False))
@@ -264,10 +247,5 @@ class Stage:
         for slot in self.slots:
             if slot.hub is not None:
                 slot.hub.kill()
-        self.gate.shut()
         self._bus.close()
-        self.admin.dispose()
-        if self.cluster:
-            self.cluster.close()
-        else:
-            self._server.drop(self.database)
+        self.ways.close()
