@@ -99,9 +99,9 @@ class Stage:
         first = self.slots[: len(self.slots) - self.scenario.later]
         for slot in first:
             slot.start()
-        self._bus.wait_for_subscriber()
         for slot in first:
             slot.run()
+        self._bus.wait_for_subscriber()
         refuse = f"ALTER TABLE {POISONED} ADD CHECK (topic NOT LIKE '%{POISON}%')"
         with self.admin.begin() as connection:
             connection.execute(text(refuse))

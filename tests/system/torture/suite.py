@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.pgbouncer import PROGRAM
+from tests.support.pgbouncer import BINARY
 from tests.system.torture.check import Inspector
 from tests.system.torture.messages import Body, Dating, make
 from tests.system.torture.repeated import Repeated
@@ -82,7 +82,7 @@ class Suite:
 
     def play(self, scenario: Scenario, seed: int) -> None:
         """Play a scenario and compare; its logs are kept if anything differs."""
-        if scenario.pooled and PROGRAM is None:
+        if scenario.pooled and BINARY is None:
             self._say(f"seed {seed}, {scenario.name}: left out, as there is no pgbouncer")
             return
         place = self._directory / f"seed-{seed}"

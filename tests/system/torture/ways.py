@@ -10,11 +10,9 @@ from sqlalchemy import NullPool, create_engine, make_url
 from tests.support.gate import Gate
 from tests.support.pgbouncer import PgBouncer
 from tests.system.torture.cluster import Cluster
+from tests.system.torture.pooler import SESSIONS, left_in_sessions
 from tests.system.torture.scenario import Scenario
 from tests.system.torture.server import Server
-
-#: How many sessions of the server the hubs share behind a pooler.
-SESSIONS = 6
 
 
 class Ways:
@@ -38,7 +36,7 @@ class Ways:
         self.admin = create_engine(url, poolclass=NullPool)
         #: The way of the hubs.
         self.gate = self._make_gate(directory / "gate")
-        self._pooler = self._make_pooler() if scenario.pooled else None
+        self._pooler = self._make_pooler(directory / "pooler") if scenario.pooled else None
 
     def _make_gate(self, directory: Path) -> Gate:
         if self.cluster:
@@ -46,11 +44,13 @@ class Ways:
         directory.mkdir(parents=True)
         return Gate(self.admin.url, directory)
 
-    def _make_pooler(self) -> PgBouncer:
+    def _make_pooler(self, directory: Path) -> PgBouncer:
         """Return a pooler before the gate, whose socket belongs to whom the pooler is to run as."""
+        url = make_url(self.gate.url)
         owner = os.stat(str(self.admin.url.query["host"])).st_uid
-        os.chown(str(make_url(self.gate.url).query["host"]), owner, -1)
-        return PgBouncer(self.gate.url, "transaction", SESSIONS)
+        os.chown(str(url.query["host"]), owner, -1)
+        directory.mkdir()
+        return PgBouncer(url, directory, size=SESSIONS)
 
     @property
     def url(self) -> str:
@@ -64,8 +64,7 @@ class Ways:
 
     def left(self) -> list[str]:
         """Return what hubs that have ended have left in the sessions of a pooler."""
-        left = self._pooler.left() if self._pooler else []
-        return [f"left in the session {pid} of the pooler: {what}" for pid, *what in left]
+        return left_in_sessions(self._pooler.url) if self._pooler else []
 
     def dump(self) -> Path:
         """Dump the database into a file, and return it."""
@@ -76,7 +75,7 @@ class Ways:
     def close(self) -> None:
         """Close them, and remove the database."""
         if self._pooler:
-            self._pooler.close()
+            self._pooler.stop()
         self.gate.shut()
         self.admin.dispose()
         if self.cluster:
