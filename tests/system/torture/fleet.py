@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from tests.support.hub import Bus, Hub
-from tests.system.torture.launcher import ACCEPTED, LOST, ORDER, UNREADABLE
+from tests.system.torture.launcher import ACCEPTED, LOST, ORDER
+from tests.system.torture.unreadable import UNREADABLE
 
 ROOT = Path(__file__).parents[3]
 #: How long in seconds a hub may take to run, and how long an order may take to be carried out.

@@ -7,10 +7,7 @@ TORTURE_DIRECTORY is where the logs go, and where an order is read from: at the 
 
 from __future__ import annotations
 
-import builtins
-import errno
 import functools
-import io
 import json
 import os
 import signal
@@ -21,10 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.system.torture.unreadable import UNREADABLE, fail_reading
+
 ORDER = "order.json"
 ACCEPTED, LOST = "accepted.log", "lost.log"
-#: While this file is there, reading a spool fails with the error whose number is in it.
-UNREADABLE = "unreadable"
 #: Short pauses, small batches and segments, so that much happens in little time.
 SETTINGS = {
     "TimeZone": "UTC",
@@ -210,31 +207,6 @@ def arm_commits(orders: Orders) -> None:
         arm_writing(name, step)
     writer.counting = armed_counting
     db.make_engine = armed_engine
-
-
-def fail_reading(flag: Path) -> None:
-    """Let segments of spools be such that they cannot be opened and read while the suite says so."""
-    open_file, open_fd, read = io.open, os.open, os.pread
-
-    def fail(path: Any, reads: bool = True) -> None:
-        if reads and str(path).endswith(".spool") and flag.exists():
-            error = int(flag.read_text() or errno.EIO)
-            raise OSError(error, os.strerror(error), str(path))
-
-    def failing_open(path: Any, mode: str = "r", *rest: Any, **extra: Any) -> Any:
-        fail(path, "r" in mode)
-        return open_file(path, mode, *rest, **extra)
-
-    def failing_open_fd(path: Any, flags: int, *rest: Any, **extra: Any) -> int:
-        fail(path, not flags & (os.O_WRONLY | os.O_RDWR))
-        return open_fd(path, flags, *rest, **extra)
-
-    def failing_read(fd: int, *rest: Any) -> bytes:
-        fail(os.readlink(f"/proc/self/fd/{fd}"))
-        return read(fd, *rest)
-
-    io.open = builtins.open = failing_open  # type: ignore[assignment]
-    os.open, os.pread = failing_open_fd, failing_read  # type: ignore[assignment]
 
 
 def log_intake(directory: Path) -> None:
