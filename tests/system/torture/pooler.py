@@ -11,7 +11,7 @@ SESSIONS = 6
 #: What is left in a session. PgBouncer itself sets a few things there as each client has them.
 LEFT = text("""
 SELECT pg_backend_pid(), (SELECT string_agg(name || ' is ' || setting, ', ') FROM pg_settings
-    WHERE source = 'session' AND name NOT IN
+    WHERE source = 'session' AND setting <> reset_val AND name NOT IN
         ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')),
     (SELECT string_agg(relname, ', ') FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
     (SELECT string_agg(objid::text, ', ') FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'),
