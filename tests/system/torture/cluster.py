@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool, create_engine, text
 
 from tests.support.gate import Gate
 from tests.system.torture.server import Server
@@ -36,6 +36,12 @@ class Cluster:
     def url(self) -> URL:
         """The database's URL on the present primary."""
         return self.server.url(self._name)
+
+    def scalar(self, query: str) -> int:
+        """Return what a query gives on the present primary."""
+        engine = create_engine(self.url, poolclass=NullPool)
+        with engine.connect() as connection:
+            return int(connection.scalar(text(query)) or 0)
 
     def prepare(self) -> None:
         """Make a standby, unless there is one."""

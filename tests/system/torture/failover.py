@@ -12,7 +12,8 @@ from tests.system.torture.fleet import Slot
 if TYPE_CHECKING:
     from tests.system.torture.stage import Stage
 
-PROMOTION = "promotions"
+PROMOTION, HARMLESS = "promotions that lost commits", "promotions that lost none"
+COUNTED = "SELECT count(*) FROM statscache_ledger"
 #: How long in seconds commits are lost, the primary is dead before its address leads elsewhere, and all is quiet
 #: afterwards.
 LOSING, DEAD, QUIET = (0.5, 4.0), (0.0, 2.0), (0.5, 5.0)
@@ -29,15 +30,20 @@ def fail_over(stage: Stage, chance: random.Random) -> str:
     time.sleep(chance.uniform(0, 1))
     cluster.detach()
     time.sleep(chance.uniform(*LOSING))
+    losses = []
 
     def promote() -> None:
+        before = cluster.scalar(COUNTED)
         cluster.fail_over()
+        losses.append(before - cluster.scalar(COUNTED))
         time.sleep(chance.uniform(*DEAD))
         cluster.move()
 
-    chance.choice(AROUND)(chance.choice(stage.slots), promote, chance)
+    around = chance.choice(AROUND)
+    around(chance.choice(stage.slots), promote, chance)
+    stage.log(f"{around.__name__}: the new primary lacks {losses[0]} messages that were counted")
     time.sleep(chance.uniform(*QUIET))
-    return PROMOTION
+    return PROMOTION if losses[0] else HARMLESS
 
 
 def leave_alone(slot: Slot, promote: Callable[[], None], chance: random.Random) -> None:
