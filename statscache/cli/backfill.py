@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 import click
 
 from statscache.app import App, open_app
+from statscache.cli.listing import Listing
 from statscache.cli.options import from_option, second_of, since_option, until_option
 from statscache.cli.progress import progress, report_line
 from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
-from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, show_listing
 from statscache.configuration import fedmsg_config
 from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError, number_of
@@ -121,10 +122,12 @@ def _list(work: Backfill, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(titles, row, strict=True)) for row in rows])
         return
-    table = table_of(*titles)
-    for start, stop, names in rows:
-        table.add_row(cell(start), cell(stop), " ".join(names if len(names) < len(work.plugins) else ["all"]))
-    console().print(table)
+    shown = [
+        [cell(start), cell(stop), " ".join(names if len(names) < len(work.plugins) else ["all"])]
+        for start, stop, names in rows
+    ]
+    listing = Listing(("from (UTC)", "until (UTC)", "plugins"), shown, prose="plugins")
+    show_listing(console(), listing)
 
 
 def _summarise(work: Backfill, how: str, as_json: bool) -> None:

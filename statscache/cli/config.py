@@ -14,7 +14,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from statscache.bus.signatures import check_signatures
-from statscache.cli.terminal import cell, console, json_option, print_json, table_of
+from statscache.cli.listing import Listing
+from statscache.cli.terminal import cell, console, json_option, print_json, show_listing, styled
 from statscache.configuration import configuration_files, read_file
 from statscache.database.engine import check_url, shown_url
 from statscache.errors import Unusable
@@ -84,16 +85,19 @@ def config(check: bool, as_json: bool) -> None:
 def _print(lines: list[Line], problems: list[str]) -> None:
     terminal = console()
     if lines:
-        table = table_of("setting", "value", "from")
-        for line in lines:
-            style = "red" if line.wrong else "dim" if line.source == DEFAULT else None
-            table.add_row(line.setting, cell(line.value), cell(line.source), style=style)
-        terminal.print(table)
+        rows = [
+            [styled(each, _style(line)) for each in (line.setting, line.value, line.source)] for line in lines
+        ]
+        show_listing(terminal, Listing(("setting", "value", "from"), rows, prose="value"))
         terminal.print()
     for problem in problems:
         terminal.print(cell(problem), style="red")
     if not problems:
         terminal.print("nothing is wrong", style="green")
+
+
+def _style(line: Line) -> str:
+    return "red" if line.wrong else "dim" if line.source == DEFAULT else ""
 
 
 def _read() -> Configuration:

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.text import Text
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
+from statscache.cli.listing import Listing
 from statscache.cli.progress import report_line
-from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.terminal import cell, console, json_option, one_line, print_json, show_listing, styled
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.database.trouble import NO_TABLE, first_line, state_of
@@ -48,12 +50,17 @@ def plugins(as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(titles, row, strict=True)) for row in rows])
         return
-    table = table_of(*titles)
-    for row in rows:
-        table.add_row(*row)
+    shown: list[list[str | Text]] = [[*map(cell, row[:-1]), styled(row[-1], _style(row[-1]))] for row in rows]
+    group = ("plugin", "on or off", "from")
     terminal = console()
-    terminal.print(table)
-    terminal.print(f"\nusers and packages: {Meta(config)}", soft_wrap=True)
+    show_listing(terminal, Listing(titles, shown, prose="on or off", optional=("interval",), group=group))
+    terminal.print(f"\nusers and packages: {Meta(config)}")
+
+
+def _style(state: str) -> str:
+    """Return the colour of a state, by its first words."""
+    styles = {"on": "green", "off": "dim", "suspended": "yellow"}
+    return styles.get(state.partition(":")[0], "red")
 
 
 def _plugin_rows(entry: Entry, disabled: Mapping[str, str]) -> Iterator[tuple[str, str, str, str, str]]:

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from statscache.cli.terminal import complain
 
 Advance = Callable[[int, int], None]
 
@@ -37,4 +38,4 @@ def progress(what: str, total: int | None) -> Iterator[Advance]:
 
 
 def report_line(line: str) -> None:
-    click.echo(f"statscache: {line}", err=True)
+    complain(line)

@@ -7,10 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from rich.text import Text
 from sqlalchemy import Connection, select
 
 from statscache.app import open_app
-from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.listing import Listing
+from statscache.cli.terminal import (
+    cell,
+    complain,
+    console,
+    json_option,
+    one_line,
+    print_json,
+    show_listing,
+    styled,
+)
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.database.lock import counting
@@ -60,12 +71,23 @@ def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> 
     if not rows:
         click.echo(f"no {'such ' if plugins or msg_ids else ''}message is in the quarantine")
         return
-    table = table_of("plugin", "msg_id", "topic", "tried", "last", "next", "error")
-    for row in rows:
-        last, following = cell(row.last_failure), cell(row.next_attempt) or "by hand"
-        error = cell(row.error.splitlines()[0])[:SHORT]
-        table.add_row(row.plugin, row.msg_id, cell(row.topic), str(row.attempts), last, following, error)
-    console().print(table)
+    titles = ("plugin", "msg_id", "topic", "tried", "last (UTC)", "next (UTC)", "error")
+    listing = Listing(titles, [*map(_row, rows)], prose="error", right=("tried",), group=("plugin",))
+    show_listing(console(), listing)
+
+
+def _row(row: QuarantineRow) -> list[str | Text]:
+    error = styled("".join(row.error.splitlines()[:1])[:SHORT], "red")
+    following = cell(row.next_attempt) if row.next_attempt else styled("by hand", "yellow")
+    return [
+        row.plugin,
+        cell(row.msg_id),
+        cell(row.topic),
+        str(row.attempts),
+        cell(row.last_failure),
+        following,
+        error,
+    ]
 
 
 @quarantine.command()
@@ -84,9 +106,9 @@ def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"plugin         {row.plugin}")
         click.echo(f"topic          {cell(row.topic)}")
         click.echo(f"attempts       {row.attempts}")
-        click.echo(f"first failure  {cell(row.first_failure)}")
-        click.echo(f"last failure   {cell(row.last_failure)}")
-        click.echo(f"next attempt   {cell(row.next_attempt) or 'by hand'}")
+        click.echo(f"first failure  {cell(row.first_failure)} UTC")
+        click.echo(f"last failure   {cell(row.last_failure)} UTC")
+        click.echo(f"next attempt   {f'{cell(row.next_attempt)} UTC' if row.next_attempt else 'by hand'}")
         click.echo(f"error          {cell(row.error)}\n")
         click.echo("".join(f"{cell(line)}\n" for line in row.traceback.splitlines()))
     click.echo(body)
@@ -112,7 +134,7 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, 
             if plugin in app.writer.plugins:
                 counted += app.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
             else:
-                click.echo(f"statscache: the plugin {plugin} does not run here: its messages stay", err=True)
+                complain(f"the plugin {plugin} does not run here: its messages stay")
     if as_json:
         print_json({"tried": len(found), "counted": counted})
     else:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.text import Text
 
-from statscache.cli.terminal import cell, console, table_of
+from statscache.cli.listing import Listing
+from statscache.cli.terminal import cell, console, show_listing, styled
 from statscache.errors import number_of
 from statscache.history.recount.compare import Difference, Row
 from statscache.history.recount.targets import Target
@@ -26,10 +28,9 @@ def show(report: Report) -> None:
     """Print what differs, with remarks."""
     shown = [(f.target, row) for f in report.findings for row in f.differences.rows][:MOST]
     if shown:
-        table = table_of("plugin", "window", "key", "actual", "recounted")
-        for target, row in shown:
-            table.add_row(target.name, *map(cell, _cells(target, row)))
-        console().print(table)
+        titles = ("plugin", "window (UTC)", "key", "actual", "recounted")
+        rows = [_row(target, row) for target, row in shown]
+        show_listing(console(), Listing(titles, rows, group=("plugin",)))
     if report.differing > len(shown):
         click.echo(f"… and {report.differing - len(shown)} more")
     for sentence in _sentences(report):
@@ -44,6 +45,11 @@ def show(report: Report) -> None:
             else "nothing differs"
         )
     )
+
+
+def _row(target: Target, row: Difference) -> list[str | Text]:
+    window, key, actual, recounted = map(cell, _cells(target, row))
+    return [target.name, window, key, styled(actual, "red"), styled(recounted, "green")]
 
 
 def _sentences(report: Report) -> Iterator[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 import click
-from rich.table import Table
 
+from statscache.cli.listing import Bar, Listing
 from statscache.cli.options import instant_of, zone_of
 from statscache.cli.progress import report_line
 from statscache.cli.terminal import (
     OneLine,
-    bar_of,
     cell,
     console,
     json_option,
     one_line,
     print_csv,
     print_json,
-    table_of,
+    show_listing,
     written,
 )
 from statscache.configuration import fedmsg_config
@@ -89,31 +89,32 @@ def _in_zone(row: dict[str, object], zone: tzinfo) -> dict[str, object]:
 
 def _print(shown: Shown, ident: str, zone: tzinfo) -> None:
     terminal = console()
-    terminal.print(table_of_rows(shown, zone))
+    show_listing(terminal, table_of_rows(shown, zone))
     hint = shown.hint or ("these rows come from all parts of the plugin" if "/" in ident else "")
     if hint and terminal.is_terminal:
         terminal.print(f"\n{hint}", style="dim")
 
 
-def table_of_rows(shown: Shown, zone: tzinfo = UTC) -> Table:
+def table_of_rows(shown: Shown, zone: tzinfo = UTC) -> Listing:
     """Return rows for the terminal."""
     if not shown.rows:
-        return table_of("no rows")
+        return Listing(("no rows",), ())
     titles = [f"{title} ({zone})" if title == TIME else title for title in shown.titles]
-    if shown.bars:
-        return _with_bars(shown, titles, zone)
-    table = table_of(*titles)
-    for row in shown.rows:
-        table.add_row(*(cell(value, zone) for value in row))
-    return table
+    rows = [[cell(value, zone) for value in row] for row in shown.rows]
+    group = titles[:1] if shown.titles[0] == TIME and len(titles) > 2 else ()
+    return Listing(
+        titles,
+        rows,
+        right=titles[-1:] if shown.bars else (),
+        group=group,
+        bars=_bars([int(row[-1]) for row in shown.rows]) if shown.bars else (),
+    )
 
 
-def _with_bars(shown: Shown, titles: list[str], zone: tzinfo) -> Table:
-    table = table_of(*titles[:-1])
-    table.add_column(titles[-1], justify="right", no_wrap=True)
-    table.add_column("")
-    greatest = max((int(row[-1]) for row in shown.rows), default=1)
-    for row in shown.rows:
-        bar = bar_of("█" * max(1, round(BAR * int(row[-1]) / greatest)))
-        table.add_row(*(cell(value, zone) for value in row), bar)
-    return table
+def _bars(volumes: Sequence[int]) -> list[Bar]:
+    greatest = max(*volumes, 1)
+    return [_bar_of(volume / greatest) for volume in volumes]
+
+
+def _bar_of(share: float) -> Bar:
+    return lambda width: "█" * max(1, round(min(BAR, width) * share))

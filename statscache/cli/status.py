@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from statscache.cli.terminal import cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.listing import Listing
+from statscache.cli.terminal import cell, console, json_option, one_line, print_json, show_listing, styled
 from statscache.configuration import fedmsg_config
 from statscache.errors import number_of
 from statscache.health.status import PluginStatus, Status, look
@@ -19,6 +22,19 @@ from statscache.setting.faults import unknown
 from statscache.settings import SETTINGS, read_settings
 
 STYLES = {"fine": "bold green", "degraded": "bold yellow", "not working": "bold red"}
+TITLES = (
+    "plugin",
+    "complete until (UTC)",
+    "last flush (UTC)",
+    "gaps",
+    "quarantine",
+    "processed",
+    "failed",
+    "remark",
+)
+#: What gives way in a narrow terminal.
+OPTIONAL = ("last flush (UTC)", "processed", "failed")
+UNKNOWN = "not known"
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -50,18 +66,18 @@ def status(as_json: bool) -> None:
 def _show(found: Status, terminal: Console) -> None:
     terminal.print(found.status, style=STYLES[found.status])
     for cause in found.causes:
-        terminal.print(f"  {cell(cause)}", soft_wrap=True)
+        terminal.print(Padding(styled(cause, STYLES[found.status].removeprefix("bold ")), (0, 0, 0, 2)))
     facts = Table.grid(padding=(0, 2))
-    for fact in _facts(found):
-        facts.add_row(*fact)
+    for name, fact in _facts(found):
+        facts.add_row(name, styled(fact, _style(fact)))
     terminal.print(facts)
     terminal.print()
-    table = table_of(
-        "plugin", "complete until", "last flush", "gaps", "quarantine", "processed", "failed", ""
-    )
-    for plugin in found.plugins:
-        table.add_row(*_cells(plugin))
-    terminal.print(table)
+    rows = [_cells(plugin) for plugin in found.plugins]
+    show_listing(terminal, Listing(TITLES, rows, prose="remark", right=TITLES[3:-1], optional=OPTIONAL))
+
+
+def _style(fact: str) -> str:
+    return "yellow" if fact == UNKNOWN or fact.startswith("does not answer") else ""
 
 
 def _facts(found: Status) -> list[tuple[str, str]]:
@@ -79,21 +95,27 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         if found.ledger_bytes is None
         else f"about {number_of(found.ledger_rows or 0, 'message')}, {_size(found.ledger_bytes)}",
     }
-    known = [(name, "not known" if value is None else value) for name, value in facts.items()]
+    known = [(name, UNKNOWN if value is None else value) for name, value in facts.items()]
     return known + [("removed by hand", removed) for removed in found.removed]
 
 
-def _cells(plugin: PluginStatus) -> tuple[str, ...]:
-    counts = ("" if count is None else f"{count:.0f}" for count in (plugin.processed, plugin.failed))
-    return (
-        plugin.plugin,
+def _cells(plugin: PluginStatus) -> list[str | Text]:
+    processed = "" if plugin.processed is None else f"{plugin.processed:.0f}"
+    return [
+        styled(plugin.plugin, "red" if plugin.suspended else ""),
         cell(plugin.until),
         cell(plugin.last_flush),
-        str(plugin.gaps),
-        str(plugin.quarantined),
-        *counts,
-        f"suspended: {cell(plugin.suspended)}" if plugin.suspended else "",
-    )
+        _count(plugin.gaps, "yellow"),
+        _count(plugin.quarantined, "yellow"),
+        processed,
+        _count(plugin.failed, "red"),
+        styled(f"suspended: {plugin.suspended}", "red") if plugin.suspended else "",
+    ]
+
+
+def _count(count: float | None, style: str) -> Text:
+    """Return a count of what should not be, in a style unless it is 0."""
+    return styled("" if count is None else f"{count:.0f}", style if count else "")
 
 
 def _ago(when: datetime | None) -> str | None:

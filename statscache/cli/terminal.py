@@ -15,10 +15,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
+from statscache.cli.listing import Listing
 from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
 from statscache.instants import in_utc, write_instant
@@ -40,7 +40,7 @@ class OneLineGroup(click.Group):
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help() if error.ctx else "")
         except click.ClickException as error:
-            click.echo(f"statscache: {' '.join(error.format_message().split())}", err=True)
+            complain(" ".join(error.format_message().split()))
             sys.exit(2)
         except click.Abort:
             sys.exit(130)
@@ -48,8 +48,13 @@ class OneLineGroup(click.Group):
             os.dup2(
                 os.open(os.devnull, os.O_WRONLY), 1
             )  # what could not be written is not tried again at the exit
-            click.echo(f"statscache: the output cannot be written: {error.strerror}", err=True)
+            complain(f"the output cannot be written: {error.strerror}")
             sys.exit(2)
+
+
+def complain(sentence: str) -> None:
+    """Say in one line on standard error what is wrong, in red where that is a terminal."""
+    click.echo(f"{click.style('statscache:', fg='red')} {sentence}", err=True)
 
 
 def _hint(error: DBAPIError) -> str:
@@ -117,17 +122,14 @@ def _json_of(value: Any) -> Any:
     return str(value)
 
 
-def table_of(*titles: str) -> Table:
-    """Return a table without lines, for the terminal."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
+def show_listing(terminal: Console, listing: Listing) -> None:
+    """Print rows; what is longer than the terminal is left to it."""
+    terminal.print(listing, crop=False)
 
 
-def bar_of(signs: str) -> Text:
-    """Return a bar for a column that gives way, in a narrow terminal, before those that can be read."""
-    return Text(signs, no_wrap=True, overflow="crop")
+def styled(value: Any, style: str) -> Text:
+    """Return a value as it is shown in a table, in a style, empty for none."""
+    return Text(cell(value), style)
 
 
 def cell(value: Any, zone: tzinfo = UTC) -> str:

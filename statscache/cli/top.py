@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from statscache.cli.terminal import bar_of, cell, console, json_option, one_line, print_json, table_of
+from statscache.cli.listing import Bar, Listing
+from statscache.cli.terminal import cell, console, json_option, one_line, print_json, show_listing
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.database.trouble import first_line
@@ -68,7 +68,7 @@ def top(ident: str, windows: int, keys: int | None, every: float, once: bool, as
     if as_json:
         print_json(first.as_json())
     elif once or not terminal.is_terminal:
-        terminal.print(table_of_keys(first))
+        show_listing(terminal, table_of_keys(first))
     else:
         _live(terminal, engine, plugin, windows, keys, every)
 
@@ -96,18 +96,26 @@ def _picture(engine: Engine, plugin: BasePlugin, windows: int, keys: int) -> Ren
     return Group(table_of_keys(found), Text("Ctrl-C ends it", style="dim"))
 
 
-def table_of_keys(top: Top) -> Table:
+def table_of_keys(top: Top) -> Listing:
     """Return the busiest keys for the terminal."""
-    table = table_of(*top.titles)
-    for title in ("now", "before", f"{len(top.windows)} x {top.length}"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column(bar_of(f"{top.windows[0]:%H:%M:%S} … {top.windows[-1]:%H:%M:%S} UTC"))
-    for row in top.rows:
-        numbers = map(str, (row.volumes[-1], row.volumes[-2], row.total))
-        table.add_row(*map(cell, row.keys), *numbers, bar_of(_line(row.volumes)))
-    table.title = f"{top.plugin}, {top.now:%Y-%m-%d %H:%M:%S} UTC" + ("" if top.rows else ": nothing")
-    table.title_justify = "left"
-    return table
+    numbers = ("now", "before", f"{len(top.windows)} x {top.length}")
+    rows = [
+        [*map(cell, row.keys), *map(str, (row.volumes[-1], row.volumes[-2], row.total))] for row in top.rows
+    ]
+    return Listing(
+        (*top.titles, *numbers),
+        rows,
+        right=numbers,
+        optional=("before", numbers[2]),
+        bars=[_bar_of(row.volumes) for row in top.rows],
+        bar_title=f"{top.windows[0]:%H:%M:%S} … {top.windows[-1]:%H:%M:%S} UTC",
+        title=f"{top.plugin}, {top.now:%Y-%m-%d %H:%M:%S} UTC" + ("" if top.rows else ": nothing"),
+    )
+
+
+def _bar_of(volumes: Sequence[int]) -> Bar:
+    line = _line(volumes)
+    return lambda width: line[-width:]  # the newest windows are the last
 
 
 def _line(volumes: Sequence[int]) -> str:
