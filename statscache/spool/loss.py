@@ -44,6 +44,13 @@ class Loss:
         first, last = min(self.first, timestamp), max(self.last, timestamp)
         return Loss(self.count + 1, first, last, self.before, reasons)
 
+    def together(self, recorded: Loss) -> Loss:
+        """Return this with what had been recorded before and is not any more."""
+        known = self if self.count else recorded
+        first, last = min(known.first, recorded.first), max(known.last, recorded.last)
+        reasons = known.reason if recorded.reason in known.reason else f"{known.reason}; {recorded.reason}"
+        return Loss(self.count + recorded.count, first, last, self.before - recorded.count, reasons)
+
     def without(self, recorded: Loss) -> Loss:
         """Return what is left of this when what was lost until a moment ago has been recorded."""
         return replace(self, count=self.count - recorded.count, before=self.before + recorded.count)
@@ -77,6 +84,11 @@ class LossFile:
         """Take off what has been recorded elsewhere."""
         with self._noting:
             self._keep(self._loss.without(recorded))
+
+    def bring_back(self, recorded: Loss) -> None:
+        """Note again what was taken off, as it is recorded nowhere any more."""
+        with self._noting:
+            self._keep(self._loss.together(recorded))
 
     def put_back(self) -> None:
         """Write to the path anew what was lost, as the file is not there any more.

@@ -58,6 +58,7 @@ class Spool:
         self._placing = threading.Lock()
         self._released = 0
         self._releases: deque[tuple[float, int]] = deque()
+        self._recorded: deque[tuple[float, Loss]] = deque()
         #: The idents of the plugins that its messages are for.
         self.plugins = layout.read_plugins(directory)
         self._losses = LossFile(directory / layout.LOST)
@@ -168,13 +169,20 @@ class Spool:
         aged = None
         while self._releases and now - self._releases[0][0] >= self._tail:
             aged = self._releases.popleft()[1]
+        while self._recorded and now - self._recorded[0][0] >= self._tail:
+            self._recorded.popleft()
         if aged is not None:
             self._segments.drop(aged)
 
     def take_back(self, position: int) -> None:
-        """Note that all from that position on is not committed after all. What of it is gone takes no room."""
+        """Note that all from that position on is not committed after all, nor any loss of as long as the tail.
+
+        What of it is gone takes no room.
+        """
         self._released = max(position, self.start)
         self._releases.clear()
+        while self._recorded:
+            self._losses.bring_back(self._recorded.popleft()[1])
 
     def see_to_place(self) -> None:
         """Make the spool anew if it is not on its path any more, as when somebody has removed its directory."""
@@ -248,3 +256,4 @@ class Spool:
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
         self._losses.take_off(recorded)
+        self._recorded.append((self._clock(), recorded))

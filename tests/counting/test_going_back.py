@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from statscache.daemon import open_daemon
 from statscache.store.continuity import DatabaseIncomplete
-from tests.support.daemons import accept, counted, die, spools
+from tests.support.daemons import accept, counted, die, message, spools
 from tests.support.listening import Listening, assert_honest, complete, seconds_with_messages
 from tests.support.past import Past
 
@@ -162,6 +164,32 @@ def test_what_is_older_than_the_tail_is_a_gap(
     with engine.connect() as connection:
         [(reason,)] = connection.execute(text("SELECT reason FROM statscache_gap")).all()
     assert reason == "the database went back further than the spool reaches"
+
+
+def test_a_loss_that_the_database_has_forgotten_is_recorded_again(
+    config: dict[str, Any], engine: Engine, take_past: TakePast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of a late message that could not be spooled is not complete again, and the loss is said once."""
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    bus = Listening(open_daemon(config))
+    bus.live(20)
+    bus.now += 30
+    bus.live(700)
+    past = take_past()
+    bus.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fail)
+        assert not bus.daemon.intake.accept(message(35))
+    bus.live(10)
+    past.come_back()
+    assert any(start <= 35 < stop for start, stop in complete(engine))
+    bus.live(20)
+    assert not any(start <= 35 < stop for start, stop in complete(engine))
+    with engine.connect() as connection:
+        assert connection.scalars(text("SELECT messages FROM statscache_gap")).all() == [1]
 
 
 @pytest.mark.parametrize(
