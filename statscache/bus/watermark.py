@@ -166,10 +166,14 @@ class Watermark:
             self.late_before = claimed or 0
 
     def skip(self, position: int) -> None:
-        """Begin a new span with what came after a position of the spool, as not all before it can be committed."""
+        """Begin a new span with what came after a position of the spool, as not all before it can be committed.
+
+        When a clock was set since the last check, it begins only now.
+        """
         with self._lock:
-            after = [check for check in (*self._passed, *self._checks) if check.position >= position]
             now = self.clocks.read()
+            before = () if now.jump_since(self._began) else (*self._passed, *self._checks)
+            after = [check for check in before if check.position >= position]
             self._begin(now)
             if after and self._start is not None:
                 begin = after[0].instant + now.latest - now.earliest + PAUSE + SETTLE

@@ -93,6 +93,18 @@ def test_a_clock_that_is_set_begins_a_new_span(
     assert watermark.start in (start, math.ceil(latest + SETTLE))
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_what_is_skipped_hides_no_clock_that_was_set(jump: float) -> None:
+    """What was seen by the clock as it had been says nothing after a loss that is skipped before the next look."""
+    watermark, machine = attending()
+    machine.ask_database()
+    watch(watermark, machine, 100)
+    machine.ahead = machine.database_ahead = jump
+    machine.ask_database()
+    watermark.skip(0)
+    assert watermark.start == math.ceil(machine.now + jump + SETTLE)
+
+
 def test_a_clock_that_is_slewed_begins_no_new_span() -> None:
     """Nor do clocks that drift apart slowly: by a tenth of a second in each, for minutes."""
     watermark, machine = attending()
