@@ -77,7 +77,7 @@ class Backlog:
         :param old: whether the ledger may not reach back to when its messages were accepted
         """
         log.info("adopted the spool %s with %d bytes not yet counted", spool.id, max(spool.end - position, 0))
-        self._adopted.append(Source(spool, max(position, spool.start), since, old))
+        self._adopted.append(Source(spool, position, since, old))
 
     def next(self) -> Batch | None:
         """Return the next batch, None if all that was accepted is written.

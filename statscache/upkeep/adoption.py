@@ -57,7 +57,8 @@ class AdoptSpools:
         if committed < spool.end or spool.loss:
             since = position.updated - DOUBT if position else spool.made
             old = spool.modified < horizon(self._keep)
-            self._backlog.adopt(spool, committed, since, old)
+            # Without a row nobody knows whether what lay before its beginning is missing.
+            self._backlog.adopt(spool, committed if position else spool.start, since, old)
         elif position and position.age < self._tail and spool.start < spool.end:
             spool.close()
         else:

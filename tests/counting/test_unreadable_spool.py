@@ -145,6 +145,28 @@ def test_damage_in_a_dead_spool_is_a_gap(config: dict[str, Any], engine: Engine)
     assert spools(config) == []
 
 
+def test_what_a_dead_spool_has_lost_at_its_beginning_is_a_gap(
+    config: dict[str, Any], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That its first file is gone is said as for any other."""
+    monkeypatch.setattr("statscache.spool.segments.SEGMENT", 1000)
+    dead = Listening(open_daemon(config))
+    dead.live(50, flush=False)
+    first = segments(dead.daemon)[0]
+    die(dead.daemon)
+    first.unlink()
+    daemon = open_daemon(config)
+    daemon.flusher.flush()
+    assert seconds_with_messages(engine)
+    lost = set(range(1, 51)) - seconds_with_messages(engine)
+    assert lost
+    with engine.connect() as connection:
+        query = text("SELECT extract(epoch FROM first), extract(epoch FROM last) FROM statscache_gap")
+        [(_, last)] = connection.execute(query).all()
+    assert max(lost) <= last - BEGIN
+    assert daemon.finish(5)
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
 def test_a_loss_stands_with_its_reason(
     number: int, config: dict[str, Any], engine: Engine, monkeypatch: pytest.MonkeyPatch
