@@ -147,9 +147,11 @@ class Segments:
             if self._fd < 0:
                 return
             start, length = self._starts[-1], self.end - self._starts[-1]
-            fd = RESERVE.open(self.path(start), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+            unnamed = self.path(start).with_suffix(".part")  # half of it would be taken for all
+            fd = RESERVE.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
             try:
                 _write_all(fd, os.pread(self._fd, length, 0))
+                unnamed.rename(self.path(start))
             except OSError:
                 os.close(fd)
                 raise

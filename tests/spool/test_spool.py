@@ -303,6 +303,29 @@ def test_a_file_of_the_spool_that_is_not_on_its_path_any_more_is_written_anew(
     assert everything(reopened(spool, directory)) == filled
 
 
+def test_a_disk_that_is_full_when_a_file_is_written_anew_damages_nothing(
+    spool: Spool, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could be written of it is not taken for all of it, and once there is room all of it is there."""
+    filled = fill(spool, 10)
+    shutil.rmtree(directory)
+    write = os.write
+
+    def half(fd: int, data: bytes) -> int:
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data[: len(data) // 2])
+
+    last = spool._segments.starts[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        spool.see_to_place()
+        with pytest.raises(SpoolUnreadable):
+            dict(spool.scan(last, spool.end))
+    spool.see_to_place()
+    assert dict(spool.scan(last, spool.end)) == {p: body for p, body in filled.items() if p >= last}
+
+
 @pytest.mark.parametrize("segment", [200, 8 << 20])
 def test_past_its_limit_a_spool_takes_nothing_and_goes_on_when_there_is_room(
     segment: int, directory: Path, monkeypatch: pytest.MonkeyPatch
