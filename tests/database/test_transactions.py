@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, text
 
-from statscache.database.engine import make_engine
-from statscache.database.guard import SETTINGS
+from statscache.database.engine import SETTINGS, make_engine
 from statscache.web.database import make_reader
 from tests.support.sql import run, scalar
 

@@ -124,6 +124,32 @@ def test_a_spool_is_adopted_while_the_daemon_runs(make_bench: MakeBench) -> None
     assert bench.volumes() == [1] * 4
 
 
+def test_a_spool_that_does_not_say_when_it_was_made_is_adopted(make_bench: MakeBench) -> None:
+    """Also if neither its list of plugins nor its row in the database is there any more."""
+    dead = make_bench(*ALL)
+    dead.accept(*"abc")
+    dead.die()
+    (dead.daemon.spools / dead.daemon.spool.id / "plugins.json").unlink()
+    dead.execute("DELETE FROM statscache_spool")
+    bench = make_bench(*ALL)
+    bench.flush()
+    assert bench.volumes() == [3] * 4
+
+
+def test_a_spool_that_cannot_be_looked_at_keeps_no_other_waiting(make_bench: MakeBench) -> None:
+    """A file in it that cannot be read is said, and the daemon starts and counts what the others hold."""
+    for name in "ab":
+        dead = make_bench(*ALL)
+        dead.send(name)
+        dead.die()
+        if name == "a":
+            (dead.daemon.spools / dead.daemon.spool.id / "stacks").mkdir()
+    bench = make_bench(*ALL)
+    bench.flush()
+    assert bench.volumes() == [1] * 4
+    assert len(spools(bench)) == 2
+
+
 def test_a_spool_whose_adoption_failed_is_adopted_later(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
