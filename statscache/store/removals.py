@@ -32,7 +32,7 @@ class RemovedRow(Base):
     table_name: Mapped[str] = mapped_column(comment="the table")
     times: Mapped[Any] = mapped_column(TSTZMULTIRANGE, comment="the windows of which rows are gone")
     rows: Mapped[int | None] = mapped_column(comment="how many rows are gone; null if nobody knows")
-    how: Mapped[str] = mapped_column(comment="the statement: DELETE, UPDATE, TRUNCATE or DROP")
+    how: Mapped[str] = mapped_column(comment="the statement, such as DELETE, UPDATE, TRUNCATE or DROP")
     who: Mapped[str | None] = mapped_column(comment="the role that ran it; null if nobody knows")
     noted: Mapped[datetime] = mapped_column(
         server_default=func.clock_timestamp(), comment="when this was written"

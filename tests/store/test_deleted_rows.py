@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
+from statscache.span import Span
+from statscache.store.coverage import cover
 from tests.support.daemons import accept, counted
 from tests.support.listening import Listening, assert_honest, seconds_with_messages
 
@@ -47,6 +49,34 @@ def test_a_plugin_that_came_later_still_gets_what_it_lacks(config: dict[str, Any
     assert counted(engine) == 1
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT sum(volume) FROM data_volume_by_category_1m")) == 1
+    assert daemon.finish(5)
+
+
+def test_a_plugin_that_was_away_is_not_taken_for_complete(config: dict[str, Any], engine: Engine) -> None:
+    """It had been started before, so it may have counted the message, which it had not: that second is not complete."""
+    assert open_daemon(config).finish(5)
+    away = open_daemon({**config, "statscache.plugins.disabled": ["volume"]})
+    accept(away, 1)
+    assert away.finish(5)
+    delete(engine, "statscache_plugin_set")
+    daemon = open_daemon(config)
+    accept(daemon, 1)
+    daemon.flusher.flush()
+    plugins = [part.ident for part in daemon.app.parts]
+    with engine.begin() as connection:
+        start = int(
+            connection.scalar(text("SELECT extract(epoch FROM min(timestamp)) FROM statscache_ledger"))
+        )
+        cover(connection, plugins, Span(start - 60, start + 60))
+    with engine.connect() as connection:
+        complete = dict(
+            connection.execute(
+                text("SELECT table_name, complete @> to_timestamp(:second) FROM statscache_freshness"),
+                {"second": start},
+            ).all()
+        )
+    assert counted(engine) == 0
+    assert not complete["data_volume_1m"]
     assert daemon.finish(5)
 
 
