@@ -58,7 +58,8 @@ class Spool:
         self._placing = threading.Lock()
         self._released = 0
         self._releases: deque[tuple[float, int]] = deque()
-        self._recorded: deque[tuple[float, Loss]] = deque()
+        #: The losses recorded elsewhere of late: when, up to which position all was committed before, and what.
+        self._recorded: deque[tuple[float, int, Loss]] = deque()
         #: The idents of the plugins that its messages are for.
         self.plugins = layout.read_plugins(directory)
         self._losses = LossFile(directory / layout.LOST)
@@ -175,14 +176,16 @@ class Spool:
             self._segments.drop(aged)
 
     def take_back(self, position: int) -> None:
-        """Note that all from that position on is not committed after all, nor any loss of as long as the tail.
+        """Note that all from that position on is not committed after all, nor the losses that were recorded with it.
 
         What of it is gone takes no room.
         """
         self._released = max(position, self.start)
         self._releases.clear()
         while self._recorded:
-            self._losses.bring_back(self._recorded.popleft()[1])
+            _, committed, loss = self._recorded.popleft()
+            if committed >= position:
+                self._losses.bring_back(loss)
 
     def see_to_place(self) -> None:
         """Make the spool anew if it is not on its path any more, as when somebody has removed its directory."""
@@ -256,4 +259,4 @@ class Spool:
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
         self._losses.take_off(recorded)
-        self._recorded.append((self._clock(), recorded))
+        self._recorded.append((self._clock(), self._released, recorded))

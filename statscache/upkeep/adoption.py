@@ -43,13 +43,21 @@ class AdoptSpools:
         try:
             found = positions(self._engine, [spool.id for spool in spools]) if spools else {}
             while spools:
-                self._see_to(spools[0], found.get(spools[0].id))
+                self._try(spools[0], found.get(spools[0].id))
                 spools.pop(0)
         except BaseException:
             for spool in spools:
                 spool.close()  # to be looked at another time
             raise
         return False
+
+    def _try(self, spool: Spool, position: Position | None) -> None:
+        """See to one spool; what cannot be read of it keeps no other waiting."""
+        try:
+            self._see_to(spool, position)
+        except OSError as error:
+            log.error("the spool %s cannot be adopted: %s", spool.id, error)
+            spool.close()  # to be looked at another time
 
     def _see_to(self, spool: Spool, position: Position | None) -> None:
         self._blame(spool)
