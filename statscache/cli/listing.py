@@ -103,7 +103,8 @@ class Listing:
                 table.add_column(title, no_wrap=True, overflow="crop", justify=justify)
         bars = [bar(left) for bar in self.bars] if left >= LEAST_BAR else []
         if bars:
-            table.add_column(Text(self.bar_title), no_wrap=True, overflow="crop")
+            title = self.bar_title if cell_len(self.bar_title) <= left else ""
+            table.add_column(Text(title), no_wrap=True, overflow="crop", max_width=left)
         for number, row in enumerate(self.rows):
             table.add_row(*map(_text, row), *bars[number : number + 1])
         return table
@@ -133,7 +134,7 @@ class Listing:
                 bars=[self.bars[place] for place in places] if self.bars else (),
             )
             if any(_plain(cell) for row in some.rows for cell in row):
-                yield Padding(some._aligned(widest, width - INDENT), (0, 0, 0, INDENT))
+                yield Padding(some._aligned(widest, width - INDENT), (0, 0, 0, INDENT), expand=False)
 
     def _aligned(self, widest: Sequence[int], width: int) -> Table:
         """Return the table without titles, its columns as wide as those of the other groups."""
@@ -156,7 +157,7 @@ class Listing:
                 if _plain(cell):
                     line = Text.assemble((f"{title}: " if title else "", "dim"), _text(cell))
                     if title == self.prose:
-                        yield Padding(line, (0, 0, 0, INDENT))
+                        yield Padding(line, (0, 0, 0, INDENT), expand=False)
                     else:
                         yield _unbroken(Text(" " * INDENT) + line)
 

@@ -66,7 +66,9 @@ def status(as_json: bool) -> None:
 def _show(found: Status, terminal: Console) -> None:
     terminal.print(found.status, style=STYLES[found.status])
     for cause in found.causes:
-        terminal.print(Padding(styled(cause, STYLES[found.status].removeprefix("bold ")), (0, 0, 0, 2)))
+        terminal.print(
+            Padding(styled(cause, STYLES[found.status].removeprefix("bold ")), (0, 0, 0, 2), expand=False)
+        )
     facts = Table.grid(padding=(0, 2))
     for name, fact in _facts(found):
         facts.add_row(name, styled(fact, _style(fact)))
