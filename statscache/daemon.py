@@ -27,6 +27,7 @@ from statscache.history.slice_counter import SliceCounter
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.process.clocks import Clocks
+from statscache.process.forks import FORKS
 from statscache.spool.directory import make_spool
 from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools
@@ -66,7 +67,8 @@ class Daemon:
         self.engine = app.engine
         self.writer = app.writer
         self.database = database_id(self.engine)
-        self.spools = settings.spools / self.database
+        self.spools = settings.spools.absolute() / self.database  # a plugin may change the directory
+        FORKS.keep_private(self.spools)
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
         self.continuity = Continuity(self.database, self.spool.id, settings.spool_tail)

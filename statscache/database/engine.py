@@ -21,6 +21,7 @@ from statscache.database.timing import time_statements
 from statscache.errors import Unusable
 from statscache.process.clocks import Clocks
 from statscache.process.descriptors import RESERVE
+from statscache.process.forks import FORKS
 from statscache.settings import URI, Settings
 
 log = logging.getLogger(__name__)
@@ -86,11 +87,13 @@ def make_engine(
 
 
 def connect_with_reserve(engine: Engine) -> None:
-    """Let an engine connect with descriptors of the reserve if there are no others."""
+    """Let an engine connect with descriptors of the reserve if there are no others. No child gets the connection."""
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        return RESERVE.opening(lambda: dialect.connect(*arguments, **options))
+        connection = RESERVE.opening(lambda: dialect.connect(*arguments, **options))
+        FORKS.withhold(connection)
+        return connection
 
 
 def open_database(settings: Settings, patience: int = CONNECT) -> Engine:

@@ -12,6 +12,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from statscache.process.descriptors import RESERVE
+from statscache.process.forks import FORKS
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class HttpServer(socketserver.ThreadingMixIn, WSGIServer):
         self._deadlines: dict[socket.socket, float] = {}
         self._waiting: dict[socket.socket, None] = {}
         super().__init__((host, port), Handler)
+        FORKS.withhold(self.socket)
 
     def server_bind(self) -> None:
         """Bind, without asking a name server for the name of the address, which can take long."""
