@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import traceback
 from collections.abc import Sequence
 
 #: The exit code of a process in which a plugin hangs, where nothing restarts it.
@@ -22,16 +24,40 @@ class Rejected(StatscacheError):
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether an error is somebody's Ctrl-C, which only the main thread gets."""
-    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+    """Return whether an error is somebody's Ctrl-C, which only the main thread gets, and only by Python's own handler.
+
+    In a process that handles SIGINT in another way, a KeyboardInterrupt is what a plugin has raised.
+    """
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
 
 
 def text_of(error: BaseException) -> str:
     """Return the text of an error, whatever it does when it is asked for it."""
     try:
-        return str(error)
-    except Exception as failure:  # noqa: BLE001  it is a plugin's
+        return str.__str__(str(error))  # which may have given a text of a class of its own
+    except BaseException as failure:
+        if is_interrupt(failure):
+            raise
         return f"(its text cannot be had: {type(failure).__name__})"
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an error as Python prints it; empty if the error keeps that from being had."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as failure:
+        if is_interrupt(failure):
+            raise
+        return ""
+
+
+def loggable(error: BaseException | None) -> BaseException | None:
+    """Return an error whose traceback can be logged; None if it cannot be had, or there is no error."""
+    return error if error is not None and trace_of(error) else None
 
 
 def number_of(count: int, thing: str) -> str:

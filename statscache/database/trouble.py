@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 from statscache.errors import text_of
 
@@ -19,7 +19,7 @@ DENIED = "42501"
 
 def first_line(error: BaseException) -> str:
     """Return what went wrong in one line, as the driver says it."""
-    original = getattr(error, "orig", None) or error
+    original = error.orig if isinstance(error, StatementError) and error.orig else error
     lines = text_of(original).strip().splitlines()
     return lines[0] if lines else type(original).__name__
 
@@ -74,4 +74,4 @@ def is_elsewhere(error: BaseException, connection: Connection) -> bool:
 
 def state_of(error: BaseException) -> str | None:
     """Return the SQLSTATE of an error, None if the server has not sent one."""
-    return getattr(getattr(error, "orig", None), "pgcode", None)
+    return getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None

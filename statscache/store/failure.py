@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 
-from statscache.errors import Unstorable, text_of
+from statscache.errors import Unstorable, text_of, trace_of
 
 #: So many tracebacks at most are kept of what a plugin's `process` raises in one flush.
 TRACEBACKS = 100
@@ -28,7 +27,7 @@ class Failure:
 
 def failure(error: BaseException, brief: bool = False) -> Failure:
     """Return what is kept of an error; without the traceback if it is to be brief, or tells nothing."""
-    trace = "" if brief or isinstance(error, Unstorable) else "".join(traceback.format_exception(error))
+    trace = "" if brief or isinstance(error, Unstorable) else trace_of(error)
     return Failure(printable(f"{type(error).__name__}: {text_of(error)}", ERROR), printable(trace, TRACEBACK))
 
 
