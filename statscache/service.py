@@ -19,6 +19,7 @@ from statscache.errors import HUNG, number_of
 from statscache.health.checks import Health
 from statscache.health.server import HealthServer
 from statscache.health.systemd import SystemdNotifier
+from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.process.descriptors import RESERVE
 from statscache.process.hangup import Hangup
 from statscache.settings import read_setting
@@ -44,6 +45,7 @@ class Service:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._deadline: float | None = None
         RESERVE.fill()
+        logging.raiseExceptions = False  # a plugin can close the stream of a log, for which no line may raise
         self._hangup = Hangup()
         self._hangup.heed()
         self._health_server = HealthServer(read_setting(config, "statscache.monitoring.address"))
@@ -73,6 +75,7 @@ class Service:
         self._bus.start(self._daemon.watermark, self._position)
         self._health_server.attend(Health(self._daemon.parts))
         collect_seldom()
+        SURROUNDINGS.keep(self._bus.call)
         self._notifier.ready()
         log.info("statscache is running")
 
@@ -115,6 +118,7 @@ class Service:
         """Run this process's program anew, from its beginning. Called on the watchdog's thread."""
         # A signal may have come, which the plugin that hangs has kept from its effect.
         ends = self._deadline is not None
+        SURROUNDINGS.put_back()  # such as the directory that the program was started in
         log.critical("statscache ends" if ends else "statscache restarts")
         logging.shutdown()
         try:

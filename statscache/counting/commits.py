@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from statscache.counting.writer import Writer
+from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.intake.backlog import Backlog
 from statscache.intake.batch import Batch
+from statscache.process.forks import FORKS
 from statscache.store.continuity import Continuity, WentBack
 
 #: After so many failures in a row the connections are given up: a session keeps what was set when it was opened, such
@@ -55,3 +57,6 @@ class Commits:
         else:
             self._failures = 0
             self._backlog.written(batch)
+        finally:
+            SURROUNDINGS.put_back()
+            FORKS.reap()
