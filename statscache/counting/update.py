@@ -13,9 +13,10 @@ from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
 from statscache.database.timing import Stopwatch, Written
 from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere, is_writers_own
-from statscache.errors import is_interrupt, number_of
+from statscache.errors import is_interrupt, loggable, number_of
 from statscache.hosting.dispatch import Taken
 from statscache.hosting.runner import Runner
+from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.hosting.suspension_policy import MOST, SuspensionPolicy
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
@@ -101,7 +102,7 @@ class PluginUpdates:
                 runner.ident,
                 number_of(len(share.ids), "message"),
                 error,
-                exc_info=error.__cause__,
+                exc_info=loggable(error.__cause__),
             )
             return self._narrow(transaction, runner, share, error)
 
@@ -175,6 +176,7 @@ class PluginUpdates:
     def _end(self, ident: str, stopwatch: Stopwatch, taken: Taken | None) -> None:
         """Note that the plugin is called no more, and how long it took."""
         self._watch.end()
+        SURROUNDINGS.put_back_quick()
         seconds = stopwatch.seconds + (taken.seconds if taken else 0)
         self._policy.took(ident, seconds)
         self.measures.took(ident, seconds, stopwatch.waited)

@@ -11,10 +11,12 @@ from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
-from statscache.errors import Unstorable, is_interrupt, text_of
+from statscache.errors import Unstorable, is_interrupt, loggable, text_of
+from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin, CountingPlugin
+from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 from statscache.store.failure import TRACEBACKS, Failure, failure
 
@@ -99,12 +101,17 @@ class Family:
     def take(self, messages: Sequence[Message], watch: Watch) -> None:
         """Hand messages over, and note in the watch when each begins."""
         process, items, clock = self._first.process, self._first.queue.items, time.monotonic
+        forks = FORKS
         for message in messages:
             watch.since = (clock(), None)
             length = len(items)
             try:
-                process(message)
+                if (result := process(message)) is not None:
+                    check_result(result)
+                if forks.in_child:
+                    forks.end_child()
             except BaseException as error:
+                forks.end_child()
                 if is_interrupt(error):
                     raise
                 self._refuse(message, error, length)
@@ -163,15 +170,17 @@ class Dispatch:
 
     def take(self, messages: Iterable[Message]) -> None:
         """Hand over messages. What a `process` raises is kept as a failure, for that plugin alone."""
-        messages = iter(messages)
+        messages, watch, clock = iter(messages), self._watch, time.perf_counter
         while some := list(islice(messages, AT_ONCE)):
-            for family in self._families:
-                if wanted := family.wanted(some):
-                    self._watch.begin(family.ident)
-                    start = time.perf_counter()
-                    family.take(wanted, self._watch)
-                    family.add_seconds(time.perf_counter() - start)
-            self._watch.end()
+            try:
+                for family in self._families:
+                    if wanted := family.wanted(some):
+                        watch.begin(family.ident)
+                        start = clock()
+                        family.take(wanted, watch)
+                        family.add_seconds(clock() - start)
+            finally:
+                watch.end()
 
     def cut(self) -> dict[str, Taken]:
         """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
@@ -202,5 +211,5 @@ def report(refused: ReasonCounter, ident: str, message: Message, error: BaseExce
             kind,
             text_of(error).encode("ascii", "backslashreplace").decode(),
             refused.counts[kind],
-            exc_info=None if isinstance(error, Unstorable) else error,
+            exc_info=None if isinstance(error, Unstorable) else loggable(error),
         )

@@ -6,12 +6,14 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from statscache.errors import StatscacheError, Unusable
+from statscache.errors import StatscacheError, Unusable, is_interrupt
+from statscache.hosting.fitness import check_plugin, reason_of
+from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.plugins import BasePlugin, Schedule, Umbrella
+from statscache.process.forks import FORKS
 from statscache.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class Entry:
 
     def fail(self, what: str, error: BaseException) -> None:
         """Note and log that a plugin could not be loaded."""
-        reason = f"{what}: {type(error).__name__}: {error}"
+        reason = f"{what}: {reason_of(error)}"
         self.failures.append(reason)
         log.error("the plugin %s of %s does not load: %s", self.name, self.source, reason)
 
@@ -66,6 +68,12 @@ def load(
     :param found: the entry points, those of the group ``statscache.plugin`` unless told otherwise
     :raises Unusable: if a setting names an entry point that there is not
     """
+    FORKS.guard()
+    with SURROUNDINGS.kept():
+        return _load(settings, config, found)
+
+
+def _load(settings: Settings, config: Mapping[str, Any], found: Iterable[EntryPoint] | None) -> list[Entry]:
     points = sorted(entry_points(group=GROUP) if found is None else found, key=_order)
     _check_names(settings, {point.name for point in points})
     entries = [Entry(point.name, _source(point)) for point in points]
@@ -149,18 +157,31 @@ def _decide(entry: Entry, settings: Settings) -> None:
 
 def _decide_default(entry: Entry, settings: Settings, classes: Iterable[Any]) -> None:
     """Turn the entry off if a class of it is off by default and no setting names the entry."""
-    defaults = [getattr(plugin_class, "enabled_by_default", True) for plugin_class in classes]
+    defaults = [_is_on_by_default(plugin_class) for plugin_class in classes]
     if not all(defaults) and entry.name not in settings.enabled:
         entry.on, entry.why = False, "by default; name it in statscache.plugins.enabled"
+
+
+def _is_on_by_default(plugin_class: Any) -> bool:
+    try:
+        return bool(getattr(plugin_class, "enabled_by_default", True))
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        return True  # what else is wrong with it is told when an instance is made
 
 
 def _classes(point: EntryPoint, entry: Entry) -> list[Any]:
     try:
         loaded = point.load()
         return [loaded] if isinstance(loaded, type) else list(loaded)
-    except Exception as error:  # noqa: BLE001  whatever is wrong with one package, the others run
-        entry.fail(point.value, error)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        entry.fail(point.value, error)  # whatever is wrong with one package, the others run
         return []
+    finally:
+        FORKS.end_child()
 
 
 def _add(entry: Entry, plugin_class: Any, config: Mapping[str, Any], idents: dict[str, str]) -> None:
@@ -170,20 +191,38 @@ def _add(entry: Entry, plugin_class: Any, config: Mapping[str, Any], idents: dic
         plugin = make()
         if isinstance(plugin, Umbrella):
             _check_parts(plugin)
+        else:
+            check_plugin(plugin)
         if entry.on:
             _claim(plugin.ident, entry, idents)
-    except Exception as error:  # noqa: BLE001  whatever is wrong with one plugin, the others run
-        entry.fail(getattr(plugin_class, "__qualname__", repr(plugin_class)), error)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        entry.fail(_name_of(plugin_class), error)  # whatever is wrong with one plugin, the others run
     else:
         entry.plugins.append(plugin)
         entry.factories.append(make)
+    finally:
+        FORKS.end_child()
+
+
+def _name_of(plugin_class: Any) -> str:
+    return plugin_class.__qualname__ if isinstance(plugin_class, type) else type(plugin_class).__qualname__
 
 
 def _maker(plugin_class: Any, config: Mapping[str, Any]) -> Callable[[], BasePlugin]:
     if not (isinstance(plugin_class, type) and issubclass(plugin_class, BasePlugin)):
         raise TypeError(f"{plugin_class!r} is not a subclass of statscache.plugins.BasePlugin")
     schedule = None if plugin_class.interval is None else Schedule(plugin_class.interval)
-    return partial(plugin_class, schedule, config)
+
+    def make() -> BasePlugin:
+        try:
+            plugin: BasePlugin = plugin_class(schedule, config)
+        finally:
+            FORKS.end_child()
+        return plugin
+
+    return make
 
 
 def _check_parts(front: Umbrella) -> None:
@@ -191,6 +230,7 @@ def _check_parts(front: Umbrella) -> None:
     for part in front.parts:
         if not isinstance(part, BasePlugin):
             raise TypeError(f"its part {part!r} is not an instance of statscache.plugins.BasePlugin")
+        check_plugin(part)
         if part.ident in idents:
             raise ValueError(f"two of its parts have the ident {part.ident}: rename one")
         idents.add(part.ident)

@@ -8,15 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import FunctionType
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from statscache.errors import is_interrupt, number_of
 from statscache.hosting.dispatch import Dispatch, Recipient, Taken, keep, report, topics_of, wants
 from statscache.hosting.loader import Part
+from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
 from statscache.plugins import BasePlugin
+from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 
 log = logging.getLogger(__name__)
@@ -109,7 +112,7 @@ class QueuedRunner(Runner):
         queue = self._plugin.queue
         queue.offer(taken.items)
         try:
-            self._plugin.update(session)
+            _call(self._plugin.update, session)
         finally:
             left = queue.withdraw()
         if left:
@@ -139,7 +142,7 @@ class StatefulRunner(Runner):
 
     def update(self, session: Session, taken: Taken) -> None:
         assert self._plugin is not None  # take has made one
-        self._plugin.update(session)
+        _call(self._plugin.update, session)
 
     def discard(self) -> None:
         self._plugin = None
@@ -156,7 +159,7 @@ class StatefulRunner(Runner):
             if not wants(self._topics, message.topic):
                 continue
             try:
-                self._plugin.process(message)
+                _call(self._plugin.process, message)
             except BaseException as error:
                 if is_interrupt(error):
                     raise
@@ -165,6 +168,18 @@ class StatefulRunner(Runner):
         if len(taken.failures) > before:
             self._plugin = None
         return len(taken.failures) == before
+
+
+def _call(method: Callable[[Any], Any], argument: Any) -> None:
+    """Call a method of a plugin. Where that has forked, only this process goes on.
+
+    :raises TypeError: if its body has not run
+    :raises BaseException: whatever it raises
+    """
+    try:
+        check_result(method(argument))
+    finally:
+        FORKS.end_child()
 
 
 def make_runner(part: Part) -> Runner:

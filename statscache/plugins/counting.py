@@ -15,7 +15,7 @@ from statscache.database.arrays import column_of_numbers, column_of_texts
 from statscache.database.model import Base
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
-from statscache.plugins.keys import check_key
+from statscache.plugins.keys import check_hashable_key, check_key
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 from statscache.plugins.windows import changing
@@ -72,16 +72,34 @@ class CountingPlugin(BasePlugin):
             raise ValueError(f"the plugin {self.name!r} counts in windows: give its class an interval")
         self._seconds = schedule.seconds
         self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
+        self._width = -1  # of the model's keys, of which a subclass may not yet have told
 
     def count(self, message: Message, *keys: str) -> None:
         """Add one under these keys, in the window that the message was sent in. For `process`.
 
         :param keys: as many as the model has key columns, in their order
+        :raises TypeError: if there are too few keys or too many
         :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key
         """
-        for key in keys:
-            check_key(key)
+        if len(keys) != self._width:
+            self._check_width(keys)
+        if keys:
+            try:
+                for key in keys:
+                    check_hashable_key(key)
+            except TypeError:
+                check_key(key)
         self.queue.items.append((message.second, *keys))
+
+    def _check_width(self, keys: Sequence[str]) -> None:
+        """Check that there are as many keys as the model has key columns, which from now on is known."""
+        names = key_columns(self.model)
+        if len(keys) != len(names):
+            wanted = f"{', '.join(names)}" if names else "none"
+            raise TypeError(
+                f"count takes the keys of {self.model.__tablename__}, {wanted}, and got {len(keys)}"
+            )
+        self._width = len(names)
 
     def update(self, session: Session) -> None:
         """Add what was counted to the table."""

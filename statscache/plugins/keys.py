@@ -31,13 +31,18 @@ def check_key(key: Any) -> None:
     :raises Unstorable: if it is not a text that PostgreSQL can hold, of at most `LONGEST_KEY` bytes of UTF-8
     """
     try:
-        _check_key(key)
+        check_hashable_key(key)
     except TypeError:  # it cannot be hashed
         raise Unstorable(f"a key must be a text, not {shortened(key)}") from None
 
 
 @lru_cache(maxsize=16384)
-def _check_key(key: Any) -> None:
+def check_hashable_key(key: Any) -> None:
+    """Do as `check_key` does, in less time.
+
+    :raises TypeError: if the key cannot be hashed, so that it is no text
+    :raises Unstorable: as `check_key` does
+    """
     if not isinstance(key, str):
         raise Unstorable(f"a key must be a text, not {shortened(key)}")
     if len(key) > LONGEST_KEY:
