@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 #: The exit code of a process in which a plugin hangs, where nothing restarts it.
 HUNG = 70
@@ -23,16 +26,41 @@ class Rejected(StatscacheError):
     """A message that cannot be counted; the text is the reason, one of a few."""
 
 
+class Interrupt(KeyboardInterrupt):
+    """Somebody's Ctrl-C, for sure."""
+
+
+@contextmanager
+def sure_interrupts() -> Iterator[None]:
+    """Let a Ctrl-C be told from what a plugin raises meanwhile, where Python's own handler is that of SIGINT."""
+    if not _is_pythons():
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupt
+
+
+def _is_pythons() -> bool:
+    """Return whether a Ctrl-C raises KeyboardInterrupt on this thread, which is so on the main thread alone."""
+    return (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
 def is_interrupt(error: BaseException) -> bool:
     """Return whether an error is somebody's Ctrl-C, which only the main thread gets, and only by Python's own handler.
 
     In a process that handles SIGINT in another way, a KeyboardInterrupt is what a plugin has raised.
     """
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
+    return isinstance(error, Interrupt) or (isinstance(error, KeyboardInterrupt) and _is_pythons())
 
 
 def text_of(error: BaseException) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
@@ -31,6 +33,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: How long in seconds a stop goes on reading what has arrived already, and then how long it tries to write it.
 DRAIN_S = 1.0
 LAST_FLUSH_S = 2.0
+#: How long in seconds the process then waits for threads that are not ours.
+END_S = 1.0
 #: So many objects more are a reason to look for reference cycles among the new ones; Python's own bound is 700.
 CYCLES = 50_000
 
@@ -95,6 +99,7 @@ class Service:
         log.info("statscache has stopped, %s accepted", number_of(self._daemon.intake.accepted, "message"))
         if not written:
             log.warning("messages that are not written yet stay in the spool for the next start")
+        threading.Thread(target=end_anyway, name="statscache-end", daemon=True).start()
 
     def _position(self) -> int:
         """Return the position in the spool before which all lies that has come."""
@@ -126,6 +131,18 @@ class Service:
                 os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
         finally:
             os._exit(HUNG)
+
+
+def end_anyway() -> None:
+    """End the process though threads go on that a plugin has started, for which Python would wait for ever."""
+    time.sleep(END_S)
+    others = [thread.name for thread in threading.enumerate() if not thread.daemon]
+    others.remove(threading.main_thread().name)
+    if others:
+        log.warning("threads go on that a plugin has started, %s: the process ends without them", others)
+        atexit._run_exitfuncs()  # which Python itself would call only after them
+        logging.shutdown()
+        os._exit(0)
 
 
 def collect_seldom() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from statscache.errors import StatscacheError, Unusable, is_interrupt
+from statscache.errors import StatscacheError, Unusable, is_interrupt, sure_interrupts
 from statscache.hosting.fitness import check_plugin, reason_of
 from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.plugins import BasePlugin, Schedule, Umbrella
@@ -69,7 +69,7 @@ def load(
     :raises Unusable: if a setting names an entry point that there is not
     """
     FORKS.guard()
-    with SURROUNDINGS.kept():
+    with sure_interrupts(), SURROUNDINGS.kept():
         return _load(settings, config, found)
 
 

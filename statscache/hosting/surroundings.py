@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -128,6 +129,10 @@ def _set_handlers(handlers: dict[int, Any]) -> None:
             signal.signal(number, handler)
 
 
+def _set_hooks(hooks: tuple[Any, Any]) -> None:
+    sys.excepthook, threading.excepthook = hooks
+
+
 #: What is looked at after each plugin, as it takes no time to look.
 QUICK = {
     "the working directory": Thing(_directory, _go_to),
@@ -141,6 +146,7 @@ QUICK = {
         lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)
     ),
     "the garbage collector": Thing(_garbage, _set_garbage),
+    "the hooks for errors": Thing(lambda: (sys.excepthook, threading.excepthook), _set_hooks),
 }
 #: What is looked at after each flush.
 SLOW = {"what is logged": Thing(_logging, _set_logging)}

@@ -46,6 +46,7 @@ def run(change: str) -> list[str]:
         ("warnings.simplefilter('error')", "the filters of warnings"),
         ("os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "the time zone"),
         ("gc.disable()", "the garbage collector"),
+        ("sys.excepthook = threading.excepthook = None", "the hooks for errors"),
         ("logging.disable(logging.CRITICAL)", "what is logged"),
         ("logging.config.dictConfig({'version': 1})", "what is logged"),
         ("logging.root.setLevel(logging.CRITICAL)", "what is logged"),

@@ -82,6 +82,9 @@ def recurses(self, n):
 def starts_threads(self, n):
     threading.Thread(target=lambda: 1 / 0).start()
 
+def leaves_a_thread(self, n):
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+
 def runs_a_loop(self, n):
     asyncio.run(asyncio.sleep(0))
 
@@ -107,11 +110,12 @@ ERRORS = {"exits": SystemExit("by a plugin"), "interrupts": KeyboardInterrupt(),
           "stops": StopIteration(), "evil": Evil(), "group": BaseExceptionGroup("all", [KeyboardInterrupt()]),
           "cancels": asyncio.CancelledError()}
 DEEDS = [forks, forks_and_raises, forks_and_stays, takes_signals, goes_away, recurses,
-         starts_threads, runs_a_loop, leaves_mean_things, counts_too_much, puts_what_cannot_be_hashed, is_huge]
+         starts_threads, leaves_a_thread, runs_a_loop, leaves_mean_things, counts_too_much,
+         puts_what_cannot_be_hashed, is_huge]
 good = [make("good", lambda self, n: None)]
 in_process = [make(name, raises(error)) for name, error in ERRORS.items()] + [make(d.__name__, d) for d in DEEDS]
 in_update = [make(name + "_late", raises(error), True) for name, error in ERRORS.items()]
-in_update += [make(d.__name__ + "_late", d, True) for d in DEEDS[:9]]
+in_update += [make(d.__name__ + "_late", d, True) for d in DEEDS[:10]]
 silent = [make(d.__name__, d) for d in (silences, loses_streams)]
 
 class Promising(Misbehaving):
@@ -174,4 +178,5 @@ from statscache.plugins import CountingPlugin, counting_model
 first = counting_model("twice_1d", "messages")
 second = counting_model("twice_1d", "messages")
 """
+INTERRUPTS = "raise KeyboardInterrupt"
 EXITS = 'raise SystemExit("while it is imported")'

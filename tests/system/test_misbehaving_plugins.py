@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from tests.support.health import get, url_of
 from tests.support.hub import Bus, Hub, ordinary, volume, wait_for
-from tests.support.misbehaving import EXITS, PLUGINS, TWICE
+from tests.support.misbehaving import EXITS, INTERRUPTS, PLUGINS, TWICE
 from tests.support.packages import install
 
 StartHub = Callable[..., Hub]
@@ -72,6 +72,7 @@ def test_what_plugins_do_in_process_reaches_nobody_else(
     assert "has changed the handlers of signals of the whole process, which is put back" in hub.log
     assert "has changed the working directory of the whole process" in hub.log
     assert_is_well(hub, engine, forked=1)
+    assert "threads go on that a plugin has started" in hub.log
 
 
 def test_a_child_that_stays_keeps_no_spool_from_being_adopted(
@@ -121,8 +122,15 @@ def test_what_cannot_run_is_named_and_nothing_else_is_kept_from_it(
     """Each plugin that does not load is in the log with the reason."""
     install(tmp_path / "installed-too", "twice", TWICE, second="second")
     install(tmp_path / "installed-three", "exits", EXITS, any="any")
+    install(tmp_path / "installed-four", "interrupts", INTERRUPTS, any="any")
     installed = install(tmp_path / "installed", "misbehaving", PLUGINS, good="good", unfit="unfit")
-    paths = ":".join([installed, str(tmp_path / "installed-too"), str(tmp_path / "installed-three")])
+    paths = ":".join(
+        [
+            installed,
+            str(tmp_path / "installed-too"),
+            *(str(tmp_path / f"installed-{number}") for number in ("three", "four")),
+        ]
+    )
     hub = start_hub(
         {"statscache.producer.frequency": 0.2, "statscache.plugins.enabled": []}, PYTHONPATH=paths
     )
@@ -138,6 +146,7 @@ def test_what_cannot_run_is_named_and_nothing_else_is_kept_from_it(
         "Exiting: SystemExit: in the constructor",
         "Queueless: TypeError: its queue is a list",
         "SystemExit: while it is imported",
+        "interrupts:any: KeyboardInterrupt",
         "two models have the table twice_1d",
     ):
         assert reason in hub.log, reason
