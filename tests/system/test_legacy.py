@@ -27,7 +27,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     for path in LEGACY.rglob("*.py"):
         copy = source / path.relative_to(LEGACY)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_text(path.read_text())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(target), str(source)], check=True)
@@ -80,6 +80,12 @@ def test_old_plugins_count_right_over_failed_and_repeated_flushes(
             assert (float(when), json.loads(message)["id"][:5]) == (newest.pop(topic), "2023-")
         assert newest == {}
         assert connection.scalar(text("SELECT sum(volume) FROM data_volume_by_topic_1m")) == len(TIMES)
+        parts = text("SELECT category, sum(scalar) FROM legacy_front GROUP BY category ORDER BY category")
+        halves = [("legacy front, even", len(TIMES) / 2), ("legacy front, odd", len(TIMES) / 2)]
+        assert connection.execute(parts).all() == halves
+        assert (
+            "legacy-front-of-parts" in connection.scalars(text("SELECT ident FROM statscache_plugin")).all()
+        )
         sevenths = sum(n % 7 == 0 for n in range(len(TIMES)))
         assert connection.scalar(text("SELECT sum(volume) FROM legacy_picky")) == len(TIMES) - sevenths
         assert connection.scalar(text("SELECT count(*) FROM legacy_stubborn")) == 0

@@ -5,11 +5,12 @@ from setuptools import setup
 setup(
     name="statscache-legacy-example",
     version="0.0.4",
-    packages=["legacy_example"],
+    packages=["legacy_example", "legacy_example.parts"],
     entry_points={
         "statscache.plugin": [
             "legacy_volume = legacy_example.volume:plugins",
             "legacy_latest = legacy_example.latest:Plugin",
+            "legacy_front = legacy_example.front:Plugin",
             "legacy_picky = legacy_example.troubled:Picky",
             "legacy_stubborn = legacy_example.troubled:Stubborn",
             "legacy_swallower = legacy_example.troubled:Swallower",
