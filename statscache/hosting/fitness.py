@@ -9,13 +9,33 @@ from sqlalchemy.exc import InvalidRequestError
 
 from statscache.errors import text_of
 from statscache.hosting.results import check_method
-from statscache.plugins import BasePlugin, Queue
+from statscache.plugins import BasePlugin, Queue, Umbrella
 
 #: The longest ident, in bytes of UTF-8: it is a key of tables, a label of metrics and a part of addresses.
 LONGEST_IDENT = 500
 #: What the daemon asks each plugin for. A property among them may raise, which is to be known at the start.
 ASKED = ("interval", "backlog_delta", "rows", "queued", "enabled_by_default", "summary", "description")
 TAKEN = re.compile(r"Table '(?P<table>[^']*)' is already defined")
+
+
+def check(plugin: BasePlugin) -> None:
+    """Check that the daemon can call a plugin, or each part of an umbrella.
+
+    :raises TypeError: as `check_plugin` does, or if a part is none
+    :raises ValueError: as `check_plugin` does, or if two parts have one ident
+    :raises BaseException: whatever one of its properties raises
+    """
+    if not isinstance(plugin, Umbrella):
+        check_plugin(plugin)
+        return
+    idents = set()
+    for part in plugin.parts:
+        if not isinstance(part, BasePlugin):
+            raise TypeError(f"its part {part!r} is not an instance of statscache.plugins.BasePlugin")
+        check_plugin(part)
+        if part.ident in idents:
+            raise ValueError(f"two of its parts have the ident {part.ident}: rename one")
+        idents.add(part.ident)
 
 
 def check_plugin(plugin: BasePlugin) -> None:

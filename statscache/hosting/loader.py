@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from statscache.errors import StatscacheError, Unusable, is_interrupt, sure_interrupts
-from statscache.hosting.fitness import check_plugin, reason_of
+from statscache.hosting.fitness import check, reason_of
 from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.plugins import BasePlugin, Schedule, Umbrella
 from statscache.process.forks import FORKS
@@ -189,10 +189,7 @@ def _add(entry: Entry, plugin_class: Any, config: Mapping[str, Any], idents: dic
     try:
         make = _maker(plugin_class, config)
         plugin = make()
-        if isinstance(plugin, Umbrella):
-            _check_parts(plugin)
-        else:
-            check_plugin(plugin)
+        check(plugin)
         if entry.on:
             _claim(plugin.ident, entry, idents)
     except BaseException as error:
@@ -223,17 +220,6 @@ def _maker(plugin_class: Any, config: Mapping[str, Any]) -> Callable[[], BasePlu
         return plugin
 
     return make
-
-
-def _check_parts(front: Umbrella) -> None:
-    idents = set()
-    for part in front.parts:
-        if not isinstance(part, BasePlugin):
-            raise TypeError(f"its part {part!r} is not an instance of statscache.plugins.BasePlugin")
-        check_plugin(part)
-        if part.ident in idents:
-            raise ValueError(f"two of its parts have the ident {part.ident}: rename one")
-        idents.add(part.ident)
 
 
 def _claim(ident: str, entry: Entry, idents: dict[str, str]) -> None:

@@ -83,12 +83,14 @@ class CountingPlugin(BasePlugin):
         """
         if len(keys) != self._width:
             self._check_width(keys)
-        if keys:
-            try:
-                for key in keys:
-                    check_hashable_key(key)
-            except TypeError:
-                check_key(key)
+        if not keys:
+            self.queue.items.append((message.second,))
+            return
+        try:
+            for key in keys:
+                check_hashable_key(key)
+        except TypeError:
+            check_key(key)
         self.queue.items.append((message.second, *keys))
 
     def _check_width(self, keys: Sequence[str]) -> None:
