@@ -8,6 +8,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -105,3 +106,14 @@ def used() -> int:
 
 #: The reserve of this process.
 RESERVE = DescriptorReserve()
+
+
+def is_on_path(fd: int, path: Path) -> bool:
+    """Return whether an open file is the one on a path.
+
+    :raises OSError: if that cannot be told
+    """
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except (FileNotFoundError, NotADirectoryError):
+        return False

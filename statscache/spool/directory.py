@@ -87,8 +87,10 @@ def _sweep(path: Path) -> None:
         if time.time() - path.stat().st_mtime < FRESH:
             return  # somebody may be making it
         if is_own(path) and (lock := layout.lock(path)) is not None:
-            layout.remove(path)
-            os.close(lock)
+            try:
+                layout.remove(path)
+            finally:
+                os.close(lock)
     except OSError as error:
         log.debug("%s cannot be removed: %s", path, error.strerror)
 

@@ -9,7 +9,7 @@ import threading
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from statscache.process.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE, is_on_path
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,10 @@ class LossFile:
         """Note again what was taken off, as it is recorded nowhere any more."""
         with self._noting:
             self._keep(self._loss.together(recorded))
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is on its path."""
+        return is_on_path(self._fd, self._path)
 
     def put_back(self) -> None:
         """Write to the path anew what was lost, as the file is not there any more.

@@ -37,7 +37,8 @@ class Reader:
         self._clock = clock
         self._found = segments.end
         self._open: tuple[int, int] = (-1, -1)
-        self._failing: dict[int, float] = {}
+        #: Where each segment could not be read on, as the position of the last record before it, and since when.
+        self._failing: dict[int, tuple[int, float]] = {}
 
     def read(self, position: int) -> dict[str, Any]:
         """Return the body of the record that begins there.
@@ -70,12 +71,14 @@ class Reader:
 
     def _scan(self, begin: int, start: int, end: int) -> Iterator[tuple[int, Found]]:
         may_be_torn = end == self._found
-        position = start
+        position, last = start, -1
         try:
             for position, found in scan_segment(self._segments.path(begin), begin, start, end, may_be_torn):
+                last = position
+                self._got_past(begin, position)
                 yield position, found
         except OSError as error:
-            if not self._is_given_up(begin, error):
+            if not self._is_given_up(begin, last, error):
                 raise SpoolUnreadable(
                     f"the spool {self._name} cannot be read ({error.strerror}); all of it is kept"
                 ) from None
@@ -84,9 +87,14 @@ class Reader:
         else:
             self._failing.pop(begin, None)
 
-    def _is_given_up(self, begin: int, error: OSError) -> bool:
-        """Return whether a segment has been unreadable for so long that it will stay so."""
-        since = self._failing.setdefault(begin, self._clock())
+    def _got_past(self, begin: int, position: int) -> None:
+        """Note that a record can be read, so that a failure before it is over, though the scan may be cut here."""
+        if begin in self._failing and position > self._failing[begin][0]:
+            del self._failing[begin]
+
+    def _is_given_up(self, begin: int, last: int, error: OSError) -> bool:
+        """Return whether a segment has been unreadable after a record for so long that it will stay so."""
+        _, since = self._failing.setdefault(begin, (last, self._clock()))
         return self._clock() - since >= GIVE_UP.get(error.errno or 0, float("inf"))
 
     def _file_of(self, position: int) -> tuple[int, int]:

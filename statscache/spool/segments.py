@@ -8,7 +8,7 @@ import threading
 from bisect import bisect_right
 from pathlib import Path
 
-from statscache.process.descriptors import RESERVE
+from statscache.process.descriptors import RESERVE, is_on_path
 
 log = logging.getLogger(__name__)
 
@@ -131,12 +131,7 @@ class Segments:
     def is_in_place(self) -> bool:
         """Return whether the segment that is being written is on its path."""
         with self._changing:
-            try:
-                return self._fd < 0 or os.path.samestat(
-                    self.path(self._starts[-1]).stat(), os.fstat(self._fd)
-                )
-            except (FileNotFoundError, NotADirectoryError):
-                return False
+            return self._fd < 0 or is_on_path(self._fd, self.path(self._starts[-1]))
 
     def put_back(self) -> None:
         """Write the segment that is being written to its path anew, as its file is not there any more.

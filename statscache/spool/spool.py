@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from statscache.spool.loss import Loss, LossFile
 from statscache.spool.reader import Reader
 from statscache.spool.segment import Found, NotSpooled
 from statscache.spool.segments import Segments
+from statscache.spool.tail import Tail
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +50,13 @@ class Spool:
         self._directory = directory
         self._lock = lock
         self._limit = limit
-        self._tail = tail
+        self._tail = Tail(tail)
         self._clock = clock
         self._identity = directory.stat()
         self._segments = Segments(directory)
         self._reader = Reader(directory.name, self._segments, clock)
         self._placing = threading.Lock()
         self._released = 0
-        self._releases: deque[tuple[float, int]] = deque()
-        #: The losses recorded elsewhere of late: when, up to which position all was committed before, and what.
-        self._recorded: deque[tuple[float, int, Loss]] = deque()
         #: The idents of the plugins that its messages are for.
         self.plugins = layout.read_plugins(directory)
         self._losses = LossFile(directory / layout.LOST)
@@ -164,15 +161,8 @@ class Spool:
 
     def release(self, position: int) -> None:
         """Note that all before that position is committed, and remove what of it was so for as long as the tail."""
-        now = self._clock()
         self._released = position
-        self._releases.append((now, position))
-        aged = None
-        while self._releases and now - self._releases[0][0] >= self._tail:
-            aged = self._releases.popleft()[1]
-        while self._recorded and now - self._recorded[0][0] >= self._tail:
-            self._recorded.popleft()
-        if aged is not None:
+        if (aged := self._tail.commit(self._clock(), position)) is not None:
             self._segments.drop(aged)
 
     def take_back(self, position: int) -> None:
@@ -181,11 +171,8 @@ class Spool:
         What of it is gone takes no room.
         """
         self._released = max(position, self.start)
-        self._releases.clear()
-        while self._recorded:
-            _, committed, loss = self._recorded.popleft()
-            if committed >= position:
-                self._losses.bring_back(loss)
+        for loss in self._tail.take_back(position):
+            self._losses.bring_back(loss)
 
     def see_to_place(self) -> None:
         """Make the spool anew if it is not on its path any more, as when somebody has removed its directory."""
@@ -195,12 +182,15 @@ class Spool:
     def _see_to_place(self) -> None:
         try:
             is_there = self._is_there()
-            if is_there and self._segments.is_in_place():
+            both = (self._losses, self._segments)
+            missing = [part for part in both if not (is_there and part.is_in_place())]
+            if not missing:
                 return
             log.error("the spool %s is not on its path any more: it is made anew", self._directory)
             if not is_there:
                 self._make_anew()
-            self._segments.put_back()
+            for part in missing:
+                part.put_back()
         except OSError as error:
             log.error(
                 "the spool %s is not on its path and cannot be made anew (%s): a killed daemon loses what is in it",
@@ -218,11 +208,10 @@ class Spool:
         lock = layout.lay_out(self._directory, self.plugins)
         os.close(self._lock)
         self._lock, self._identity = lock, self._directory.stat()
-        self._losses.put_back()
 
     def leave(self) -> bool:
         """Let go of the spool, all of which is committed, and return whether nothing stays of it for its tail."""
-        if self._tail > 0 and self.start < self.end:
+        if self._tail and self.start < self.end:
             self.close()
             return False
         self.remove()
@@ -259,4 +248,4 @@ class Spool:
     def forget_loss(self, recorded: Loss) -> None:
         """Take what has been recorded elsewhere off the loss."""
         self._losses.take_off(recorded)
-        self._recorded.append((self._clock(), self._released, recorded))
+        self._tail.record(self._clock(), self._released, recorded)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from statscache.spool.layout import LOST
 from statscache.spool.loss import Loss
 from statscache.spool.spool import Spool
 from tests.support.spools import reopened
@@ -31,6 +32,14 @@ def test_a_loss_survives_the_process(spool: Spool, directory: Path) -> None:
     spool = reopened(spool, directory)
     assert spool.loss is None
     spool.close()
+
+
+def test_a_loss_whose_file_is_gone_is_written_anew(spool: Spool, directory: Path) -> None:
+    """If somebody deletes that file, the next daemon still knows what was lost."""
+    spool.lose(5.0, "full")
+    (directory / spool.id / LOST).unlink()
+    spool.see_to_place()
+    assert reopened(spool, directory).loss == Loss(1, 5.0, 5.0, 0, "full")
 
 
 def test_a_loss_is_known_though_it_cannot_be_written(

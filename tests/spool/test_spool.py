@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statscache.errors import number_of
+from statscache.spool import reader
 from statscache.spool import segments as segments_module
 from statscache.spool.directory import adopt_spools, make_spool
 from statscache.spool.loss import Loss
 from statscache.spool.record import encode
-from statscache.spool.segment import Damage, NotSpooled, SpoolUnreadable
+from statscache.spool.segment import Damage, NotSpooled, SpoolUnreadable, scan_segment
 from statscache.spool.spool import Spool
 from tests.support.spools import LIMIT, damages, everything, fill, reopened, segments
 
@@ -213,6 +215,49 @@ def test_a_segment_that_is_gone_costs_no_more_than_what_was_in_it(
     assert damages(spool) == [Damage(0, int(second.stem))]
     assert "gave up" in caplog.text
     spool.close()
+
+
+def test_a_failure_that_was_over_is_not_added_to_the_next(
+    spool: Spool, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where all was read since, but no scan to its end: a segment is given up for one time of failing alone."""
+    now = [0.0]
+    monkeypatch.setattr(spool._reader, "_clock", lambda: now[0])
+    filled = fill(spool, 30)
+    first = segments(directory / spool.id)[0]
+    away = first.with_name("away")
+    for begin in (0.0, 9.0, 18.0):
+        now[0] = begin
+        first.rename(away)
+        with pytest.raises(SpoolUnreadable, match="No such file"):
+            everything(spool)
+        away.rename(first)
+        assert next(spool.scan(0, spool.end)) == (0, filled[0])
+    assert everything(spool) == filled
+
+
+def test_a_record_that_cannot_be_read_behind_others_is_given_up(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That those before it are read each time does not put it off."""
+    now = [0.0]
+    monkeypatch.setattr(spool._reader, "_clock", lambda: now[0])
+    filled = fill(spool, 10)
+    bad = sorted(filled)[2]
+
+    def scan(path: Path, begin: int, start: int, end: int, may_be_torn: bool) -> Iterator[tuple[int, Any]]:
+        for found in scan_segment(path, begin, start, end, may_be_torn):
+            if found[0] == bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            yield found
+
+    monkeypatch.setattr(reader, "scan_segment", scan)
+    for now[0] in (0.0, 300.0, 599.0):
+        with pytest.raises(SpoolUnreadable, match="Input/output"):
+            everything(spool)
+    now[0] = 600.0
+    assert min(set(filled) - set(everything(spool))) == bad
+    assert len(damages(spool)) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOENT, errno.EACCES])
