@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GIVE_UP = {errno.ENOENT: 10.0, errno.EIO: 600.0, errno.ESTALE: 600.0, errno.EISDIR: 0.0}
 
 #: Why messages are missing that lay before the beginning of a spool.
-GONE = "the database went back further than the spool reaches"
+GONE = "the spool does not reach back to what the database has"
 
 
 class Reader:

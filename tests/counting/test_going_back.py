@@ -163,7 +163,7 @@ def test_what_is_older_than_the_tail_is_a_gap(
     assert second_stop == 1219 - 300
     with engine.connect() as connection:
         [(reason,)] = connection.execute(text("SELECT reason FROM statscache_gap")).all()
-    assert reason == "the database went back further than the spool reaches"
+    assert reason == "the spool does not reach back to what the database has"
 
 
 def test_a_loss_that_the_database_has_forgotten_is_recorded_again(
