@@ -6,6 +6,7 @@ import contextlib
 import gc
 import locale
 import logging
+import operator
 import os
 import signal
 import socket
@@ -49,10 +50,11 @@ def at_once(call: Callable[[], object]) -> object:
 
 
 class Thing(NamedTuple):
-    """Something of the process: how it is read, and how it is set to what was read."""
+    """Something of the process: how it is read, how it is set to what was read, and whether it is as it was."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
+    is_same: Callable[[Any, Any], bool] = operator.eq
 
 
 def _directory() -> str | None:
@@ -94,6 +96,11 @@ def _logging() -> Logged:
     return manager.disable, {
         name: (one.disabled, one.propagate, one.level, list(one.handlers)) for name, one in loggers.items()
     }
+
+
+def _is_logged_alike(now: Logged, kept: Logged) -> bool:
+    """Return whether nothing is set otherwise; a logger that is new, as of a module that is loaded late, is none."""
+    return now[0] == kept[0] and all(now[1].get(name) == state for name, state in kept[1].items())
 
 
 def _set_logging(kept: Logged) -> None:
@@ -149,7 +156,7 @@ QUICK = {
     "the hooks for errors": Thing(lambda: (sys.excepthook, threading.excepthook), _set_hooks),
 }
 #: What is looked at after each flush.
-SLOW = {"what is logged": Thing(_logging, _set_logging)}
+SLOW = {"what is logged": Thing(_logging, _set_logging, _is_logged_alike)}
 #: The same, but only the main thread may put it back.
 OF_THE_MAIN_THREAD = {"the handlers of signals": Thing(_handlers, _set_handlers)}
 
@@ -203,8 +210,8 @@ class Surroundings:
         self._put_back(QUICK)
 
     def _changed(self, things: dict[str, Thing]) -> list[str]:
-        kept = self._kept
-        return [name for name, thing in things.items() if name in kept and thing.read() != kept[name]]
+        known = {name: thing for name, thing in things.items() if name in self._kept}
+        return [name for name, thing in known.items() if not thing.is_same(thing.read(), self._kept[name])]
 
     def _put_back(self, things: dict[str, Thing]) -> None:
         for name in self._changed(things):

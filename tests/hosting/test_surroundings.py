@@ -78,6 +78,12 @@ asked[0]()
     assert run(change)[1:] == ["logged", "printed"]
 
 
+def test_a_logger_that_is_new_is_no_change() -> None:
+    """A module of ours that is loaded late has one, too."""
+    late = "logging.getLogger('statscache.late'); before[0]['what is logged'] = SLOW['what is logged'].read()"
+    assert run(late) == ["logged", "printed"]
+
+
 def test_nothing_is_put_back_that_nobody_has_kept() -> None:
     """A command of ours may change what it wants, once plugins are loaded."""
     assert run("SURROUNDINGS.forget(); signal.signal(signal.SIGUSR1, before[1][signal.SIGUSR1])") == [
