@@ -11,7 +11,7 @@ from typing import Any
 
 from statscache.errors import StatscacheError, Unusable, is_interrupt, sure_interrupts
 from statscache.hosting.fitness import check, reason_of
-from statscache.hosting.surroundings import SURROUNDINGS
+from statscache.hosting.surroundings import kept
 from statscache.plugins import BasePlugin, Schedule, Umbrella
 from statscache.process.forks import FORKS
 from statscache.settings import Settings
@@ -69,7 +69,7 @@ def load(
     :raises Unusable: if a setting names an entry point that there is not
     """
     FORKS.guard()
-    with sure_interrupts(), SURROUNDINGS.kept():
+    with sure_interrupts(), kept():
         return _load(settings, config, found)
 
 

@@ -186,16 +186,6 @@ class Surroundings:
             self._streams.close()
         self._streams, self._kept = None, {}
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Remember how the process is, put it back in the end, and forget it."""
-        self.keep()
-        try:
-            yield
-        finally:
-            self.put_back()
-            self.forget()
-
     def put_back(self) -> None:
         """Put back what is not as it was, and log what that is. On any thread; it takes less than a millisecond."""
         if self._streams is not None and self._streams.put_back():
@@ -226,3 +216,18 @@ class Surroundings:
 
 #: How this process was.
 SURROUNDINGS = Surroundings()
+#: Keeps threads from taking each other's changes for those of a plugin.
+ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Put back in the end what of the process is changed meanwhile, as by plugins that are loaded."""
+    with ONE_AT_A_TIME:
+        before = Surroundings()
+        before.keep()
+        try:
+            yield
+        finally:
+            before.put_back()
+            before.forget()
