@@ -12,6 +12,7 @@ from statscache.plugins import BasePlugin, CategorizedModel
 
 class Model(CategorizedModel):
     __tablename__ = "test_upgrading"
+    __table_args__ = ({"comment": "made by the tests of upgrading"},)
 
 
 @pytest.mark.parametrize("name", ["to_json", "to_csv", "columns", "collate"])
