@@ -62,6 +62,14 @@ def _handled() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def _by_python() -> Iterator[None]:
+    """SIGINT as Python handles it, which ignores it where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def hand_over(kind: type[Good], watch: Watch) -> dict[str, Any]:
     """Return what a plugin has taken from one message."""
     dispatch = Dispatch([Recipient("bad", kind(MINUTE, {}))], watch)
@@ -82,6 +90,7 @@ def test_it_is_kept_as_a_failure(kind: type[BaseException], monkeypatch: pytest.
     assert watch.busy is None
 
 
+@pytest.mark.usefixtures("_by_python")
 def test_somebodys_ctrl_c_goes_on_and_looks_like_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Python's own handler raises it on the main thread, it ends what runs; the watchdog sees no plugin busy."""
     monkeypatch.setattr(Raising, "error", KeyboardInterrupt())
