@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from statscache.counting.flusher import UPKEEP
 from statscache.database.clock import began
 from statscache.database.engine import open_database
-from statscache.database.trouble import first_line
+from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import Unusable
 from statscache.health.checks import RECENT
 from statscache.health.client import DaemonReport, ask
@@ -207,6 +207,8 @@ def _ask_database(settings: Settings, status: Status) -> Reached:
     except Unusable as error:
         return Reached(None, trouble=str(error))
     except DBAPIError as error:
+        if state_of(error) == NO_TABLE:
+            return Reached(None, trouble=f"no daemon has run on the database of {settings.uri_name} yet")
         return Reached(None, trouble=f"the database of {settings.uri_name} failed: {first_line(error)}")
 
 

@@ -22,6 +22,9 @@ def replayed(place: Place, *bodies: object) -> tuple[int, str]:
 def test_nothing_is_said_in_words(there: Place, engine: Engine) -> None:
     """An empty quarantine, a table without rows, a new database without gaps, and a plugin that is suspended."""
     there.configure({"statscache.datagrepper.endpoint": "http://127.0.0.1:1/datagrepper"})
+    code, output, errors = there.run("status")
+    assert code == 2
+    assert "no daemon has run on the database of STATSCACHE_SQLALCHEMY_URI yet" in output
     code, output, errors = there.run("backfill", "--dry-run")
     assert (code, output) == (2, "")
     assert errors.startswith("statscache: there is nothing to fill: history is wanted from 20")
