@@ -138,8 +138,8 @@ class Watermark:
         :return: None if that is nothing
         """
         with self._lock:
-            if self._start is None:
-                return None
+            if self._start is None or self.clocks.read().jump_since(self._began):
+                return None  # the next check begins a new span
             if check := self._last_before(position):
                 self._stop = math.floor(check.instant - lateness)
             start = self._start if self._claimed is None else self._claimed
