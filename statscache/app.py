@@ -25,7 +25,8 @@ from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
 from statscache.messages.processors import Meta
-from statscache.schema.prepare import CORE_TABLES, prepare, table_of
+from statscache.schema.prepare import CORE_TABLES, prepare
+from statscache.schema.tables import table_of
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
 from statscache.store.presence import Presence

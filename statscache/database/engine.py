@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from statscache.database.clock import note_clock
 from statscache.database.guard import install_guard
 from statscache.database.refusals import Wait
-from statscache.database.sessions import set_up_transactions
+from statscache.database.sessions import FORMS, set_up_transactions
 from statscache.database.timing import time_statements
 from statscache.errors import Unusable
 from statscache.process.clocks import Clocks
@@ -36,9 +36,7 @@ OWN = "statscache.writes"
 #: for the lock of a frozen daemon waits longer than that keeps it. What is committed leaves the spool, so a commit
 #: must be on the server's disk, however else the server is set up.
 SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
+    **FORMS,
     "lock_timeout": "30s",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "20s",

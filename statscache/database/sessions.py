@@ -16,6 +16,8 @@ from statscache.errors import StatscacheError
 #: The first statement of each transaction, whatever the server's default is: a stricter level takes its snapshot before
 #: a wait for a lock is over. SET TRANSACTION would leave a trace of itself in the session.
 LEVEL = "SET LOCAL transaction_isolation = 'read committed'; "
+#: What lets instants and intervals mean the same in every session.
+FORMS = {"TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres"}
 READ_ONLY = "SET LOCAL transaction_read_only = on; "
 #: The search path without the schema of temporary tables, wherever it is in it.
 OTHERS = r"ltrim(regexp_replace(current_setting('search_path'), '(^|,)\s*\"?pg_temp\"?\s*(?=,|$)', '', 'gi'), ', ')"

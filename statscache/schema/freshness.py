@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from statscache.database.lock import counting
-from statscache.schema.objects import Definition, Variant, see_to
+from statscache.schema.objects import Definition, Variant, home_of, see_to
 from statscache.store.removals import REMOVED
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
@@ -67,5 +67,4 @@ def create_views(engine: Engine) -> None:
     """Create the view unless it is there as it should be."""
     variant = Variant(f" AS {QUERY}", "How complete each table is, one row for each", columns=COMMENTS)
     with counting(engine, patient=True) as connection:
-        schema = connection.scalar(select(func.current_schema())) or "public"
-        see_to(connection, [Definition("VIEW", schema, NAME, [variant])])
+        see_to(connection, [Definition("VIEW", home_of(connection), NAME, [variant])])

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.trouble import first_line, is_database_trouble, is_locked_out
@@ -53,7 +53,7 @@ class Variant:
     def comment(self) -> str:
         """The comment with the hash of all of it."""
         whole = repr((self.definition, self.about, self.arguments, dict(self.columns)))
-        return f"{self.about} (definition {hashlib.sha256(whole.encode()).hexdigest()[:12]})"
+        return marked(self.about, whole)
 
 
 @dataclass(frozen=True)
@@ -174,3 +174,13 @@ def quoted(name: str) -> str:
 def in_quotes(value: str) -> str:
     """Return a text as a literal in SQL."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def marked(about: str, definition: str) -> str:
+    """Return a comment with the hash of what it is on, by which a later start knows whether that is as it should be."""
+    return f"{about} (definition {hashlib.sha256(definition.encode()).hexdigest()[:12]})"
+
+
+def home_of(connection: Connection) -> str:
+    """Return the schema in which statscache's own tables, views and functions are made."""
+    return connection.scalar(select(func.current_schema())) or "public"

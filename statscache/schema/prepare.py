@@ -17,7 +17,7 @@ from statscache.schema.freshness import create_views
 from statscache.schema.functions import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
-from statscache.schema.tables import create_tables, misfit
+from statscache.schema.tables import create_tables, misfit, table_of
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.coverage import CoverageRow, GapRow
 from statscache.store.ledger import LedgerRow, PluginSet
@@ -70,7 +70,7 @@ def prepare(
     tables = _tables(entries, parts)
     _check_core(create_tables(engine, [model.__table__ for model in CORE_MODELS]))  # type: ignore[misc]
     note_dropped(engine)
-    differing = create_tables(engine, tables)
+    differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])
     fitting = _fitting(parts, differing)
     add_indexes(engine, [table for table in tables if table.fullname not in differing])
     create_views(engine)
@@ -90,11 +90,6 @@ def _check_core(differing: Mapping[str, Sequence[str]]) -> None:
             f"the table {name} does not fit this version of statscache "
             f"({'; '.join(reasons)}): rename that table, or set another database"
         )
-
-
-def table_of(part: Part) -> Table | None:
-    """Return the table of a plugin's model."""
-    return getattr(part.plugin.model, "__table__", None)
 
 
 def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:

@@ -55,7 +55,7 @@ FROM tree JOIN pg_class AS c ON c.oid = tree.oid AND c.relkind IN ('r', 'p')
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ORDER BY table_name, c.oid
 """)
-#: Who holds a table is not waited for: then it is looked at another time.
+#: Who holds a table is not waited for, while nobody can count: then it is looked at, or seen to, another time.
 PATIENCE = "SET LOCAL lock_timeout = '100ms'"
 VERBATIM = {"no_parameters": True}
 

@@ -6,12 +6,11 @@ partition's own triggers, so that each has all of them.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, DateTime, Table, func, select, text
+from sqlalchemy import Connection, DateTime, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.engine import OWN
@@ -19,16 +18,15 @@ from statscache.database.model import Instant
 from statscache.database.trouble import first_line
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, Rows
-from statscache.schema.objects import Definition, Variant, in_quotes, quoted, see_to, tried
-from statscache.schema.relations import Relation
+from statscache.schema.objects import Definition, Variant, home_of, in_quotes, marked, quoted, see_to, tried
+from statscache.schema.relations import PATIENCE, Relation
+from statscache.schema.tables import table_of
 
 log = logging.getLogger(__name__)
 
 FUNCTION = "statscache_note_removed"
 #: Of more windows than this the days are noted.
 MOST_WINDOWS = 10_000
-#: So long others who write to a table are waited for, while nobody can count; then it is tried again later.
-PATIENCE = "SET LOCAL lock_timeout = '100ms'"
 GUARD = f"current_setting('{OWN}', true) IS DISTINCT FROM 'on'"
 #: Each trigger's name, and when it is called.
 TRIGGERS = {
@@ -114,7 +112,7 @@ def watched(parts: Iterable[Part]) -> list[Watched]:
     """Return the tables of plugins, with what their triggers need to know."""
     found: dict[str, Watched] = {}
     for part in parts:
-        table = getattr(part.plugin.model, "__table__", None)
+        table = table_of(part)
         if table is not None:
             its = _watched(table, part)
             before = found.get(table.fullname)
@@ -135,7 +133,7 @@ def _watched(table: Table, part: Part) -> Watched:
 
 def create_function(connection: Connection) -> None:
     """Create the function that the triggers call, unless it is there as it should be."""
-    home = connection.scalar(select(func.current_schema())) or "public"
+    home = home_of(connection)
     body = BODY.replace("{home}", quoted(home))
     # It writes what the role that runs the statement may not. Whoever could make a trigger of it could do so, too.
     definition = (
@@ -161,7 +159,7 @@ def create_triggers(
     given = {"relations": [its.relation for its in relations], "names": list(TRIGGERS)}
     there = {(relation, name): comment for relation, name, comment in connection.execute(THERE, given)}
     failures = []
-    home = quoted(connection.scalar(select(func.current_schema())) or "public")
+    home = quoted(home_of(connection))
     for relation in relations:
         made = _statements(relation, by_name[relation.table], home)
         missing = [name for name in TRIGGERS if there.get((relation.relation, name)) != made[name][0]]
@@ -180,8 +178,7 @@ def _statements(relation: Relation, its: Watched, home: str) -> dict[str, tuple[
             f"CREATE OR REPLACE TRIGGER {name} {event.format(table=relation.sql)} FOR EACH STATEMENT "
             f"WHEN ({GUARD}) EXECUTE FUNCTION {home}.{FUNCTION}({its.arguments})"
         )
-        mark = hashlib.sha256(definition.encode()).hexdigest()[:12]
-        comment = f"notes what is removed by hand (definition {mark})"
+        comment = marked("notes what is removed by hand", definition)
         about = f"COMMENT ON TRIGGER {name} ON {relation.sql} IS {in_quotes(comment)}"
         made[name] = comment, [definition, about]
     return made

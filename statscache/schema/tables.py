@@ -12,12 +12,18 @@ from sqlalchemy.schema import sort_tables
 from statscache.database.lock import counting
 from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import Unusable
+from statscache.hosting.loader import Part
 from statscache.settings import URI
 
 COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
     "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+
+
+def table_of(part: Part) -> Table | None:
+    """Return the table of a plugin's model."""
+    return getattr(part.plugin.model, "__table__", None)
 
 
 def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:

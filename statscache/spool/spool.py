@@ -182,15 +182,14 @@ class Spool:
     def _see_to_place(self) -> None:
         try:
             is_there = self._is_there()
-            both = (self._losses, self._segments)
-            missing = [part for part in both if not (is_there and part.is_in_place())]
-            if not missing:
+            missing = [each for each in (self._losses, self._segments) if not each.is_in_place()]
+            if is_there and not missing:
                 return
             log.error("the spool %s is not on its path any more: it is made anew", self._directory)
             if not is_there:
                 self._make_anew()
-            for part in missing:
-                part.put_back()
+            for each in missing:
+                each.put_back()
         except OSError as error:
             log.error(
                 "the spool %s is not on its path and cannot be made anew (%s): a killed daemon loses what is in it",

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from statscache.database.engine import DRIVER_ARGUMENTS, RECYCLE, connect_with_reserve, database_url
-from statscache.database.sessions import LEVEL, READ_ONLY, set_up_transactions
+from statscache.database.sessions import FORMS, LEVEL, READ_ONLY, set_up_transactions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
@@ -37,9 +37,7 @@ STATEMENT, WAIT = 5, 3
 #: No transaction that writes takes longer than this.
 SETTLED = timedelta(minutes=1)
 SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
+    **FORMS,
     "statement_timeout": f"{STATEMENT}s",
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "10s",

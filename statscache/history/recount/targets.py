@@ -12,8 +12,8 @@ from statscache.app import App
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Part
 from statscache.plugins import BasePlugin, Rows
-from statscache.schema.prepare import table_of
 from statscache.schema.registry import PluginRow
+from statscache.schema.tables import table_of
 from statscache.span import Span
 
 
