@@ -71,10 +71,12 @@ class Daemon:
         FORKS.keep_private(self.spools)
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
-        self.continuity = Continuity(self.database, self.spool.id, settings.spool_tail)
         self.clocks = Clocks()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
         self.watermark = Watermark(self.clocks)
+        self.continuity = Continuity(
+            self.database, self.spool.id, settings.spool_tail, self.clocks, self.watermark.confirm
+        )
         self.wake = Wake()
         self.intake = self._make_intake()
         self.backlog = self._make_backlog()

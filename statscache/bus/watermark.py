@@ -65,6 +65,7 @@ class Watermark:
         self._start: int | None = None
         self._stop = 0
         self._claimed: int | None = None
+        self._claim: tuple[Span, Reading] | None = None
         self._checks: list[Check] = []
         self._passed: deque[Check] = deque(maxlen=PASSED)
         self._checked: float | None = None
@@ -146,7 +147,20 @@ class Watermark:
             if self._stop <= start:
                 return None
             self.late_before = self._stop
-            return Span(start, self._stop)
+            claim = Span(start, self._stop)
+            self._claim = claim, self._began
+            return claim
+
+    def confirm(self, claim: Span | None) -> Span | None:
+        """Return the last claim once more, after the clocks were looked at: None if one was set since its span began.
+
+        What a claim goes by was all seen before it was made, so it holds if the clocks have gone on evenly until after
+        that.
+        """
+        with self._lock:
+            if claim is None or self._claim is None or self._claim[0] != claim:
+                return None
+            return None if self.clocks.read().jump_since(self._claim[1]) else claim
 
     def committed(self, claim: Span | None) -> None:
         """Note that a claim is committed: it is not made again."""

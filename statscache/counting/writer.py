@@ -79,7 +79,7 @@ class Writer:
         with self._counting() as transaction:
             connection = transaction.connection
             own = batch.spool.id == continuity.spool
-            continuity.write(connection, batch.end if own else None, batch.heard)
+            batch.heard = continuity.write(connection, batch.end if own else None, batch.heard)
             rows = RowCount(connection)
             known = self._write_messages(transaction, batch) if batch.refs else 0
             if not own:

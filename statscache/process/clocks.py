@@ -16,7 +16,7 @@ from dataclasses import dataclass
 JUMP_S = 0.5
 #: The same for the database's clock, which is known less exactly.
 DATABASE_JUMP_S = 0.75
-#: An answer of the database that took longer than so many seconds says too little of its clock.
+#: An answer of the database that took longer than so many seconds says too little of its clock, but that it was set.
 SLOW_S = 0.5
 #: The clocks are read again if there was so much time between them, so many times at most.
 BETWEEN_S, TRIES = 0.05, 10
@@ -95,11 +95,11 @@ class Clocks:
         :param asked: when it was asked, on the monotonic clock
         :param answered: when it had answered
         """
-        if answered - asked > SLOW_S:
-            return
-        ahead, now = instant - (asked + answered) / 2, self.read()
-        jumped = abs(ahead - (now.database - now.monotonic)) > DATABASE_JUMP_S
-        self._database = (ahead, now.database_jumps + jumped)
+        now, unsure = self.read(), (answered - asked) / 2
+        ahead, known = instant - (asked + answered) / 2, now.database - now.monotonic
+        jumped = abs(ahead - known) > DATABASE_JUMP_S + max(unsure - SLOW_S / 2, 0.0)
+        if jumped or answered - asked <= SLOW_S:
+            self._database = (ahead, now.database_jumps + jumped)
         if jumped:
             self._set_at = answered
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, exists, func, literal, select, update
+from sqlalchemy import Connection, Engine, Row, exists, extract, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from statscache.database.lock import counting
 from statscache.errors import StatscacheError
+from statscache.process.clocks import Clocks
 from statscache.span import Span
 from statscache.store.positions import DatabaseRow, SpoolRow
 
 #: By so many seconds the clock of the database and ours may differ, or a transaction begin after its messages came.
 DOUBT = 60.0
+Confirm = Callable[[Span | None], Span | None]
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,17 @@ class Continuity:
     :param database: the id of the database
     :param spool: the name of the daemon's spool
     :param tail: for how many seconds its commits are remembered
+    :param clocks: learn what the database's clock shows
+    :param confirm: gives a claim back, or None if a clock was set since its span began
     """
 
-    def __init__(self, database: str, spool: str, tail: float) -> None:
+    def __init__(self, database: str, spool: str, tail: float, clocks: Clocks, confirm: Confirm) -> None:
         self._database = database
         #: The name of the daemon's spool.
         self.spool = spool
         self._tail = tail
+        self._clocks = clocks
+        self._confirm = confirm
         self._commits = deque([Commit(None, 0, None, time.time())])
         self._unsure: Commit | None = None
 
@@ -81,11 +89,12 @@ class Continuity:
             self.write(connection, 0, None)
         self.committed()
 
-    def write(self, connection: Connection, position: int | None, heard: Span | None) -> None:
+    def write(self, connection: Connection, position: int | None, heard: Span | None) -> Span | None:
         """Write how far the daemon's spool is committed, the first thing in each of its transactions.
 
         :param position: None for as far as it was
-        :param heard: what the transaction covers
+        :param heard: what the transaction would cover
+        :return: what it may cover
         :raises WentBack: if the database has not got what this daemon last saw committed
         :raises DatabaseIncomplete: if it is another database, or not all of it is there
         """
@@ -93,10 +102,15 @@ class Continuity:
             self._make_sure(connection)
         last = self._commits[-1]
         position = last.position if position is None else position
-        updated = self._write_after(connection, last.written, position)
-        if updated is None:
+        asked = self._clocks.monotonic()
+        row = self._write_after(connection, last.written, position)
+        if row is None:
             raise self._went_back(connection)
+        updated, instant = row
+        self._clocks.note_database(float(instant), asked, self._clocks.monotonic())
+        heard = self._confirm(heard)
         self._unsure = Commit(updated, position, heard.stop if heard else last.claimed, time.time())
+        return heard
 
     def committed(self) -> None:
         """Note that the transaction in which it was last written is committed."""
@@ -118,17 +132,21 @@ class Continuity:
 
     def _write_after(
         self, connection: Connection, written: datetime | None, position: int
-    ) -> datetime | None:
-        """Write the row if it is as it was written, None for that there is none, and return when that is now."""
+    ) -> Row[datetime, Any] | None:
+        """Write the row if it is as it was written, None for that there is none.
+
+        :return: what is now written, and what the database's clock shows, in seconds since 1970
+        """
         row = {"position": position, "updated": func.now()}
         ours = exists().where(DatabaseRow.id == self._database)
+        shown = SpoolRow.updated, extract("epoch", func.clock_timestamp())
         if written is not None:
             known = SpoolRow.id == self.spool, SpoolRow.updated == written, ours
-            changed = update(SpoolRow).where(*known).values(row).returning(SpoolRow.updated)
-            return connection.scalar(changed)
+            changed = update(SpoolRow).where(*known).values(row).returning(*shown)
+            return connection.execute(changed).one_or_none()
         columns = select(literal(self.spool), literal(position), func.now()).where(ours)
         made = insert(SpoolRow).from_select(["id", *row], columns).on_conflict_do_nothing()
-        return connection.scalar(made.returning(SpoolRow.updated))
+        return connection.execute(made.returning(*shown)).one_or_none()
 
     def _row(self, connection: Connection) -> Row[int, datetime] | None:
         query = select(SpoolRow.position, SpoolRow.updated).where(SpoolRow.id == self.spool)

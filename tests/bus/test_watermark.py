@@ -152,9 +152,13 @@ class AnyHistory(RuleBasedStateMachine):
         self.last = None
         self.live(calm, True, 0.0)
 
+    def claimed(self, position: int) -> Span | None:
+        """Return what a commit up to a position may cover."""
+        return self.watermark.claim(position, SHORT)
+
     @rule(lag=st.integers(0, 3))
     def claim(self, lag: int) -> None:
-        span = self.watermark.claim(max(self.committed - lag, 0), SHORT)
+        span = self.claimed(max(self.committed - lag, 0))
         if span is None:
             assert self.last is None or self.watermark.start != self.last.start
             return

@@ -54,12 +54,14 @@ class AnyClocks(AnyHistory):
 
     @rule(lag=st.integers(0, 3))
     def claim(self, lag: int) -> None:
-        self.clock.ask_database()  # as the daemon does about every two seconds: both clocks may have been set since
-        if self.clock.clocks.read().jump_since(self.watermark._began):
-            assert self.watermark.claim(len(self.account.spool), 0) is None
-            self.last = None
-            return
         super().claim(lag)
+        if self.clock.clocks.read().jump_since(self.watermark._began):
+            self.last = None  # the next check begins a new span
+
+    def claimed(self, position: int) -> Span | None:
+        claim = super().claimed(position)
+        self.clock.ask_database()  # as the transaction does that would commit it
+        return self.watermark.confirm(claim)
 
     @precondition(lambda self: self.clock.ahead == 0)
     @rule(seconds=jumps, calm=calms)
@@ -112,6 +114,39 @@ def test_what_is_skipped_hides_no_clock_that_was_set(jump: float) -> None:
     machine.ask_database()
     watermark.skip(0)
     assert watermark.start == math.ceil(machine.now + jump + SETTLE)
+
+
+def test_what_was_claimed_before_the_databases_clock_was_looked_at_holds_only_if_it_went_on_evenly() -> None:
+    """A machine that was suspended and set back by as much sees nothing of it but in the database's clock."""
+    watermark, machine = attending()
+    machine.ask_database()
+    watch(watermark, machine, 100)
+    claim = watermark.claim(0, LATENESS)
+    machine.ask_database()
+    assert claim
+    assert watermark.confirm(claim) == claim
+    machine.suspend(3600.0)
+    machine.ahead = -3600.0
+    watch(watermark, machine, 10)
+    claim = watermark.claim(0, LATENESS)
+    assert claim
+    machine.ask_database()
+    assert watermark.confirm(claim) is None
+    watch(watermark, machine, 1)
+    assert watermark.confirm(claim) is None  # nor once there is a new span
+    assert watermark.confirm(None) is None
+
+
+def test_an_answer_that_comes_late_shows_a_clock_that_was_set_by_more_than_that() -> None:
+    """The clock may be off by half of the time that the answer took, and no less than that says anything of it."""
+    machine = Machine()
+    machine.ask_database()
+    before = machine.clocks.read()
+    for ahead, is_set in ((0.0, False), (4.0, False), (-4.0, False), (6.0, True), (3606.0, True)):
+        asked = machine.monotonic()
+        machine.clocks.note_database(machine.now + 5.0 + ahead, asked, asked + 10.0)
+        assert bool(machine.clocks.read().jump_since(before)) is is_set
+        before = machine.clocks.read()
 
 
 def test_a_clock_that_is_slewed_begins_no_new_span() -> None:
