@@ -13,7 +13,7 @@ from statscache.messages.processors import Meta
 from tests.support.reference import Body, Cells, Place, Reference, differences, usable
 from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import POISON, POISONED
-from tests.system.torture.tables import LEGACY, PICKY, SHOWN, Tables
+from tests.system.torture.tables import FRONT, LEGACY, PICKY, SHOWN, Tables
 
 if TYPE_CHECKING:
     from tests.system.torture.stage import Stage
@@ -149,6 +149,9 @@ def legacy_tables(messages: Mapping[str, Body], counts: Callable[[Place, str], b
         whens = (body["timestamp"] for id, body in messages.items() if counts(table, id))
         cells[table] = dict(Counter((math.floor(when) // length + 1) * length for when in whens))
     cells[PICKY] = {"sum": sum(counts(PICKY, id) and body["i"] % 7 != 0 for id, body in messages.items())}
+    numbers = [body["i"] for id, body in messages.items() if counts(FRONT, id)]
+    odd = sum(number % 2 for number in numbers)
+    cells[FRONT] = {"legacy front, even": len(numbers) - odd, "legacy front, odd": odd}
     return cells
 
 

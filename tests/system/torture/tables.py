@@ -14,6 +14,7 @@ LEDGER = "SELECT msg_id, plugins FROM statscache_ledger JOIN statscache_plugin_s
 #: The tables of the 0.0.4 plugins, whose windows are labelled by their end.
 LEGACY = {"legacy_volume_1m": 60, "legacy_volume_1d": 86400}
 PICKY = "legacy_picky"
+FRONT = "legacy_front"
 #: How many ids or cells of what differs are shown.
 SHOWN = 5
 
@@ -86,4 +87,6 @@ class Tables:
             cells[table] = {int(start): volume for start, volume in rows}
         if legacy:
             cells[PICKY] = {"sum": self._rows(f"SELECT coalesce(sum(volume), 0) FROM {PICKY}")[0][0]}
+            rows = self._rows(f"SELECT category, sum(scalar) FROM {FRONT} GROUP BY category")
+            cells[FRONT] = {category: int(total) for category, total in rows}
         return cells

@@ -11,14 +11,12 @@ class Plugin(BasePlugin):
 
     def __init__(self, *args, **kwargs):
         super(Plugin, self).__init__(*args, **kwargs)
-        self._times = []
+        self._count = 0
 
     def process(self, message):
-        if message["msg"]["n"] % 2 == self.rest:
-            self._times.append(datetime.datetime.fromtimestamp(message["timestamp"]))
+        self._count += message["i"] % 2 == self.rest
 
     def update(self, session):
-        for when in self._times:
-            session.add(self.model(timestamp=when, category=self.name, scalar=1))
+        session.add(self.model(timestamp=datetime.datetime.now(), category=self.name, scalar=self._count))
         session.commit()
-        self._times = []
+        self._count = 0
