@@ -5,196 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any
 
 from statscache.errors import Unusable
-from statscache.setting import types
+from statscache.setting.declared import URI, URI_VARIABLE, Settings
 from statscache.setting.faults import shown, unknown
-from statscache.setting.setting import Setting, SettingType
+from statscache.setting.setting import Setting
+
+__all__ = ["NO_DATABASE", "SETTINGS", "URI", "URI_VARIABLE", "Settings", "read_setting", "read_settings"]
 
 log = logging.getLogger(__name__)
 
-URI = "statscache.sqlalchemy.uri"
-URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
 #: Stands for a database where none is needed.
 NO_DATABASE = "postgresql:///"
-T = TypeVar("T")
-
-
-def _setting(key: str, kind: SettingType[T], default: Any, meaning: str) -> T:
-    """Declare a field of `Settings` that is read from a setting with a default."""
-    setting = Setting(key, kind, default, meaning)
-    # Read when it is used: an error in it then names the setting, and does not keep the module from loading.
-    return field(default_factory=lambda: kind.read(default), metadata={"setting": setting})
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings as the program uses them; times are in seconds, sizes in bytes.
-
-    Each is declared here and nowhere else: its key, what it may be, its default as the configuration would
-    have it, and its meaning.
-    """
-
-    uri: str = field(
-        metadata={
-            "setting": Setting(
-                URI,
-                types.URL_TEXT,
-                None,
-                f"the database: a PostgreSQL URL, or embedded:types.DIRECTORY; the environment variable {URI_VARIABLE} "
-                "overrides it",
-            )
-        }
-    )
-    frequency: float = _setting(
-        "statscache.producer.frequency",
-        types.SECONDS,
-        1.0,
-        "how often counts are written to the database",
-    )
-    enabled: frozenset[str] = _setting(
-        "statscache.plugins.enabled",
-        types.NAMES,
-        (),
-        "plugins to run that are off by default, by the names of their entry points",
-    )
-    disabled: frozenset[str] = _setting(
-        "statscache.plugins.disabled",
-        types.NAMES,
-        (),
-        "plugins not to run, by the names of their entry points",
-    )
-    database_wait: float = _setting(
-        "statscache.database.wait",
-        types.SECONDS,
-        30.0,
-        "how long a start waits for a database that cannot be reached",
-    )
-    consumer_enabled: bool = _setting(
-        "statscache.consumer.enabled", types.FLAG, False, "whether the hub runs statscache at all"
-    )
-    spool_directory: Path = _setting(
-        "statscache.spool.directory",
-        types.DIRECTORY,
-        "~/.local/state/statscache/spool",
-        "where accepted messages are kept until they are committed",
-    )
-    spool_limit: int = _setting(
-        "statscache.spool.limit",
-        types.BYTES,
-        "4 GiB",
-        "how large the spool of one daemon may grow; past it messages are lost",
-    )
-    spool_tail: float = _setting(
-        "statscache.spool.tail",
-        types.SECONDS_OR_NONE,
-        900.0,
-        "how long the spool keeps what is committed, to be counted again if the database loses it, as in a failover",
-    )
-    memory_limit: int = _setting(
-        "statscache.memory.limit",
-        types.BYTES,
-        "64 MiB",
-        "how many bytes of accepted messages are held in memory; past it messages only go to the spool",
-    )
-    ledger_keep: timedelta = _setting(
-        "statscache.ledger.keep",
-        types.DAYS,
-        8,
-        "how long the ledger remembers a counted message, so that it is not counted again",
-    )
-    plugin_budget: float = _setting(
-        "statscache.plugin.budget",
-        types.BUDGET,
-        10.0,
-        "how long a plugin may take in one flush, without its SQL statements",
-    )
-    plugin_hang: float = _setting(
-        "statscache.plugin.hang",
-        types.SECONDS,
-        120.0,
-        "how long one call of a plugin may take before the daemon restarts without the plugin",
-    )
-    epoch: datetime | None = _setting(
-        "statscache.consumer.epoch",
-        types.INSTANT,
-        None,
-        "the instant from which on history is wanted; None for the first start on this database",
-    )
-    lateness: float = _setting(
-        "statscache.coverage.lateness",
-        types.SECONDS,
-        300.0,
-        "how late a message may come; younger time is not reported as complete",
-    )
-    datagrepper_endpoint: str = _setting(
-        "statscache.datagrepper.endpoint",
-        types.ENDPOINT,
-        "",
-        "the datagrepper to fill gaps from, such as https://apps.fedoraproject.org/datagrepper; '' for none",
-    )
-    datagrepper_connections: int = _setting(
-        "statscache.datagrepper.connections",
-        types.CONNECTIONS,
-        4,
-        "how many requests to that datagrepper run at once",
-    )
-    monitoring_address: str = _setting(
-        "statscache.monitoring.address",
-        types.ADDRESS_OR_NONE,
-        "127.0.0.1:9108",
-        "the address of the health endpoints /live, /ready and /metrics; '' for none",
-    )
-    web_address: tuple[str, int] = _setting(
-        "statscache.web.address",
-        types.ADDRESS,
-        "127.0.0.1:8080",
-        "the address of `statscache serve`; other machines reach it only if you change this",
-    )
-    web_rate: float = _setting(
-        "statscache.web.rate",
-        types.RATE,
-        100.0,
-        "how many database queries one client of `statscache serve` may cause; unchanged answers are free",
-    )
-    web_root_path: str = _setting(
-        "statscache.web.root_path",
-        types.PREFIX_PATH,
-        "",
-        "the path under which a proxy shows `statscache serve`, such as /statistics; '' for none",
-    )
-    web_proxies: tuple[str, ...] = _setting(
-        "statscache.web.proxies",
-        types.PROXIES,
-        ("127.0.0.1", "::1"),
-        "the addresses and networks of proxies whose X-Forwarded headers `statscache serve` believes",
-    )
-    #: What the URL was read from: the setting's key, or the name of the variable in the environment.
-    uri_name: str = URI
-
-    @property
-    def embedded(self) -> str | None:
-        """The directory of the embedded database, None if the database is another one."""
-        return self.uri.removeprefix(types.EMBEDDED) if self.uri.startswith(types.EMBEDDED) else None
-
-    @property
-    def spools(self) -> Path:
-        """The directory of spools. Only who uses it needs the home directory in which it is by default.
-
-        :raises Unusable: if it is in a home directory, and the user has none
-        """
-        try:
-            return self.spool_directory.expanduser()
-        except RuntimeError:
-            raise Unusable(
-                f"statscache.spool.directory is {self.spool_directory}, but this user has no home directory (no HOME "
-                "in the environment, no entry in the password file): set the directory in fedmsg.d"
-            ) from None
-
 
 _FIELDS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(Settings) if f.metadata}
 SETTINGS = {setting.key: setting for setting in _FIELDS.values()}
