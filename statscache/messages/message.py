@@ -41,7 +41,7 @@ class Message(FrozenDict):
     timestamp: int | float
     #: The whole second that the timestamp lies in.
     second: int
-    #: The fourth part of the topic, such as ``bodhi``; None where the topic is shorter.
+    #: The fourth part of the topic, such as ``bodhi``, or the third of a VirtualTopic; None where it is shorter.
     category: str | None
     #: The message's `msg_id`, None where that is missing or unusable: not 1 to 200 printable characters.
     msg_id: str | None
@@ -53,8 +53,8 @@ class Message(FrozenDict):
         own["topic"] = topic = _topic(body.get("topic"))
         own["timestamp"] = timestamp = _timestamp(body.get("timestamp"))
         own["second"] = math.floor(timestamp)
-        parts = topic.split(".", 4)
-        own["category"] = parts[3] if len(parts) > 3 else None
+        place, parts = rules.category_place(topic), topic.split(".", 4)
+        own["category"] = parts[place] if len(parts) > place else None
         own["msg_id"] = msg_id = _usable_id(body.get("msg_id"))
         if msg_id is not None:
             own["id"] = msg_id

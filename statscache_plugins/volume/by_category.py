@@ -9,12 +9,13 @@ from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
 
 
 class Plugin(VolumePluginMixin):
-    """Counts messages by the fourth part of their topic."""
+    """Counts messages by their category."""
 
     name = "volume, by category"
     summary = "Messages of each category"
     description = (
-        "How many messages of each category were on the bus; the category is the fourth part of a topic."
+        "How many messages of each category were on the bus; the category is the fourth part of a topic, "
+        "or the third of one that contains VirtualTopic."
     )
 
     def process(self, message: Message) -> None:
@@ -32,5 +33,5 @@ plugins = plugin_factory(
     ),
     Plugin,
     "data_volume_by_category",
-    category="the fourth part of the topic, such as bodhi",
+    category="the fourth part of the topic, such as bodhi, or the third of a VirtualTopic",
 )

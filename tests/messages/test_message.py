@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statscache.errors import Rejected
+from statscache.messages import rules
 from statscache.messages.message import END_OF_TIME, Message
 from tests.support.messages import TOPIC, example, json_values, make, usable_times
 
@@ -70,10 +71,16 @@ def test_when_at_the_edges(timestamp: float, when: str) -> None:
         ("x", None),
         ("a.b.c.", ""),
         ("a.b.c.d\0.e", "d\0"),
+        ("/topic.VirtualTopic.eng.brew.build.complete", "eng"),
+        ("VirtualTopic.eng.brew", "brew"),
+        ("org.fedoraproject.prod.bodhi.VirtualTopics", "prod"),
+        ("VirtualTopic.eng", None),
+        ("a.VirtualTopic.", ""),
     ],
 )
-def test_the_category_is_the_fourth_part_of_the_topic(topic: str, category: str | None) -> None:
-    """A topic of fewer parts has none."""
+def test_the_category_is_the_one_that_datanommer_gives(topic: str, category: str | None) -> None:
+    """The fourth part, or the third of a VirtualTopic; a topic of fewer parts has none."""
+    assert rules.category_of({"topic": topic}) == (category or "")
     assert make(topic=topic).category == category
 
 

@@ -94,7 +94,7 @@ class Reference:
         parts = topic.split(".")
         keys = {
             "data_volume": [None],
-            "data_volume_by_category": parts[3:4],
+            "data_volume_by_category": parts[2:3] if "VirtualTopic" in topic else parts[3:4],
             "data_volume_by_topic": [topic],
             "data_volume_by_user": users,
             "data_volume_by_package": list(set(self._packages(body))),
