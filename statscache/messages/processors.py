@@ -1,9 +1,9 @@
-"""Who and what a message is about, as the installed fedmsg.meta processors say, else our own rules."""
+"""Who and what a message is about: as its headers say, else its schema, else fedmsg.meta, else our own rules."""
 
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -13,7 +13,9 @@ from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
 from statscache.errors import number_of, some_of
-from statscache.messages import rules
+from statscache.messages import headers, rules
+from statscache.messages.answers import names_in, one_line_of
+from statscache.messages.schemas import Schemas
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ NETWORK_SETTINGS = frozenset({"fas_credentials", "fasjson", "fasjson_credentials
 
 
 class Meta:
-    """The users and packages that messages name.
+    """The users and packages that messages name: headers.py says who is asked, in which order, and why.
 
     A processor belongs to the topics that its `handle_msg` accepts. The rules of statscache answer for those
     categories that no loaded processor is named after. A processor that raises names nobody.
@@ -57,6 +59,7 @@ class Meta:
         self._config = {**_topic_prefix(config), **config}
         for setting in NETWORK_SETTINGS:
             self._config.pop(setting, None)
+        self._schemas = Schemas()
         self.active, self.failed = [], {}
         self._processors = self._load_all()
         self._known = {str(getattr(processor, "__name__", "")).lower() for processor in self._processors}
@@ -68,20 +71,18 @@ class Meta:
 
     def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The users that the message names."""
-        return self._ask("usernames", message)
+        return (
+            headers.usernames(message) or self._schemas.usernames(message) or self._ask("usernames", message)
+        )
 
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The packages that the message names."""
-        return self._ask("packages", message)
+        return headers.packages(message) or self._schemas.packages(message) or self._ask("packages", message)
 
     @property
     def brief(self) -> str:
         """The same in a line that stays short, however many there are; `statscache plugins` has the rest."""
-        parts = [
-            number_of(len(self.active), "fedmsg.meta processor")
-            if self.active
-            else "no fedmsg.meta processors"
-        ]
+        parts = [*self._schemas.brief, self._count()]
         if covered := sorted(rules.CATEGORIES - self._known):
             parts.append(f"the rules of statscache cover {', '.join(covered)}")
         if self.failed:
@@ -93,8 +94,7 @@ class Meta:
     def __str__(self) -> str:
         """One line on which processors are active, what our rules cover, and what failed or is not asked."""
         names = f" ({', '.join(self.active)})" if self.active else ""
-        processors = number_of(len(self.active), "fedmsg.meta processor")
-        parts = [f"{processors}{names}" if self.active else "no fedmsg.meta processors"]
+        parts = [*self._schemas.full, f"{self._count()}{names}"]
         if covered := sorted(rules.CATEGORIES - self._known):
             parts.append(f"the rules of statscache cover {', '.join(covered)}")
         if unasked := [f"{method} of {name}" for name, method in NETWORK if name in self.active]:
@@ -103,6 +103,13 @@ class Meta:
             reasons = (f"{name} ({why})" for name, why in sorted(self.failed.items()))
             parts.append(f"failed: {', '.join(reasons)}")
         return "; ".join(parts)
+
+    def _count(self) -> str:
+        return (
+            number_of(len(self.active), "fedmsg.meta processor")
+            if self.active
+            else "no fedmsg.meta processors"
+        )
 
     def _load_all(self) -> list[Any]:
         found = sorted(entry_points(group="fedmsg.meta"), key=lambda entry: (entry.name, entry.value))
@@ -113,7 +120,7 @@ class Meta:
             processor = entry.load()(fedmsg.meta._, **self._config)
             _check(processor)
         except Exception as error:  # noqa: BLE001 - one broken processor must not disable the others
-            self.failed[entry.name] = _one_line(error)
+            self.failed[entry.name] = one_line_of(error)
             return None
         for name, method in NETWORK:
             if name == entry.name:
@@ -136,7 +143,7 @@ class Meta:
     def _ask(self, method: str, message: Mapping[str, Any]) -> frozenset[str]:
         for processor in self._candidates(message["topic"]):
             if _by_topic(processor) or self._call(processor, "handle_msg", message) is not None:
-                return _names(self._call(processor, method, message))
+                return names_in(self._call(processor, method, message))
         return frozenset()
 
     def _call(self, processor: Any, method: str, message: Mapping[str, Any]) -> Any:
@@ -166,7 +173,7 @@ class Meta:
                 type(processor).__qualname__,
                 method,
                 message.get("msg_id"),
-                _one_line(error),
+                one_line_of(error),
             )
 
 
@@ -191,17 +198,8 @@ def _nothing(message: Mapping[str, Any], **_config: Any) -> set[str]:
     return set()
 
 
-def _names(result: Any) -> frozenset[str]:
-    collection = result if isinstance(result, Set | list | tuple) else ()
-    return frozenset(name for name in collection if isinstance(name, str) and name)
-
-
 def _check(processor: Any) -> None:
     """Raise TypeError for what is not a processor."""
     methods = ("handle_msg", "usernames", "packages")
     if missing := [method for method in methods if not callable(getattr(processor, method, None))]:
         raise TypeError(f"{type(processor).__name__} is no message processor: it has no {', '.join(missing)}")
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

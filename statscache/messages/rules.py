@@ -1,4 +1,4 @@
-"""Users and packages of the categories that matter most, where no fedmsg.meta processor knows them.
+"""Users and packages of the categories that matter most, where nobody else knows them.
 
 The tables say where each kind of message keeps its names. They follow what Fedora's processors
 (fedmsg_meta_fedora_infrastructure 0.31) name, so that counts hardly depend on whether those are installed.
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from statscache.messages import headers
 
 
 def _whole(text: str) -> list[str]:
@@ -141,13 +143,13 @@ def category_of(message: Mapping[str, Any]) -> str:
 
 
 def usernames(message: Mapping[str, Any]) -> frozenset[str]:
-    """The users that a message of CATEGORIES names; none for any other, or for an unknown shape."""
-    return _apply(USERNAMES, message)
+    """The users that the headers name, else those of a message of CATEGORIES; none where its shape is unknown."""
+    return headers.usernames(message) or _apply(USERNAMES, message)
 
 
 def packages(message: Mapping[str, Any]) -> frozenset[str]:
-    """The packages that a message of CATEGORIES names; none for any other, or for an unknown shape."""
-    return _apply(PACKAGES, message)
+    """The packages that the headers name, else those of a message of CATEGORIES; none where its shape is unknown."""
+    return headers.packages(message) or _apply(PACKAGES, message)
 
 
 def _apply(table: Mapping[str, tuple[Rule, ...]], message: Mapping[str, Any]) -> frozenset[str]:
