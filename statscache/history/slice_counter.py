@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from statscache.app import App
 from statscache.component import Backoff
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Rejected, StatscacheError
 from statscache.history.archives.archive import Slice
+from statscache.history.bodies import Body, as_sent
 from statscache.hosting.dispatch import Dispatch
 from statscache.intake.batch import OldBatch
 from statscache.messages.message import Message
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 #: How long in seconds a command waits for a database that is in trouble.
 PATIENCE = 60.0
 BACKOFF = Backoff(0.2, 5.0)
-Body = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -61,7 +61,7 @@ class SliceCounter:
 
     def _message(self, body: Body) -> Message | None:
         try:
-            return Message(body, self._app.naming)
+            return Message(as_sent(body), self._app.naming)
         except Rejected as reason:
             if self.rejected.add(str(reason)):
                 log.warning("rejected a message of an archive, %s: %.200r", reason, body)

@@ -72,6 +72,31 @@ def test_files_of_any_form_are_replayed(there: Place) -> None:
     )
 
 
+def test_what_fedora_messaging_records_is_replayed(there: Place, engine: Engine) -> None:
+    """Beside lines and pages of any other form; what does not say when it was sent is rejected with the reason."""
+    pages = [{"raw_messages": [recorded(2), {**recorded(3), "queue": None, "priority": 0}]}]
+    unusable = [{**recorded(4), "headers": {}}, {"topic": "a.b.c.d", "body": {}}]
+    path = there.write(
+        "mixed.jsonl", lines(recorded(1), body(7), *pages, {"message": recorded(5)}, *unusable)
+    )
+    code, output, errors = there.run("replay", path)
+    assert (code, output) == (0, "5 messages counted, 0 known already, 2 rejected, 0 bad lines\n")
+    assert errors.splitlines() == [
+        "statscache: mixed.jsonl, line 5: rejected, no sent-at",
+        "statscache: mixed.jsonl, line 6: rejected, no headers",
+    ]
+    with engine.connect() as connection:
+        query = "SELECT category, volume FROM data_volume_by_category_1d WHERE category = 'anitya'"
+        assert connection.execute(text(query)).all() == [("anitya", 4)]
+
+
+def recorded(n: int) -> dict[str, Any]:
+    """Return a message as `fedora-messaging record` writes it."""
+    headers = {"fedora_messaging_schema": "base.message", "sent-at": f"2024-06-20T15:04:0{n}+00:00"}
+    topic = "org.release-monitoring.prod.anitya.project.version.update"
+    return {"body": {"n": n}, "headers": headers, "id": f"id-{n}", "queue": "q", "topic": topic}
+
+
 def test_binary_rubbish_is_a_bad_line(there: Place) -> None:
     """A file of binary rubbish is one bad line, reported in one line, and the exit code is 2."""
     there.write("rubbish.bin", bytes(n for n in range(256) if n != 10) * 4)

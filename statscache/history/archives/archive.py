@@ -18,7 +18,7 @@ class HistoryError(StatscacheError):
 class Slice:
     """All messages that an archive has of a span.
 
-    :param bodies: the messages as they came over the bus; those of other seconds do not matter
+    :param bodies: the messages in any form that `as_sent` knows; those of other seconds do not matter
     """
 
     span: Span

@@ -38,7 +38,9 @@ OPTIONAL = ["id", "i"]
 CONTENT = ["msg_raw", "msg", "msg_json"]
 #: Who sent it: the column was renamed with version 1.4 of datanommer.models.
 SENDER = ["username", "agent_name"]
-MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER))
+#: What fedora-messaging's messages have beside their content.
+HEADERS = ["headers"]
+MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER + HEADERS))
 #: A server that does not answer, or a lock that somebody holds, ends in an error. Nothing is ever written.
 SETTINGS = {
     "TimeZone": "UTC",
@@ -63,6 +65,7 @@ class Reader:
         names.sort(key=lambda name: types[name].startswith("json"))  # a text is the message as it was sent
         self._content = _first_of(names)
         self._sender = _first_of([name for name in SENDER if name in types])
+        self._headers = _first_of([name for name in HEADERS if name in types])
         self._there = {name for name in OPTIONAL if name in types}
 
     def try_out(self) -> None:
@@ -85,7 +88,7 @@ class Reader:
         table = MESSAGES.c
         seconds = cast(extract("epoch", table.timestamp), Double)
         number = table.i if "i" in self._there else null()
-        columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id)
+        columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id, self._headers)
         order = table.id if "id" in self._there else table.msg_id
         return select(*columns).where(*self._within(span)).order_by(table.timestamp, order)
 
@@ -140,15 +143,22 @@ def _first_of(names: Sequence[str]) -> Any:
 
 
 def _body(
-    topic: str, content: str | None, timestamp: float, i: int | None, username: str | None, msg_id: str | None
+    topic: str,
+    content: str | None,
+    timestamp: float,
+    i: int | None,
+    username: str | None,
+    msg_id: str | None,
+    headers: str | None,
 ) -> dict[str, Any]:
-    """Return a row as it came over the bus, where what is null was left out."""
-    body = {"topic": topic, "msg": _message(content), "timestamp": timestamp}
-    others = {"i": i, "username": username, "msg_id": msg_id}
+    """Return a row as a body, where what is null is left out."""
+    time = int(timestamp) if timestamp.is_integer() else timestamp
+    body = {"topic": topic, "msg": _read(content), "timestamp": time}
+    others = {"i": i, "username": username, "msg_id": msg_id, "headers": _read(headers)}
     return body | {name: value for name, value in others.items() if value is not None}
 
 
-def _message(content: str | None) -> Any:
+def _read(content: str | None) -> Any:
     """Return what JSON says, or the text itself where it is none, which is how the bus has it too."""
     if content is None:
         return None

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from statscache.history.bodies import Body
 from statscache.history.files.decompress import Decompressed
 from statscache.history.files.json_stream import PAGE, BadLine, documents, is_page
 
 #: Stands for standard input.
 STDIN = Path("-")
-Body = dict[str, Any]
 
 
 def messages(path: Path) -> Iterator[tuple[str, Body | BadLine, int]]:
@@ -21,8 +21,8 @@ def messages(path: Path) -> Iterator[tuple[str, Body | BadLine, int]]:
     Each comes with its place, such as "FILE, line 3" or "FILE, page 2, message 5", and with how many bytes of the
     file, compressed as it may be, were read so far. Instead of a message that cannot be had, why.
 
-    :param path: of a file with, one after another, messages, objects with a `message`, or pages; `-` for standard
-        input
+    :param path: of a file with, one after another, messages in any form that `as_sent` knows, objects with a
+        `message`, or pages; `-` for standard input
     """
     name = "standard input" if path == STDIN else str(path)
     pages = 0
@@ -52,4 +52,6 @@ def message_of(value: Any) -> Body | BadLine:
         value = value["message"]
     if isinstance(value, BadLine | dict):
         return value
-    return BadLine("not a message: expected an object with topic, msg and timestamp")
+    return BadLine(
+        "not a message: expected an object with topic, msg and timestamp, or topic, body and headers"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from statscache.app import App
 from statscache.database.lock import counting
 from statscache.errors import Rejected
+from statscache.history.bodies import Body, as_sent
 from statscache.history.files.json_stream import BadLine
 from statscache.history.files.messages import messages
 from statscache.history.slice_counter import SliceCounter, patiently
@@ -99,13 +100,13 @@ class _Replay:
         self.outcome.read += len(self._waiting)
         self._waiting.clear()
 
-    def _message(self, place: str, body: dict[str, object] | BadLine) -> Message | None:
+    def _message(self, place: str, body: Body | BadLine) -> Message | None:
         if isinstance(body, BadLine):
             self.outcome.bad += 1
             self._report(f"{place}: {body}")
             return None
         try:
-            return Message(body, self._naming)
+            return Message(as_sent(body), self._naming)
         except Rejected as reason:
             self.outcome.rejected += 1
             self._report(f"{place}: rejected, {reason}")

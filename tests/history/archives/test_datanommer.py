@@ -14,6 +14,9 @@ from sqlalchemy.engine import make_url
 from statscache.history.archives import datanommer, datanommer_reader
 from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datanommer import Datanommer
+from statscache.history.bodies import as_sent
+from statscache.messages.delivery import body_of
+from statscache.messages.message import Message
 from statscache.span import Span
 from tests.support.hub import wait_for
 
@@ -38,6 +41,11 @@ INSERT INTO messages (msg_id, i, topic, timestamp, username, category, {column})
 VALUES (:msg_id, :i, :topic, to_timestamp(:timestamp) AT TIME ZONE 'UTC', :username, 'git', :content)
 """
 DAY = 1_700_000_000
+HEADERS = {
+    "fedora_messaging_rpm_vim": True,
+    "fedora_messaging_schema": "pagure.git.receive",
+    "fedora_messaging_user_ada": True,
+}
 
 
 def body(n: int, timestamp: float, **more: Any) -> dict[str, Any]:
@@ -140,6 +148,49 @@ def test_every_version_since_1_0_can_be_read(upgrade: str, engine: Engine, datab
     assert part.bodies == [
         {name: value for name, value in each.items() if name not in missing} for each in bodies
     ]
+
+
+@pytest.mark.parametrize("kind", ["jsonb", "text"])
+def test_what_came_over_amqp_is_what_it_was_live(kind: str, engine: Engine, database: str) -> None:
+    """With its headers and without what datanommer made of it, so that it names the same users and packages."""
+    sent_at = "2023-11-14T22:13:20+00:00", "2023-11-14T23:13:20.250000+01:00", "2023-11-14T22:13:21"
+    deliveries = [
+        body_of(
+            "org.fedoraproject.prod.git.receive", str(uuid.uuid4()), {**HEADERS, "sent-at": at}, b'{"a": 1}'
+        )
+        for at in sent_at
+    ]
+    create(engine)
+    run(engine, f"ALTER TABLE messages ALTER headers TYPE {kind}")
+    for delivery in deliveries:
+        fill(engine, [{**delivery, "i": 0, "username": "ada"}])
+        headers = {"headers": json.dumps(delivery["headers"]), "msg_id": delivery["msg_id"]}
+        run(
+            engine,
+            f"UPDATE messages SET headers = CAST(:headers AS {kind}) WHERE msg_id = :msg_id",
+            **headers,
+        )
+    (part,) = read(database, Span(DAY, DAY + 100))
+    found = [Message(as_sent(body)) for body in part.bodies]
+    assert found == deliveries
+    assert [type(message.timestamp) for message in found] == [int, float, int]
+    assert {(message.usernames, message.packages) for message in found} == {
+        (frozenset({"ada"}), frozenset({"vim"}))
+    }
+
+
+def test_headers_of_any_shape_are_read(engine: Engine, database: str) -> None:
+    """Those of fedmsg's days have none, or others; what is null is left out."""
+    create(engine)
+    values = [None, "{}", "null", '{"a": [1]}', "[]", '"x"']
+    for n, value in enumerate(values):
+        fill(engine, [body(n, DAY + n)])
+        run(engine, "UPDATE messages SET headers = CAST(:value AS jsonb) WHERE i = :n", value=value, n=n)
+    (part,) = read(database, Span(DAY, DAY + 100))
+    assert [each.get("headers") for each in part.bodies] == [None, {}, None, {"a": [1]}, [], "x"]
+    assert [as_sent(each)["username" if "username" in each else "i"] for each in part.bodies] == list(
+        range(6)
+    )
 
 
 def test_the_raw_text_is_taken_where_there_is_one(engine: Engine, database: str) -> None:
