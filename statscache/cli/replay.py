@@ -34,8 +34,9 @@ from statscache.errors import number_of
 def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
     """Count the messages of FILES as if they came over the bus.
 
-    Each line of a file is a JSON object: a message, or an object with a "message". A file may also consist of pages of
-    datagrepper's /raw, one after another. It may be compressed with gzip or zstd; - is standard input.
+    Each line of a file is a JSON object: a message as fedmsg has it or as `fedora-messaging record` writes it, or an
+    object with a "message". A file may also consist of pages of datagrepper's /raw or /v2/search, one after another. It
+    may be compressed with gzip or zstd; - is standard input.
 
     Lines without a message, and messages without a usable topic or timestamp, are reported by number and skipped; the
     exit code is 2 if any line had no message, or every message was rejected. A message that was counted before, over
