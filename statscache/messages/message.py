@@ -14,6 +14,7 @@ from statscache.errors import Rejected
 from statscache.instants import END_OF_TIME
 from statscache.messages import rules
 from statscache.messages.frozen import FrozenDict, _read_only
+from statscache.messages.ids import canonical_id
 
 #: The longest `msg_id` that is taken as it is.
 LONGEST_ID = 200
@@ -43,7 +44,9 @@ class Message(FrozenDict):
     second: int
     #: The fourth part of the topic, such as ``bodhi``, or the third of a VirtualTopic; None where it is shorter.
     category: str | None
-    #: The message's `msg_id`, None where that is missing or unusable: not 1 to 200 printable characters.
+    #: The message's `msg_id` in its canonical form: without the year that fedmsg puts before a UUID, so that copies on
+    #: several buses have the same. None where it is missing or unusable: not 1 to 200 printable characters. As it came
+    #: over the bus it is ``message["msg_id"]``.
     msg_id: str | None
 
     def __init__(self, body: Mapping[str, Any], naming: Naming = rules) -> None:
@@ -79,7 +82,7 @@ class Message(FrozenDict):
 
     @cached_property
     def id(self) -> str:
-        """What tells this message from all others: its `msg_id`, or a hash where it has no usable one.
+        """What tells this message from all others: its canonical `msg_id`, or a hash where it has no usable one.
 
         The hash is of topic, `msg` and whole second, which are the same in a copy from an archive.
         """
@@ -94,8 +97,9 @@ def _topic(topic: Any) -> str:
 
 
 def _usable_id(msg_id: Any) -> str | None:
+    """Return the canonical form of an id that can serve as one."""
     usable = isinstance(msg_id, str) and 0 < len(msg_id) <= LONGEST_ID and msg_id.isprintable()
-    return msg_id if usable else None
+    return canonical_id(msg_id) if usable else None
 
 
 def _timestamp(timestamp: Any) -> int | float:

@@ -21,6 +21,9 @@ json_values = st.recursive(
 )
 
 
+UUID = "273ed91d-b8b5-487a-9576-95b9fbdf3eec"
+
+
 def identity(**body: Any) -> str:
     return Message({"topic": TOPIC, "timestamp": 1, **body}).id
 
@@ -28,6 +31,38 @@ def identity(**body: Any) -> str:
 @pytest.mark.parametrize("msg_id", ["a", "2016-c8b2e9a4", "x" * LONGEST_ID, "é", "a b"])
 def test_a_printable_id_of_up_to_200_characters_is_taken_as_it_is(msg_id: str) -> None:
     """The bus's own id is what tells messages apart."""
+    assert identity(msg_id=msg_id) == msg_id
+
+
+@pytest.mark.parametrize("uuid", [UUID, UUID.upper(), "0" * 8 + "-0000-0000-0000-" + "0" * 12])
+def test_the_copies_of_a_message_on_two_buses_have_the_same_id(uuid: str) -> None:
+    """fedmsg puts a year before the UUID that is the whole id on AMQP; only the dict has the id as it came."""
+    message = Message({"topic": TOPIC, "timestamp": 1, "msg_id": f"2026-{uuid}"})
+    assert message.id == message.msg_id == uuid == identity(msg_id=uuid)
+    assert message["msg_id"] == f"2026-{uuid}"
+
+
+@pytest.mark.parametrize(
+    "msg_id",
+    [
+        f"202-{UUID}",
+        f"20262-{UUID}",
+        f"2026{UUID}",
+        f"2O26-{UUID}",
+        f"\u0662026-{UUID}",
+        f"2026_{UUID}",
+        f"2026-{UUID}0",
+        f"2026-{UUID[:-1]}",
+        f"2026-{UUID[:-1]}g",
+        f"2026-{UUID.replace('-', '')}----",
+        f"2026-{UUID.replace('-', '_')}",
+        f"2026-2026-{UUID}",
+        "2026-" + "x" * 36,
+        "2016-c8b2e9a4",
+    ],
+)
+def test_only_a_year_before_a_uuid_is_cut(msg_id: str) -> None:
+    """Every other id stays as it is."""
     assert identity(msg_id=msg_id) == msg_id
 
 

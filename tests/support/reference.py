@@ -6,6 +6,7 @@ It imports nothing of statscache. The users and packages of a message are the ca
 from __future__ import annotations
 
 import math
+import string
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -140,9 +141,15 @@ def usable(body: Body) -> bool:
 
 
 def own_id(body: Body) -> str | None:
-    """Return the message's `msg_id` if it is of 1 to 200 printable characters."""
+    """Return the message's `msg_id` if it is of 1 to 200 printable characters, without a year before a UUID."""
     given = body.get("msg_id")
-    return given if isinstance(given, str) and 0 < len(given) <= LONGEST_ID and given.isprintable() else None
+    if not isinstance(given, str) or not 0 < len(given) <= LONGEST_ID or not given.isprintable():
+        return None
+    year, _, rest = given.partition("-")
+    dated = len(year) == 4 and set(year) <= set(string.digits)
+    lengths = [len(part) for part in rest.split("-")]
+    uuid = lengths == [8, 4, 4, 4, 12] and set(rest) <= {*string.hexdigits, "-"}
+    return rest if dated and uuid else given
 
 
 def window(when: float, length: int) -> int:

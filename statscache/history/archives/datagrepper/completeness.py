@@ -166,9 +166,14 @@ class Attempt:
 
 
 def identity(row: dict[str, Any]) -> str:
-    """Return what tells a row from all others: the message's id, or a hash of a row that is no usable message."""
+    """Return what tells a row from all others: the message's id, or a hash of a row that is no usable message.
+
+    It is the id as the archive has it: copies of a message from several buses are rows of their own, which its total
+    counts, too.
+    """
     try:
-        return Message(row).id
+        message = Message(row)
+        return message.id if message.msg_id is None else str(row["msg_id"])
     except Rejected:
         return "row:" + hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
 

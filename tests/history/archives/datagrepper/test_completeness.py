@@ -29,3 +29,15 @@ def test_what_is_not_of_use_any_more_is_not_wanted() -> None:
     assert not attempt.wants(Ask(3))
     attempt.fail(ValueError("an end"))
     assert not attempt.wants(Ask(1, 1))
+
+
+def test_copies_of_a_message_from_two_buses_are_two_rows() -> None:
+    """The archive's total counts both, so a slice that has both is complete."""
+    attempt = Attempt(SPAN, rows_per_page=1, most=100)
+    uuid = "273ed91d-b8b5-487a-9576-95b9fbdf3eec"
+    copies = [{**row(1, START), "msg_id": msg_id} for msg_id in (uuid, f"2026-{uuid}")]
+    assert attempt.take(Ask(1), ArchivePage(2, copies[:1])) == [Ask(2)]
+    assert attempt.take(Ask(2), ArchivePage(2, copies[1:])) == [Ask(0)]
+    assert attempt.take(Ask(0), ArchivePage(2, copies[:1])) == []
+    assert isinstance(attempt.outcome, Slice)
+    assert attempt.outcome.bodies == copies
