@@ -26,6 +26,7 @@ from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.database.lock import counting
 from statscache.errors import StatscacheError, number_of
+from statscache.messages.ids import canonical_id
 from statscache.settings import read_settings
 from statscache.store import quarantine as store
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -40,6 +41,8 @@ def quarantine() -> None:
     """List, retry or drop the messages that plugins could not count.
 
     The daemon retries each message a few times. `show` prints a message and its errors.
+
+    A MSG_ID may be as it came over the bus or canonical: a UUID is known with or without the year before it.
     """
 
 
@@ -64,7 +67,7 @@ everything = click.option("--all", "everything", is_flag=True, help="All message
 def list_(plugins: tuple[str, ...], msg_ids: tuple[str, ...], as_json: bool) -> None:
     """List the messages in the quarantine, oldest first."""
     with one_line(), _connection() as connection:
-        rows = store.find(connection, plugins, msg_ids)
+        rows = store.find(connection, plugins, _forms(msg_ids))
     if as_json:
         print_json([_as_json(row) for row in rows])
         return
@@ -98,7 +101,7 @@ def show(msg_id: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show a message and why plugins could not count it."""
     with one_line(), _connection() as connection:
         rows = _found(connection, plugins, (msg_id,))
-        body = connection.scalar(select(Body.body).where(Body.msg_id == msg_id))
+        body = connection.scalar(select(Body.body).where(Body.msg_id == rows[0].msg_id))
     if as_json:
         print_json({"failures": [_as_json(row) for row in rows], "message": json.loads(body or "null")})
         return
@@ -132,7 +135,8 @@ def retry(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, 
         counted = 0
         for plugin in dict.fromkeys(plugin for plugin, _ in found):
             if plugin in app.writer.plugins:
-                counted += app.retry(plugin, [msg_id for other, msg_id in found if other == plugin])
+                ids = {canonical_id(msg_id): None for other, msg_id in found if other == plugin}
+                counted += app.retry(plugin, list(ids))  # which the start of the app has made canonical
             else:
                 complain(f"the plugin {plugin} does not run here: its messages stay")
     if as_json:
@@ -168,6 +172,11 @@ def _as_json(row: QuarantineRow) -> dict[str, Any]:
     return {column.name: getattr(row, column.name) for column in QuarantineRow.__table__.columns}
 
 
+def _forms(msg_ids: Sequence[str]) -> Sequence[str]:
+    """Return ids as they are given, as those of an earlier version are stored until a daemon starts, and canonical."""
+    return [*msg_ids, *map(canonical_id, msg_ids)]
+
+
 def _check_chosen(plugins: Sequence[str], msg_ids: Sequence[str], everything: bool) -> None:
     if bool(plugins or msg_ids) == everything:
         raise click.UsageError("choose messages by MSG_ID or --plugin, or all of them by --all")
@@ -182,7 +191,7 @@ def _found(connection: Connection, plugins: Sequence[str], msg_ids: Sequence[str
 
     :raises StatscacheError: if there are none
     """
-    rows = store.find(connection, plugins, msg_ids)
+    rows = store.find(connection, plugins, _forms(msg_ids))
     if not rows:
         raise StatscacheError(
             "there is no such message in the quarantine: `statscache quarantine list` lists all"

@@ -34,3 +34,18 @@ def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> Non
     assert there.answer("quarantine", "drop", "2023-nul") == "1 message dropped\n"
     assert len(rows(there.answer("quarantine", "list"))) == 1
     assert there.answer("replay", "messages.jsonl").startswith("0 messages counted, 2 known already")
+
+
+@pytest.mark.slow
+def test_a_message_is_found_by_its_id_on_either_bus(there: Place) -> None:
+    """With the year that fedmsg puts before a UUID, and without it."""
+    uuid = "273ed91d-b8b5-487a-9576-95b9fbdf3eec"
+    there.write("messages.jsonl", lines({**NUL, "msg_id": f"2026-{uuid}"}))
+    assert there.answer("replay", "messages.jsonl").startswith("1 message counted")
+    for msg_id in (uuid, f"2026-{uuid}"):
+        assert [row[1] for row in rows(there.answer("quarantine", "list", msg_id))[1:]] == [uuid, uuid]
+        shown = there.answer("quarantine", "show", msg_id).splitlines()[-1]
+        assert json.loads(shown)["msg_id"] == f"2026-{uuid}"
+    assert there.answer("quarantine", "retry", f"2026-{uuid}") == "0 of 2 messages counted\n"
+    assert there.answer("quarantine", "drop", "--plugin", BY_USER, f"2026-{uuid}") == "1 message dropped\n"
+    assert there.answer("quarantine", "drop", uuid) == "1 message dropped\n"
