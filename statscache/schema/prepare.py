@@ -12,7 +12,8 @@ from sqlalchemy import Engine, Table
 from statscache.errors import Unusable
 from statscache.hosting.loader import Entry, Part
 from statscache.hosting.suspensions import SuspensionRow
-from statscache.plugins import Base
+from statscache.plugins import Base, LatestModel
+from statscache.schema.canonical_ids import rewrite_ids
 from statscache.schema.freshness import create_views
 from statscache.schema.functions import create_functions
 from statscache.schema.indexes import add_indexes
@@ -72,6 +73,7 @@ def prepare(
     note_dropped(engine)
     differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])
     fitting = _fitting(parts, differing)
+    rewrite_ids(engine, [table for table in _latest(entries, parts) if table.fullname not in differing])
     add_indexes(engine, [table for table in tables if table.fullname not in differing])
     create_views(engine)
     create_functions(engine, fitting)
@@ -99,6 +101,13 @@ def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
     used = [table for part in parts if (table := table_of(part)) is not None]
     declared = [table for table in Base.metadata.sorted_tables if table not in off]
     return list(dict.fromkeys([*declared, *used]))
+
+
+def _latest(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
+    """Return the tables of latest states, also of plugins that do not run, which may have run before."""
+    plugins = [*(plugin for entry in entries for plugin in entry.plugins), *(part.plugin for part in parts)]
+    models = dict.fromkeys(plugin.model for plugin in plugins)
+    return [model.__table__ for model in models if isinstance(model, type) and issubclass(model, LatestModel)]  # type: ignore[misc]
 
 
 def _unable(

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
+    CheckConstraint,
     Connection,
     Double,
     Engine,
@@ -31,9 +32,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statscache.database.arrays import column_of_numbers, column_of_texts
 from statscache.database.lock import counting
 from statscache.plugins import Base
+from statscache.store.canonical_ids import IS_CANONICAL
 from statscache.store.coverage import CoverageRow
 from statscache.store.lost_sets import find_again
 
+#: The constraint by which each flush of an earlier version fails, which knows messages by other ids and would count
+#: them again. Its log says the name.
+CANONICAL_IDS = "statscache_ledger_ids_are_canonical_upgrade_this_daemon"
 #: Whether a row was there before the present transaction.
 OLDER = text("statscache_ledger.xmin <> pg_current_xact_id()::xid")
 #: So many rows at most are pruned in one statement.
@@ -57,6 +62,7 @@ class LedgerRow(Base):
 
     __tablename__ = "statscache_ledger"
     __table_args__ = (
+        CheckConstraint(IS_CANONICAL, name=CANONICAL_IDS),
         # Rows are written and pruned in the order of this column, for which the smallest of indexes is enough.
         Index(
             "statscache_ledger_counted_at",
@@ -70,7 +76,8 @@ class LedgerRow(Base):
     )
 
     msg_id: Mapped[str] = mapped_column(
-        primary_key=True, comment="the message's id, or a hash of its content where it has no usable one"
+        primary_key=True,
+        comment="the message's canonical id, or a hash of its content where it has no usable one",
     )
     # No foreign key: to check it would cost as much as all the rest of writing a row.
     plugin_set: Mapped[int] = mapped_column(
@@ -94,13 +101,13 @@ def enter(
     :param remember: False for messages so old that coverage tells they were counted; these are not added
     :return: for each message that was in the ledger, those of the plugins that it was not yet counted by
     """
-    if remember and _insert(connection, ids, seconds, _set_of(connection, plugins)) == len(ids):
+    if remember and _insert(connection, ids, seconds, set_of(connection, plugins)) == len(ids):
         return {}
     known = _known(connection, ids)
-    sets = _plugins_of(connection, set(known.values()))
+    sets = plugins_of(connection, set(known.values()))
     if lost := set(known.values()) - set(sets):
-        known = find_again(connection, known, lost, _set_of)
-        sets = _plugins_of(connection, set(known.values()))
+        known = find_again(connection, known, lost, set_of)
+        sets = plugins_of(connection, set(known.values()))
     _widen(connection, known, sets, plugins)
     return {id: plugins - sets[number] for id, number in known.items()}
 
@@ -125,7 +132,7 @@ def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     return {row.msg_id: row.plugin_set for row in connection.execute(found)}
 
 
-def _set_of(connection: Connection, plugins: frozenset[str]) -> int:
+def set_of(connection: Connection, plugins: frozenset[str]) -> int:
     """Return the number of the set with exactly these plugins, which is made if need be."""
     names = sorted(plugins)
     number = connection.scalar(select(PluginSet.id).where(PluginSet.plugins == names))
@@ -135,7 +142,8 @@ def _set_of(connection: Connection, plugins: frozenset[str]) -> int:
     return number
 
 
-def _plugins_of(connection: Connection, numbers: Collection[int]) -> dict[int, frozenset[str]]:
+def plugins_of(connection: Connection, numbers: Collection[int]) -> dict[int, frozenset[str]]:
+    """Return the plugins of each of these sets, without those that are not there."""
     if not numbers:
         return {}
     query = select(PluginSet.id, PluginSet.plugins).where(PluginSet.id.in_(numbers))
@@ -155,7 +163,7 @@ def _widen(
             by_set[number].append(id)
     for number, ids in by_set.items():
         given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
-        wider = _set_of(connection, sets[number] | plugins)
+        wider = set_of(connection, sets[number] | plugins)
         connection.execute(
             update(LedgerRow).where(LedgerRow.msg_id == given.c.msg_id).values(plugin_set=wider)
         )

@@ -1,4 +1,7 @@
-"""Whether the tables are all there: while a dump is restored they are not, and nothing may be written to them."""
+"""Whether the tables are all there: while a dump is restored they are not, and nothing may be written to them.
+
+Nor may anything be written to those of a dump of an earlier version, whose ledger knows messages by other ids.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from collections.abc import Callable, Collection
 from sqlalchemy import Connection, text
 
 from statscache.store.continuity import DatabaseIncomplete
+from statscache.store.ledger import CANONICAL_IDS
 
-#: Tables without their keys; a dump's tables get theirs last.
-KEYLESS = text(
+#: Tables without their keys, which a dump's tables get last; and the constraint of the ledger where that is lacking.
+LACKING = text(
     "SELECT name, to_regclass(name) IS NULL FROM unnest(CAST(:names AS text[])) AS name "
-    "WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary AND indisvalid)"
-)
+    "WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary AND indisvalid) "
+    "UNION ALL SELECT :constraint, false WHERE NOT EXISTS (SELECT FROM pg_constraint "
+    "WHERE conrelid = to_regclass('statscache_ledger') AND conname = :constraint)"
+).bindparams(constraint=CANONICAL_IDS)
 #: For so many seconds a plugin's table without a key keeps everything from being written; after that it is the
 #: trouble of its plugin alone.
 PATIENCE = 600.0
@@ -39,11 +45,14 @@ class Presence:
         """Check them.
 
         :raises DatabaseIncomplete: if one of statscache itself is missing or lacks its key, or for some minutes one
-            of a plugin lacks its key
+            of a plugin lacks its key; or if the ledger is that of an earlier version
         """
-        found = connection.execute(KEYLESS, {"names": self._names}).all()
+        found: dict[str, bool] = dict(connection.execute(LACKING, {"names": self._names}).all())
+        is_old = found.pop(CANONICAL_IDS, None) is not None
         lacking = [
-            name for name, missing in found if name in self._core or (not missing and self._may_come())
+            name
+            for name, missing in found.items()
+            if name in self._core or (not missing and self._may_come())
         ]
         if not found:
             self._since = None
@@ -51,6 +60,11 @@ class Presence:
             raise DatabaseIncomplete(
                 f"{', '.join(lacking)}: not there, or without the primary key; nothing is written until a restore is "
                 "complete, or a new start has made what somebody has dropped"
+            )
+        if is_old:
+            raise DatabaseIncomplete(
+                "the ids in statscache_ledger are those of an earlier version; nothing is written until a start of "
+                "the daemon has made them canonical: restart it"
             )
 
     def _may_come(self) -> bool:
