@@ -131,7 +131,9 @@ class Stage:
 
     def settle(self) -> None:
         """Wait until all is counted and complete, then end the hubs."""
-        self._complain_unless("all that was accepted to be counted, and complete", self._settled)
+        self._complain_unless(
+            "all that was accepted to be counted, and complete", lambda: not self._unsettled()
+        )
         for slot in self.slots:
             if "in the spool for the next start" in slot.end():
                 self.complaints.append(f"{slot.name} has not written all at its end")
@@ -144,7 +146,7 @@ class Stage:
                 slot.run()
             wait_for(what, condition, RECOVERY)
         except AssertionError as error:
-            self.complaints.append(str(error)[:300])
+            self.complaints.append(f"{str(error)[:300]}; {self._unsettled()}")
 
     def _is_heard(self) -> bool:
         """Return whether every plugin covers what is newer than all that was sent."""
@@ -178,14 +180,20 @@ class Stage:
         with (self._directory / "faults.log").open("a") as log:
             log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
-    def _settled(self) -> bool:
+    def _unsettled(self) -> str:
+        """Return what is still to be done; empty for nothing."""
         time.sleep(0.2)
         with Tables(self.admin) as tables:
-            if self.scenario.damages:
-                return tables.covered_through >= self.publisher.last
-            done = self.accepted <= tables.ledger.keys() and not tables.put_off
-            done = done and tables.covered_through >= self.publisher.last
-        return done and (self.scenario.keeps_spools or len(self.spools) <= len(self.slots))
+            missing = {} if self.scenario.damages else self.accepted - tables.ledger.keys()
+            late = self.publisher.last - tables.covered_through
+            wanting = {
+                f"{len(missing)} messages are not in the ledger": missing,
+                f"{tables.put_off} are put off": not self.scenario.damages and tables.put_off,
+                f"{late:.1f} seconds are not covered": late > 0,
+            }
+        spools = not (self.scenario.damages or self.scenario.keeps_spools)
+        wanting[f"{len(self.spools)} spools are left"] = spools and len(self.spools) > len(self.slots)
+        return ", ".join(words for words, is_so in wanting.items() if is_so)
 
     @property
     def accepted(self) -> set[str]:
