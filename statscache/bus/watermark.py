@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from statscache.bus.checks import Check, Checks
 from statscache.process.clocks import Clocks, Reading
 from statscache.span import Span
 
@@ -28,21 +27,6 @@ FROZEN = 60.0
 AHEAD = 86_400
 #: How the name of an endpoint ends that is not connected but bound: nobody knows whom to expect there.
 BOUND = " (bound, so its publishers are not known)"
-#: So many checks at most are kept while commits lag behind.
-KEPT = 64
-#: So many checks at most are kept of what is committed: those of a quarter of an hour.
-PASSED = 900
-
-
-@dataclass(frozen=True)
-class Check:
-    """What had arrived at this instant, in seconds since 1970, lies before this position of the spool.
-
-    Where clocks differ it is the earliest that it may have been.
-    """
-
-    instant: float
-    position: int
 
 
 class Watermark:
@@ -66,8 +50,7 @@ class Watermark:
         self._stop = 0
         self._claimed: int | None = None
         self._claim: tuple[Span, Reading] | None = None
-        self._checks: list[Check] = []
-        self._passed: deque[Check] = deque(maxlen=PASSED)
+        self._checks = Checks()
         self._checked: float | None = None
         self._empty_since: Reading | None = None
         self._began = clocks.read()
@@ -128,7 +111,7 @@ class Watermark:
         elif self._empty_since is None:
             self._empty_since = now
         elif now.monotonic - self._empty_since.monotonic >= APART:
-            self._keep(Check(self._empty_since.earliest, position))
+            self._checks.keep(Check(self._empty_since.earliest, position))
             self._empty_since = now
 
     def claim(self, position: int, lateness: int) -> Span | None:
@@ -141,7 +124,7 @@ class Watermark:
         with self._lock:
             if self._start is None or self.clocks.read().jump_since(self._began):
                 return None  # the next check begins a new span
-            if check := self._last_before(position):
+            if check := self._checks.last_before(position):
                 self._stop = math.floor(check.instant - lateness)
             start = self._start if self._claimed is None else self._claimed
             if self._stop <= start:
@@ -186,13 +169,12 @@ class Watermark:
         """
         with self._lock:
             now = self.clocks.read()
-            before = () if now.jump_since(self._began) else (*self._passed, *self._checks)
-            after = [check for check in before if check.position >= position]
+            after = [] if now.jump_since(self._began) else self._checks.after(position)
             self._begin(now)
             if after and self._start is not None:
                 begin = after[0].instant + now.latest - now.earliest + PAUSE + SETTLE
                 self._start = max(math.ceil(begin), self._earliest)
-                self._checks = after[-KEPT:]
+                self._checks.take(after)
 
     @property
     def start(self) -> int | None:
@@ -218,22 +200,5 @@ class Watermark:
         self.late_before = min(self.late_before, math.floor(now.earliest))
         self._stop = 0
         self._claimed = None
-        self._checks = []
-        self._passed.clear()
+        self._checks.clear()
         self._empty_since = None
-
-    def _keep(self, check: Check) -> None:
-        """Keep a check until a commit has come so far. If that takes long, some are left out, evenly."""
-        checks = self._checks
-        if checks and checks[-1].position == check.position:
-            checks.pop()
-        checks.append(check)
-        if len(checks) > KEPT:
-            inner = range(1, len(checks) - 1)
-            del checks[min(inner, key=lambda i: checks[i + 1].instant - checks[i - 1].instant)]
-
-    def _last_before(self, position: int) -> Check | None:
-        """Return the last check of what is committed, and forget those before it."""
-        while len(self._checks) > 1 and self._checks[1].position <= position:
-            self._passed.append(self._checks.pop(0))
-        return self._checks[0] if self._checks and self._checks[0].position <= position else None
