@@ -15,7 +15,8 @@ from statscache.errors import Rejected
 
 #: In bytes. RabbitMQ takes none that is larger, from 4.0 on, unless it is told to.
 LARGEST = 16 << 20
-#: What headers may hold, beside lists and dicts. AMQP has more, which neither JSON nor a spool can keep.
+#: How the headers begin that are kept, and what they may hold: AMQP has more than JSON and a spool can keep.
+KNOWN = ("fedora_messaging_", "sent-at")
 PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -45,19 +46,20 @@ def body_with(topic: Any, message_id: Any, headers: Any, msg: Any) -> dict[str, 
         "msg": msg,
         "msg_id": message_id if type(message_id) is str else None,
         "timestamp": _seconds(headers.get("sent-at")),
-        "headers": plain_headers(headers),
+        "headers": kept_headers(headers),
     }
 
 
-def plain_headers(headers: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the headers as far as they are text, numbers, booleans, None, and lists and dicts of these.
+def kept_headers(headers: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return those headers that statscache knows: when it was sent, and what fedora-messaging says of the message.
 
-    :raises Rejected: if they are nested too deeply
+    A bridge or a web hook can put others there that are nobody's business, such as somebody's authorization.
     """
-    try:
-        return _plain_dict(headers)
-    except RecursionError:
-        raise Rejected("nested too deeply") from None
+    return {
+        key: value
+        for key, value in headers.items()
+        if type(key) is str and key.startswith(KNOWN) and type(value) in PLAIN
+    }
 
 
 def _read(payload: bytes) -> Any:
@@ -88,21 +90,3 @@ def _seconds(sent_at: Any) -> int | float:
         raise Rejected("sent-at is not an ISO 8601 time") from None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return int(seconds) if seconds.is_integer() else seconds
-
-
-def _plain_dict(values: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        key: value if type(value) in PLAIN else _plain(value)
-        for key, value in values.items()
-        if type(key) is str and _is_plain(value)
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _plain_dict(value)
-    return [item if type(item) in PLAIN else _plain(item) for item in value if _is_plain(item)]
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) in PLAIN or isinstance(value, Mapping | list)

@@ -8,7 +8,6 @@ import math
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -78,8 +77,9 @@ def test_real_messages_of_the_bus_are_read() -> None:
     for message in recorded:
         body = body_of(message["topic"], message["id"], message["headers"], dumped(message["body"]))
         assert Message(body).when == datetime.fromisoformat(message["headers"]["sent-at"])
-        assert (body["msg"], body["headers"]) == (message["body"], message["headers"])
-        assert Message(body).id == message["id"]
+        assert body["msg"] == message["body"]
+        assert body["headers"].items() <= message["headers"].items()
+        assert Message(body)["msg_id"] == message["id"]
 
 
 @pytest.mark.parametrize(
@@ -177,32 +177,17 @@ def test_nan_is_read_as_fedmsg_reads_it() -> None:
     assert math.isnan(body_of(TOPIC, ID, SENT, b"NaN")["msg"])
 
 
-def test_headers_are_kept_as_far_as_they_are_plain() -> None:
-    """What AMQP has beyond JSON is left out, at any depth, and so is what has no text for a name."""
+def test_only_headers_are_kept_that_statscache_knows() -> None:
+    """Not what a web hook has left there, nor what AMQP has beyond JSON."""
+    known = {**SENT, "fedora_messaging_severity": 20, "fedora_messaging_user_ann": True}
     odd: dict[Any, Any] = {
-        "when": datetime(2018, 11, 18, tzinfo=UTC),
-        "amount": Decimal(1),
-        "raw": b"x",
-        b"k": 1,
+        "authorization": "Bearer secret",
+        "fedora_messaging_when": datetime(2018, 11, 18, tzinfo=UTC),
+        "fedora_messaging_raw": b"x",
+        "fedora_messaging_list": [1],
+        b"fedora_messaging_k": 1,
     }
-    plain = {"text": "a", "number": 1, "share": 0.5, "yes": True, "none": None}
-    headers = {
-        **SENT,
-        **plain,
-        **odd,
-        "list": [1, b"x", [b"x", odd], {**plain, **odd}],
-        "table": {**odd, "a": 1},
-    }
-    kept = {**SENT, **plain, "list": [1, [{}], plain], "table": {"a": 1}}
-    assert body_of(TOPIC, ID, headers, b"{}")["headers"] == kept
-
-
-def test_headers_nested_too_deeply_are_rejected() -> None:
-    """A broker would pass them on."""
-    deep: list[Any] = []
-    for _ in range(100_000):
-        deep = [deep]
-    assert refused({**SENT, "deep": deep}) == "nested too deeply"
+    assert body_of(TOPIC, ID, {**known, **odd}, b"{}")["headers"] == known
 
 
 @pytest.mark.parametrize("message_id", [None, b"x", 7])
