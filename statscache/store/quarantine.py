@@ -46,8 +46,10 @@ PAUSES = (
     timedelta(hours=6),
     timedelta(days=1),
 )
-#: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
+#: So many messages are written at once.
 AT_ONCE = 500
+#: So many messages at most are tried again in one transaction, of so many bytes at most unless a single one is longer.
+RETRIED = 5_000
 BYTES = 16 << 20
 
 
@@ -178,7 +180,7 @@ def due_rows(plugin: str) -> Chosen:
         select(QuarantineRow.msg_id)
         .where(QuarantineRow.plugin == plugin, IS_DUE)
         .order_by(QuarantineRow.next_attempt)
-        .limit(AT_ONCE)
+        .limit(RETRIED)
     )
     size, order = func.octet_length(Body.body), Body.msg_id
     sized = select(
