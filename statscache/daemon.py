@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
+from statscache.bus.interface import Bus
 from statscache.bus.watermark import Watermark
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
@@ -59,10 +60,12 @@ class Daemon:
     """Messages go in by `intake`, rows come out by `flusher`; nothing moves by itself until `start`.
 
     :param restart: called on the watchdog's thread when a plugin hangs, to end the process
+    :param bus: hears what is committed, and what finds no room
     """
 
-    def __init__(self, app: App, restart: Callable[[], None] = end_hung) -> None:
+    def __init__(self, app: App, restart: Callable[[], None] = end_hung, bus: Bus | None = None) -> None:
         settings = app.settings
+        self._bus = bus
         self.app = app
         self.engine = app.engine
         self.writer = app.writer
@@ -147,12 +150,14 @@ class Daemon:
             app.settings.memory_limit,
             hurry=self.wake.hurry,
             on_loss=self.watermark.interrupt,
+            no_room=self._bus.no_room if self._bus else None,
         )
 
     def _make_backlog(self) -> Backlog:
         app = self.app
         lateness = math.ceil(app.settings.lateness)
-        return Backlog(self.intake, self.spool, app.own, app.naming, self.watermark, lateness)
+        told = {"on_commit": self._bus.committed} if self._bus else {}
+        return Backlog(self.intake, self.spool, app.own, app.naming, self.watermark, lateness, **told)
 
     def _make_gaps(self) -> Gaps:
         app = self.app
@@ -205,16 +210,19 @@ class Daemon:
         self.engine.dispose()
 
 
-def open_daemon(config: Mapping[str, Any], restart: Callable[[], None] = end_hung) -> Daemon:
+def open_daemon(
+    config: Mapping[str, Any], restart: Callable[[], None] = end_hung, bus: Bus | None = None
+) -> Daemon:
     """Make a daemon as the configuration has it.
 
     :param config: the fedmsg configuration
     :param restart: called on the watchdog's thread when a plugin hangs, to end the process
+    :param bus: hears what is committed, and what finds no room
     :raises Unusable: if it cannot start
     """
     app = open_app(config)
     try:
-        daemon = Daemon(app, restart)
+        daemon = Daemon(app, restart, bus)
         daemon.open()
     except DBAPIError as error:
         raise unusable(app.settings, error) from error

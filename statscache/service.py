@@ -67,7 +67,7 @@ class Service:
         :raises Unusable: if it cannot start
         """
         self._bus = bus
-        self._daemon = open_daemon(config, self._restart)
+        self._daemon = open_daemon(config, self._restart, bus)
         self._micro_batch = MicroBatch(self._daemon.intake.accept_all, bus.later)
 
     def run(self) -> None:
@@ -88,6 +88,14 @@ class Service:
         self._micro_batch.put(body)
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._bus.stop()
+
+    def reject(self, body: Mapping[str, Any], reason: str) -> None:
+        """Note a message that does not count."""
+        self._daemon.intake.reject(body, reason)
+
+    def hurry(self) -> None:
+        """Have what was taken committed at once."""
+        self._daemon.wake.hurry()
 
     def finish(self) -> None:
         """Write what is queued. The last thing that the process does."""

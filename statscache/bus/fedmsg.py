@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import struct
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import zmq
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
+from statscache.bus.reactor import steady
 from statscache.bus.watermark import APART, BOUND, Watermark
 
 log = logging.getLogger(__name__)
@@ -180,6 +180,12 @@ class FedmsgBus:
         """Have a function called on the reactor's thread. From any thread."""
         return reactor.callFromThread(call)
 
+    #: What finds no room in the spool is lost: nobody keeps it.
+    no_room: None = None
+
+    def committed(self, position: int) -> None:
+        """Do nothing, as nobody waits for it."""
+
     def drain(self) -> None:
         """Read what has arrived already."""
         for connection in self._connections():
@@ -206,15 +212,6 @@ def attach(hub: Any) -> FedmsgBus:
     """Return the hub's bus, which is listened to from now on."""
     steady(reactor)
     return FedmsgBus(hub, watch(hub))
-
-
-def steady(reactor: Any) -> None:
-    """Let a reactor's timers run on the monotonic clock: by themselves they stop for as long as the clock is set back.
-
-    That of others' is what it has been: what they have asked for already is in the present time.
-    """
-    ahead = reactor.seconds() - time.monotonic()
-    reactor.seconds = lambda: time.monotonic() + ahead
 
 
 def watch(hub: Any) -> BusMonitor:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from statscache.bus.watermark import Watermark
 
 
 class Bus(Protocol):
-    """Where messages come from. All is called on the thread on which they come, but for `call`."""
+    """Where messages come from. All is called on the thread on which they come, but for `call` and `committed`."""
+
+    @property
+    def no_room(self) -> Callable[[Mapping[str, Any], str], object] | None:
+        """Called with a message that finds no room in the spool, and why, if the bus then keeps it and those after it.
+
+        None if they are lost.
+        """
+        ...
 
     def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
         """Begin to report to the watermark up to when everything was heard.
@@ -24,6 +32,10 @@ class Bus(Protocol):
 
     def call(self, call: Callable[[], object]) -> object:
         """Have a function called on the thread on which messages come. From any thread."""
+        ...
+
+    def committed(self, position: int) -> None:
+        """Note that the spool is committed up to a position. From any thread."""
         ...
 
     def drain(self) -> None:

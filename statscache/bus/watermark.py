@@ -84,6 +84,21 @@ class Watermark:
                 self._earliest = max(self._earliest, second + 1)
             self._begin()
 
+    def renew(self) -> None:
+        """Begin a new span, as nobody knows what was missed until now."""
+        with self._lock:
+            self._begin()
+
+    def heard(self, sent: Reading, position: int) -> None:
+        """Note that all which was sent before an instant lies before a position of the spool.
+
+        :param sent: what the clocks showed at that instant
+        """
+        with self._lock:
+            since = sent.monotonic - self._began.monotonic
+            if self._start is not None and since >= 0 and not sent.jump_since(self._began):
+                self._checks.keep(Check(sent.earliest, position))
+
     def checked(self, empty: bool, position: int) -> None:
         """Note whether the sockets have nothing to read just now, and the spool's end.
 

@@ -8,6 +8,7 @@ import click
 
 from statscache.cli.backfill import backfill
 from statscache.cli.config import config
+from statscache.cli.consume import consume
 from statscache.cli.demo import demo
 from statscache.cli.grant import grant
 from statscache.cli.plugins import plugins
@@ -38,6 +39,21 @@ def main(verbose: bool) -> None:
     logging.getLogger("statscache.database.refusals").setLevel(min(level, logging.WARNING))
 
 
-COMMANDS = [backfill, config, demo, grant, plugins, quarantine, replay, serve, show, status, top, uri, verify]
+COMMANDS = [
+    backfill,
+    config,
+    consume,
+    demo,
+    grant,
+    plugins,
+    quarantine,
+    replay,
+    serve,
+    show,
+    status,
+    top,
+    uri,
+    verify,
+]
 for command in COMMANDS:
     main.add_command(command)

@@ -38,6 +38,8 @@ class Intake:
     :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
     :param on_loss: called with the second of a message that was lost
+    :param no_room: called with a message that finds no room in the spool, and the reason, if whoever sent it keeps it
+        and those after it; None if they are lost
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Intake:
         memory: int,
         hurry: Callable[[], None] = lambda: None,
         on_loss: Callable[[int], None] = lambda second: None,
+        no_room: Callable[[Message, str], object] | None = None,
     ) -> None:
+        self._no_room = no_room
         self._spool = spool
         self._dispatch = dispatch
         self._naming = naming
@@ -84,7 +88,7 @@ class Intake:
             try:
                 entries.append((Message(body, self._naming), encode(body)))
             except Rejected as reason:
-                self._reject(body, str(reason))
+                self.reject(body, str(reason))
         with self._lock:
             return self._keep(entries) if entries else []
 
@@ -99,15 +103,30 @@ class Intake:
         try:
             position = self._spool.append(records) if records else self._spool.end
         except NotSpooled as reason:
-            if len(entries) > 1:
-                return [message for entry in entries for message in self._keep([entry])]
-            self._lose(entries[0][0], str(reason))
-            return []
+            return self._keep_each(entries) if len(entries) > 1 else self._leave(*entries[0], str(reason))
         self.accepted += len(entries)
         self.duplicates += len(entries) - len(fresh)
         if self._batch is not None and not self._full:
             self._hand_over(self._batch, fresh, position)
         return [message for message, _ in entries]
+
+    def _keep_each(self, entries: Sequence[Accepted]) -> list[Message]:
+        """Keep messages as long as there is room, and return them."""
+        kept: list[Message] = []
+        for entry in entries:
+            found = self._keep([entry])
+            if not found and self._no_room is not None:
+                break
+            kept += found
+        return kept
+
+    def _leave(self, message: Message, record: bytes, reason: str) -> list[Message]:
+        """Leave a message to those who sent it, if they keep it and there may be room for it later; else it is lost."""
+        if self._no_room is not None and len(record) <= self._spool.limit:
+            self._no_room(message, reason)
+        else:
+            self._lose(message, reason)
+        return []
 
     def _hand_over(self, batch: Batch, entries: Mapping[str, Accepted], position: int) -> None:
         """Hand messages to the plugins, the first of which lies at that position in the spool."""
@@ -177,7 +196,8 @@ class Intake:
     def _new_batch(self) -> Batch:
         return Batch(self._spool, self._naming, self._spool.end, self._spool.end)
 
-    def _reject(self, body: Mapping[str, Any], reason: str) -> None:
+    def reject(self, body: Mapping[str, Any], reason: str) -> None:
+        """Note a message that does not count, and log it."""
         if self.rejected.add(reason):
             log.warning(
                 "rejected a message, %s: topic %.200r, msg_id %.200r, timestamp %.50r; %d so far for this reason",

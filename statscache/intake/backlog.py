@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ class Backlog:
     For the flush's thread alone.
 
     :param lateness: how many seconds old a message may be when it comes
+    :param on_commit: called with the position up to which the daemon's own spool is committed
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Backlog:
         naming: Naming,
         watermark: Watermark,
         lateness: int,
+        on_commit: Callable[[int], object] = lambda position: None,
     ) -> None:
         self._intake = intake
         self._began = time.time()
@@ -65,6 +67,7 @@ class Backlog:
         self._naming = naming
         self._watermark = watermark
         self._lateness = lateness
+        self._on_commit = on_commit
         self._adopted: list[Source] = []
         self._accepted = 0
         #: The names of the adopted spools that have been written whole and removed.
@@ -145,6 +148,7 @@ class Backlog:
             if batch.losses:
                 self._watermark.skip(batch.losses.end)
             batch.spool.release(batch.end)
+            self._on_commit(batch.end)
             return
         self._adopted[0].position = batch.end
         if batch.end >= batch.spool.end:

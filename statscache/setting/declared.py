@@ -135,6 +135,24 @@ class Settings:
         4,
         "how many requests to that datagrepper run at once",
     )
+    amqp_config: str = _setting(
+        "statscache.amqp.config",
+        types.PATH_OR_NONE,
+        "",
+        "the configuration of fedora-messaging that `statscache consume` reads; '' for where that project has it",
+    )
+    amqp_queues: frozenset[str] = _setting(
+        "statscache.amqp.queues",
+        types.QUEUES,
+        (),
+        "the queues that `statscache consume` takes messages from; none for all that are configured there",
+    )
+    amqp_prefetch: int = _setting(
+        "statscache.amqp.prefetch",
+        types.PREFETCH,
+        10_000,
+        "how many messages of each queue may be under way: taken and not yet committed",
+    )
     monitoring_address: str = _setting(
         "statscache.monitoring.address",
         types.ADDRESS_OR_NONE,

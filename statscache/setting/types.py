@@ -108,6 +108,25 @@ def _connections(value: Any) -> int:
     return value
 
 
+def _prefetch(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65_535:
+        raise ValueError("a whole number from 1 to 65535")
+    return value
+
+
+def _queues(value: Any) -> frozenset[str]:
+    try:
+        return _names(value)
+    except ValueError:
+        raise ValueError("a list of names of queues, such as ['statscache']") from None
+
+
+def _path_or_none(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("the path of a file, or '' for none")
+    return value
+
+
 def _address(value: Any) -> tuple[str, int]:
     """Read where to listen: a host, or an IPv6 address in brackets, and a port; port 0 is any that is free."""
     match = (
@@ -215,6 +234,9 @@ INSTANT = SettingType("text, datetime or number", "", _instant)
 ENDPOINT = SettingType("text", "", _endpoint)
 ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)
 CONNECTIONS = SettingType("number", "", _connections)
+PREFETCH = SettingType("number", "", _prefetch)
+QUEUES = SettingType("list of text", "", _queues)
+PATH_OR_NONE = SettingType("text", "", _path_or_none)
 PREFIX_PATH = SettingType("text", "", _prefix_path)
 PROXIES = SettingType("list of text", "", _proxies)
 ADDRESS = SettingType("text", "", _address)

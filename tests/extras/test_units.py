@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EXTRAS = Path(__file__).parents[2] / "extras"
-UNITS = ["systemd/statscache.service", "statscache-web.service"]
+UNITS = ["systemd/statscache.service", "systemd/statscache-amqp.service", "statscache-web.service"]
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -61,6 +61,8 @@ class Authority:
         builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
         builder = builder.not_valid_before(NOW - 2 * DAY).not_valid_after(until)
         constraints = x509.BasicConstraints(ca=subject == self._name, path_length=None)
+        name = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         return builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
 
 

@@ -31,7 +31,7 @@ from tests.system.torture.tables import Tables
 from tests.system.torture.ways import Ways
 
 #: How long in seconds all that was accepted may take to be counted when the faults are over.
-RECOVERY = 90.0
+RECOVERY = 180.0
 #: How long in seconds nothing is done between two faults, and how often it is long, so that some time is heard in full.
 BUSY, CALM, CALM_SHARE = (0.0, 1.0), (3.0, 6.0), 0.25
 COMMAND = "from statscache.cli import main; main()"

@@ -1,0 +1,48 @@
+"""The process that consumes queues of RabbitMQ: its door to the service, as the consumer is that of fedmsg-hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet import reactor
+
+from statscache.bus.amqp.bus import AmqpBus
+from statscache.bus.amqp.configuration import read_configuration
+from statscache.errors import Unusable
+from statscache.service import Service
+from statscache.settings import read_setting
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Mapping[str, Any]) -> None:
+    """Count until told to end.
+
+    :raises Unusable: if it cannot start, also because the broker does not let it consume
+    """
+    configuration = read_configuration(read_setting(config, "statscache.amqp.config"))
+    queues = configuration.only(read_setting(config, "statscache.amqp.queues"))
+    service = Service(config)
+    bus = AmqpBus(reactor, configuration, queues, read_setting(config, "statscache.amqp.prefetch"), service)
+    log.info("AMQP: %s", configuration.source)
+    service.open(config, bus)
+    reactor.callWhenRunning(_begin, service)
+    reactor.addSystemEventTrigger("after", "shutdown", service.finish)
+    reactor.run(installSignalHandlers=False)
+    if bus.refusal:
+        raise Unusable(f"{bus.refusal}: correct {configuration.source}")
+
+
+def _begin(service: Any) -> None:
+    """Begin to count, or end the process: the reactor would run on without us, whatever is raised here."""
+    try:
+        service.run()
+    except Exception as error:
+        log.exception("statscache could not begin to count")
+        print(f"statscache: it could not begin to count, {type(error).__name__}: {error}", file=sys.stderr)
+        logging.shutdown()
+        os._exit(1)

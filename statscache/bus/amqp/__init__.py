@@ -1,0 +1,1 @@
+"""The bus on which RabbitMQ brings messages, as fedora-messaging publishes them."""

@@ -1,0 +1,222 @@
+"""A connection to the broker that is made again whenever it is lost, and the channel on which messages come."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pika.adapters.twisted_connection import ClosableDeferredQueue, TwistedChannel
+from pika.exceptions import ChannelClosedByBroker, ConsumerCancelled
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from statscache.bus.amqp.configuration import AmqpConfiguration, Queue
+from statscache.bus.amqp.declaring import declare
+from statscache.bus.amqp.markers import probe
+from statscache.bus.amqp.parameters import endpoint_of, parameters_of
+from statscache.bus.amqp.protocol import BrokerConnection
+from statscache.bus.amqp.refusals import Words, is_refusal
+
+log = logging.getLogger(__name__)
+
+#: So many seconds are waited before the broker is tried again, then twice as many, up to the last.
+FIRST_S, LAST_S = 0.5, 15.0
+#: How long in seconds it may take to reach the broker, and then to have the queues consumed.
+CONNECT_S, OPEN_S = 10.0, 30.0
+ACCESS_REFUSED = 403
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What a connection is used for.
+
+    :param consuming: all queues are consumed on it
+    :param publishing: for messages into these queues; None where the broker does not let us
+    :param queues: what each queue is called, by its configured name
+    """
+
+    consuming: TwistedChannel
+    publishing: TwistedChannel | None
+    queues: Mapping[str, str]
+
+
+class Listener(Protocol):
+    """What hears of the connection; all on the reactor's thread."""
+
+    def opened(self, channels: Channels) -> None:
+        """A connection is made, and deliveries begin."""
+        ...
+
+    def delivered(self, queue: str, method: Any, properties: Any, payload: bytes) -> None:
+        """Something has come from the queue of that configured name."""
+        ...
+
+    def closed(self, reason: str) -> None:
+        """The connection is no more, and why; empty if we have given it up."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """The broker answers, and does not let us consume."""
+        ...
+
+
+class Connector:
+    """Keeps a connection on which queues are consumed.
+
+    :param configuration: how to reach the broker
+    :param queues: what to consume
+    :param prefetch: so many deliveries of each queue at most are under way
+    :param listener: hears of it
+    :raises Unusable: if the URL or a certificate cannot be used
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        configuration: AmqpConfiguration,
+        queues: tuple[Queue, ...],
+        prefetch: int,
+        listener: Listener,
+    ) -> None:
+        self._reactor = reactor
+        self._configuration = configuration
+        self._queues = queues
+        self._prefetch = prefetch
+        self._listener = listener
+        parameters = parameters_of(configuration)
+        host = "" if parameters.virtual_host == "/" else f"/{parameters.virtual_host}"
+        #: Which broker it is, for people.
+        self.broker = f"{parameters.host}:{parameters.port}{host}"
+        self._words = Words(self.broker, parameters)
+        self._endpoint = endpoint_of(reactor, configuration, parameters, CONNECT_S)
+        self._factory = Factory.forProtocol(lambda: BrokerConnection(parameters))
+        self._factory.noisy = False
+        self._connection: BrokerConnection | None = None
+        self._said = ""
+        self._rests_until = 0.0
+        self._running: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._running = ensureDeferred(self._run())
+
+    async def stop(self) -> None:
+        """Close the connection, and make none again."""
+        connection, self._connection = self._connection, None
+        if self._running is not None:
+            self._running.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+        if connection is not None and connection.is_open:
+            connection.close()
+            await connection.lost
+
+    def renew(self, rest: float = 0.0) -> None:
+        """Give the connection up, to make another: what is not acknowledged comes again.
+
+        :param rest: after how many seconds, at the earliest
+        """
+        self._rests_until = self._reactor.seconds() + rest
+        if self._connection is not None:
+            self._connection.given_up = True
+            self._connection.transport.abortConnection()
+
+    def rest_no_more(self) -> None:
+        """Connect anew as soon as may be."""
+        self._rests_until = 0.0
+
+    async def _run(self) -> None:
+        """Connect, again and again."""
+        failures = 0
+        while True:
+            if await self._stay():
+                failures = 0
+            pause = min(FIRST_S * 2 ** min(failures, 10), LAST_S) * random.uniform(0.75, 1.25)
+            await deferLater(self._reactor, pause)
+            while self._reactor.seconds() < self._rests_until:
+                await deferLater(self._reactor, FIRST_S)
+            failures += 1
+
+    async def _stay(self) -> bool:
+        """Connect, consume until the connection is lost, and return whether it came so far."""
+        connection = None
+        try:
+            connection = await self._endpoint.connect(self._factory)
+            await ensureDeferred(self._open(connection)).addTimeout(OPEN_S, self._reactor)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is said, and tried again
+            self._say(error)
+            if connection is not None:
+                self._lost(connection, error)
+                connection.transport.abortConnection()
+            return False
+        self._said = ""
+        await connection.lost
+        return True
+
+    async def _open(self, connection: BrokerConnection) -> None:
+        """Open the channels of a connection, and consume."""
+        await connection.opened
+        channel = await connection.channel()
+        await channel.basic_qos(prefetch_count=self._prefetch)
+        names = await declare(channel, self._configuration, self._queues)
+        await self._consume(connection, Channels(channel, await self._publisher(connection, names), names))
+
+    async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
+        channel = channels.consuming
+        channel.on_closed.addBoth(lambda reason: self._lost(connection, reason))
+        self._connection = connection
+        self._listener.opened(channels)
+        for queue in self._queues:
+            alone = queue.exclusive or channels.publishing is None
+            messages, _ = await channel.basic_consume(channels.queues[queue.name], exclusive=alone)
+            self._take(queue.name, messages)
+
+    async def _publisher(
+        self, connection: BrokerConnection, names: Mapping[str, str]
+    ) -> TwistedChannel | None:
+        """Return a channel on which we may publish into the queues, None if the broker does not let us."""
+        channel = await connection.channel()
+        try:
+            await channel.confirm_delivery()
+            for name in names.values():
+                await channel.basic_publish("", name, b"", properties=probe())
+        except ChannelClosedByBroker as error:
+            if error.reply_code != ACCESS_REFUSED:
+                raise
+            return None
+        return channel
+
+    def _take(self, queue: str, messages: ClosableDeferredQueue) -> None:
+        """Hand each message on as it comes. There is always one who waits, so none is kept in between."""
+        delivered, get = self._listener.delivered, messages.get
+
+        def take(message: Any) -> None:
+            get().addCallbacks(take, self._ended)
+            delivered(queue, message.method, message.properties, message.body)
+
+        get().addCallbacks(take, self._ended)
+
+    def _ended(self, failure: Failure) -> None:
+        """Begin anew where the broker has ended the consumer alone, as it does with a queue that is deleted."""
+        if failure.check(ConsumerCancelled):
+            log.warning("the broker %s has ended our consumer: its queue is gone, or was moved", self.broker)
+            self.renew()
+
+    def _lost(self, connection: BrokerConnection, reason: object) -> None:
+        """Note, once, that a connection is of no more use."""
+        if self._connection is connection:
+            self._connection = None
+            self._listener.closed("" if connection.given_up else self._words.of(reason))
+            connection.transport.abortConnection()
+
+    def _say(self, error: Exception) -> None:
+        """Say why no queue is consumed, unless that was said."""
+        words = self._words.of(error)
+        if is_refusal(error):
+            self._listener.refused(words)
+        if words != self._said:
+            self._said = words
+            log.warning("%s; tried again", words)

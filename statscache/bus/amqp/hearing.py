@@ -1,0 +1,117 @@
+"""Up to when everything that was sent into our queues has come.
+
+Where we may publish, a marker of ours that is back shows that all before it has come. Elsewhere the queues are ours
+alone, and two looks in a row that find them empty, with our consumer in them, show what had come at the first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+
+from statscache.bus.amqp.connection import Channels
+from statscache.bus.amqp.markers import Marker, Markers
+from statscache.bus.watermark import Watermark
+from statscache.process.clocks import Reading
+
+log = logging.getLogger(__name__)
+
+#: So many markers at most are under way.
+MANY = 600
+
+
+class Hearing:
+    """Sends markers into the queues, and reports to the watermark. For the reactor's thread alone.
+
+    :param queues: their configured names
+    :param broker: which broker it is, for people
+    """
+
+    def __init__(self, queues: Iterable[str], broker: str) -> None:
+        #: What each queue is called for people, by its configured name.
+        self.names = {queue: f"{queue or 'a queue without a name'} of {broker}" for queue in queues}
+        self._channels: Channels | None = None
+        self._markers: dict[str, Markers] = {}
+        self._heard: dict[str, Reading] = {}
+        self._asks = False
+
+    def start(self, watermark: Watermark) -> None:
+        """Begin to report."""
+        self._watermark = watermark
+        watermark.expect(self.names.values())
+
+    def opened(self, channels: Channels) -> None:
+        """Note that the queues are consumed."""
+        self._channels = channels
+        self._markers = {queue: Markers() for queue in self.names}
+        self._heard.clear()
+        for name in self.names.values():
+            log.info("connected to %s", name)
+            self._watermark.connected(name)
+        if channels.publishing is None:
+            log.info("the broker does not let us publish: a queue counts as heard while it is empty")
+
+    def closed(self) -> None:
+        """Note that they are not."""
+        self._channels = None
+        for name in self.names.values():
+            self._watermark.disconnected(name)
+
+    def tick(self, position: int) -> None:
+        """Send a marker into each queue, or look whether they are empty. To be called every second.
+
+        :param position: the spool's end
+        """
+        if self._channels is not None and self._channels.publishing is None:
+            if not self._asks:
+                self._asks = True
+                ensureDeferred(self._look(self._channels, position))
+            return
+        self._watermark.checked(False, position)
+        if self._channels is not None:
+            self._send(self._channels)
+
+    def _send(self, channels: Channels) -> None:
+        for queue, markers in self._markers.items():
+            if markers.underway < MANY:
+                properties = markers.next(self._watermark.clocks.read())
+                publish = channels.publishing.basic_publish  # type: ignore[union-attr]
+                publish("", channels.queues[queue], b"", properties=properties).addErrback(self._unsent)
+
+    def _unsent(self, failure: Any) -> None:
+        """Do nothing of a marker that is not confirmed: it does not come back, and so says nothing."""
+
+    def back(self, queue: str, marker: Marker, settle: Callable[[], int]) -> None:
+        """Note that a marker has come.
+
+        :param settle: gives the end of the spool, once all that came before the marker lies in it
+        """
+        if not self._markers[queue].is_ours(marker):
+            return
+        sent, whole = self._markers[queue].back(marker)
+        if not whole:
+            log.warning("markers of %s are missing, and so may be messages", self.names[queue])
+            self._watermark.renew()
+        self._heard[queue] = sent
+        if len(self._heard) == len(self.names):
+            earliest = min(self._heard.values(), key=lambda reading: reading.monotonic)
+            self._watermark.heard(earliest, settle())
+
+    async def _look(self, channels: Channels, position: int) -> None:
+        """Ask whether the queues are empty."""
+        try:
+            answers = [
+                await channels.consuming.queue_declare(name, passive=True)
+                for name in channels.queues.values()
+            ]
+        except Exception:  # noqa: BLE001  the connection is lost, which says so itself
+            return
+        finally:
+            self._asks = False
+        empty = all(
+            answer.method.message_count == 0 and answer.method.consumer_count == 1 for answer in answers
+        )
+        self._watermark.checked(empty, position)

@@ -1,0 +1,42 @@
+"""One connection to the broker, by pika's adapter for Twisted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pika.adapters.twisted_connection import TwistedProtocolConnection
+from pika.connection import Connection
+from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+#: What it means that the broker closes a connection without a word, by how far that has come.
+CAUSES = {
+    Connection.CONNECTION_START: ProbableAuthenticationError(),
+    Connection.CONNECTION_TUNE: ProbableAccessDeniedError(),
+}
+
+
+class BrokerConnection(TwistedProtocolConnection):
+    """A connection that tells why it could not be opened, and when it is no more."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters)
+        #: Fires when the connection is open, which pika sets to None then.
+        self.opened: Deferred[Any] = self.ready  # type: ignore[has-type]
+        self.lost: Deferred[None] = Deferred()
+        self._cause: Exception | None = None
+        #: Whether it is we who end it.
+        self.given_up = False
+
+    def _on_connection_failed(self, connection: Any, error: Exception | None = None) -> None:
+        ready, self.ready = self.ready, None  # type: ignore[has-type]
+        if ready:
+            ready.errback(self._cause or error or AMQPError("the broker has closed the connection"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        # Which pika forgets, since it notes that the stream was closed instead.
+        self._cause = self._impl._error or CAUSES.get(self._impl.connection_state)
+        super().connectionLost(reason)
+        self.lost.callback(None)

@@ -1,0 +1,155 @@
+"""What markers and looks at empty queues say of the time that was heard."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pika
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from statscache.bus.amqp.connection import Channels
+from statscache.bus.amqp.hearing import Hearing
+from statscache.bus.amqp.markers import HEADER, marker_of
+from statscache.bus.watermark import SETTLE, Watermark
+from statscache.span import Span
+from tests.support.clock import NOON, Machine
+
+LATENESS = 2
+
+
+class Queues:
+    """The queues of a broker as channels show them, from which nothing comes by itself."""
+
+    def __init__(self, *names: str) -> None:
+        self.sent: dict[str, list[pika.BasicProperties]] = {name: [] for name in names}
+        self.count = dict.fromkeys(names, 0)
+        self.consumers = 1
+
+    def basic_publish(self, exchange: str, name: str, body: bytes, properties: Any) -> Deferred[None]:
+        assert (exchange, body) == ("", b"")
+        self.sent[name].append(properties)
+        return succeed(None)
+
+    def queue_declare(self, name: str, passive: bool) -> Deferred[Any]:
+        assert passive
+        answer = SimpleNamespace(message_count=self.count[name], consumer_count=self.consumers)
+        return succeed(SimpleNamespace(method=answer))
+
+
+class Place:
+    """A hearing that is open, and what it reports to."""
+
+    def __init__(self, *names: str, publishes: bool = True) -> None:
+        self.machine = Machine()
+        self.watermark = Watermark(self.machine.clocks)
+        self.queues = Queues(*names)
+        self.hearing = Hearing(names, "broker")
+        self.hearing.start(self.watermark)
+        self.position = 0
+        self.open(publishes)
+
+    def open(self, publishes: bool = True) -> None:
+        names = {name: name for name in self.queues.sent}
+        self.hearing.opened(Channels(self.queues, self.queues if publishes else None, names))
+
+    def tick(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.machine.now += 1
+            self.hearing.tick(self.position)
+
+    def back(self, name: str) -> None:
+        marker = marker_of(self.queues.sent[name].pop(0))
+        assert marker
+        self.hearing.back(name, marker, lambda: self.position)
+
+    def claim(self) -> Span | None:
+        return self.watermark.claim(self.position, LATENESS)
+
+
+def test_a_marker_that_is_back_shows_that_all_before_it_has_come() -> None:
+    """However long it took: what counts is when it was sent."""
+    place = Place("a")
+    place.tick(20)
+    assert place.claim() is None
+    place.machine.now += 1000
+    for number in range(20):
+        place.back("a")
+        place.position = number
+        claim = place.claim()
+        stop = int(NOON) + 1 + number - LATENESS
+        assert claim == (Span(int(NOON + SETTLE) + 1, stop) if stop > NOON + SETTLE + 1 else None)
+
+
+def test_what_was_heard_is_what_all_queues_have() -> None:
+    """The slowest decides."""
+    place = Place("a", "b")
+    place.tick(30)
+    for _ in range(30):
+        place.back("a")
+    assert place.claim() is None
+    for _ in range(20):
+        place.back("b")
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 20 - LATENESS)
+
+
+def test_a_marker_that_is_missing_begins_a_new_span(caplog: pytest.LogCaptureFixture) -> None:
+    """As messages may be missing with it, and nobody knows which."""
+    place = Place("a")
+    place.tick(20)
+    for _ in range(10):
+        place.back("a")
+    assert place.claim()
+    place.queues.sent["a"].pop(0)
+    place.back("a")
+    assert "markers of a of broker are missing" in caplog.text
+    assert place.claim() is None
+    place.tick(20)
+    while place.queues.sent["a"]:
+        place.back("a")
+    assert place.claim() == Span(int(NOON + 20 + SETTLE) + 1, int(NOON) + 40 - LATENESS)
+
+
+def test_markers_of_another_channel_say_nothing() -> None:
+    """Nor do those of another daemon, or a header that only looks like one."""
+    place = Place("a")
+    place.tick(20)
+    old = place.queues.sent["a"][:]
+    place.hearing.closed()
+    assert place.watermark.missing
+    place.open()
+    place.queues.sent["a"] = old
+    while place.queues.sent["a"]:
+        place.back("a")
+    assert place.claim() is None
+    for value in ("", "x", " 1", "a -1", "a 99999999999999999999999", "a 1"):
+        marker = marker_of(pika.BasicProperties(headers={HEADER: value}))
+        assert marker
+        place.hearing.back("a", marker, lambda: 0)
+    assert marker_of(pika.BasicProperties(headers={HEADER: 7})) is None
+    assert marker_of(pika.BasicProperties()) is None
+
+
+def test_few_markers_are_under_way_while_nothing_comes() -> None:
+    """They would fill the queue while the database is away for days."""
+    place = Place("a")
+    place.tick(5000)
+    assert len(place.queues.sent["a"]) == 600
+
+
+def test_where_nothing_may_be_published_empty_queues_show_it() -> None:
+    """Two looks in a row, with our consumer in each queue."""
+    place = Place("a", publishes=False)
+    place.tick(20)
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 19 - LATENESS)
+    place.queues.count["a"] = 1
+    place.tick(20)
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 19 - LATENESS)
+    place.queues.count["a"], place.queues.consumers = 0, 0
+    place.tick(20)
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 19 - LATENESS)
+    place.queues.consumers = 1
+    place.tick(2)
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 61 - LATENESS)
+    assert not place.queues.sent["a"]

@@ -1,0 +1,217 @@
+"""`statscache consume` on a real broker: what is sent counts once, and is acknowledged when it is committed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support.consumer import Consumer
+from tests.support.gate import Gate
+from tests.support.health import ready, samples, wait_for_ready
+from tests.support.hub import volume, wait_for
+from tests.support.rabbitmq import Broker, Delivery, Publisher
+
+Start = Callable[..., Consumer]
+
+
+def counts(engine: Engine, messages: int) -> bool:
+    """Return whether so many messages have been counted."""
+    return volume(engine) == messages
+
+
+def test_what_is_sent_counts_and_leaves_the_queue(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine
+) -> None:
+    """Also what was sent while nobody consumed; and the end is clean."""
+    consumer = start()
+    consumer.wait_until_running()
+    publisher.send(map(Delivery, range(1, 2001)))
+    wait_for("all to be counted", partial(counts, engine, 2000))
+    wait_for_ready(consumer)
+    assert consumer.end()[0] == 0
+    assert broker.waiting(queue) == 0
+    publisher.send(map(Delivery, range(2001, 2501)))
+    start().wait_until_running()
+    wait_for("all to be counted", partial(counts, engine, 2500))
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+    assert "Traceback" not in consumer.log
+
+
+def test_a_killed_process_counts_nothing_twice(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine
+) -> None:
+    """What it had taken lies in its spool and comes again from the broker, and each message counts once."""
+    sent = 0
+    for _ in range(3):
+        consumer = start({"statscache.producer.frequency": 3})
+        consumer.wait_until_running()
+        publisher.send(map(Delivery, range(sent + 1, sent + 501)))
+        sent += 500
+        wait_for("all to come", lambda: samples(consumer)[("statscache_messages_accepted_total", ())] >= 500)  # noqa: B023
+        consumer.end(signal.SIGKILL)
+    start().wait_until_running()
+    wait_for("all to be counted", partial(counts, engine, sent))
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+    assert volume(engine) == sent
+
+
+def test_poison_is_rejected_by_reason_and_acknowledged(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine
+) -> None:
+    """It never comes again, and what comes after it counts."""
+    consumer = start()
+    consumer.wait_until_running()
+    bad = [Delivery(number) for number in range(1, 7)]
+    bad[0].payload = b"{"
+    bad[1].payload = b"\xff\xfe"
+    bad[2].payload = b'"' + b"x" * (20 << 20) + b'"'
+    bad[3].headers = None
+    bad[4].headers = {"sent-at": "yesterday"}
+    bad[5].headers = {}
+    publisher.send([*bad, Delivery(7)])
+    wait_for("the good one to be counted", partial(counts, engine, 1))
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+    assert consumer.log.count("rejected a message") == len(bad)
+    assert "Traceback" not in consumer.log
+
+
+def test_while_the_database_is_away_the_broker_keeps_what_is_above_the_prefetch(
+    start_consumer: Start,
+    start: Start,
+    publisher: Publisher,
+    broker: Broker,
+    queue: str,
+    gate: Gate,
+    engine: Engine,
+) -> None:
+    """Reading stops there, and goes on once the database is back."""
+    consumer = start({"statscache.amqp.prefetch": 100, "statscache.sqlalchemy.uri": gate.url})
+    consumer.wait_until_running()
+    publisher.send(map(Delivery, range(1, 11)))
+    wait_for("all to be counted", partial(counts, engine, 10))
+    gate.shut()
+    publisher.send(map(Delivery, range(11, 1011)))
+    wait_for("the database to be missed", lambda: "database" in ready(consumer)[2], 20.0)
+    assert broker.waiting(queue) >= 1000
+    assert samples(consumer)[("statscache_messages_accepted_total", ())] <= 10 + 100
+    gate.open()
+    wait_for("all to be counted", partial(counts, engine, 1010))
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+
+
+def test_a_lost_connection_is_made_again_and_nothing_is_spooled_twice(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine
+) -> None:
+    """The broker sends again what was not acknowledged, of which what lies in the spool is known."""
+    consumer = start({"statscache.producer.frequency": 6})
+    consumer.wait_until_running()
+    publisher.send(map(Delivery, range(1, 301)))
+    accepted = ("statscache_messages_accepted_total", ())
+    wait_for("all to come", lambda: samples(consumer)[accepted] == 300)
+    broker.ctl("close_all_connections", "test")
+    wait_for("the loss to be noticed", lambda: "lost the connection" in consumer.log)
+    wait_for("another connection", lambda: consumer.log.count("connected to ") == 2)
+    publisher.send(map(Delivery, range(301, 401)))
+    wait_for("all to be counted", partial(counts, engine, 400))
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+    assert samples(consumer)[accepted] == 400
+
+
+def test_a_deleted_queue_is_made_again(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine
+) -> None:
+    """And from then on counts again."""
+    consumer = start()
+    consumer.wait_until_running()
+    with broker.channel() as channel:
+        channel.queue_delete(queue)
+    wait_for("another connection", lambda: consumer.log.count("connected to ") == 2)
+    publisher.send(map(Delivery, range(1, 11)))
+    wait_for("all to be counted", partial(counts, engine, 10))
+
+
+def test_a_full_spool_leaves_messages_to_the_broker(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine, gate: Gate
+) -> None:
+    """None is lost: they come again when there is room."""
+    consumer = start({"statscache.spool.limit": 20_000, "statscache.sqlalchemy.uri": gate.url})
+    consumer.wait_until_running()
+    gate.shut()
+    publisher.send(map(Delivery, range(1, 501)))
+    wait_for("the room to be used up", lambda: "messages stay in their queue" in consumer.log)
+    gate.open()
+    wait_for("all to be counted", partial(counts, engine, 500), 60.0)
+    wait_for("the queue to be empty", lambda: broker.waiting(queue) == 0)
+    assert "lost a message" not in consumer.log
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM statscache_gap")) == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("guest:wrong@", "does not know the user guest"),
+        ("guest:guest@", "does not have it"),
+    ],
+)
+def test_what_the_broker_refuses_ends_the_start_with_one_line(
+    start_consumer: Start, broker: Broker, broken: str, said: str
+) -> None:
+    """A wrong password, and a queue that is not there and may not be made."""
+    url = broker.url.replace("guest:guest@", broken)
+    messaging = f'amqp_url = "{url}"\npassive_declares = true\n[queues.nowhere]\nbindings = []\n'
+    consumer = start_consumer(messaging.replace("bindings = []\n", ""))
+    assert consumer.wait() == 1
+    last = consumer.log.strip().splitlines()[-1]
+    assert last.startswith("statscache: the broker 127.0.0.1:")
+    assert said in last
+    assert "Traceback" not in consumer.log
+
+
+def test_the_time_that_was_heard_is_covered(
+    start: Start, publisher: Publisher, broker: Broker, engine: Engine
+) -> None:
+    """Markers show that all has come, of a quiet queue and of one that is never empty."""
+    consumer = start({"statscache.coverage.lateness": 1, "statscache.producer.frequency": 0.2})
+    consumer.wait_until_running()
+    query = "SELECT extract(epoch FROM max(upper(covered)) - min(lower(covered))) FROM statscache_coverage"
+
+    def covered() -> float:
+        publisher.send([Delivery(int.from_bytes(os.urandom(8), "big"))])
+        with engine.connect() as connection:
+            return float(connection.scalar(text(query)) or 0)
+
+    wait_for("some time to be covered", lambda: covered() > 3)
+
+
+def test_purged_markers_begin_a_new_span(
+    start: Start, publisher: Publisher, broker: Broker, queue: str, engine: Engine, gate: Gate
+) -> None:
+    """What was purged is not covered."""
+    consumer = start(
+        {
+            "statscache.coverage.lateness": 1,
+            "statscache.amqp.prefetch": 1,
+            "statscache.sqlalchemy.uri": gate.url,
+        }
+    )
+    consumer.wait_until_running()
+    publisher.send([Delivery(1)])
+    wait_for("it to be counted", partial(counts, engine, 1))
+    gate.shut()
+    publisher.send(map(Delivery, range(2, 200)))
+    with broker.channel() as channel:
+        wait_for(
+            "markers to purge",
+            lambda: channel.queue_declare(queue, passive=True).method.message_count > 201,
+        )
+        channel.queue_purge(queue)
+    gate.open()
+    wait_for(
+        "the purge to be noticed", lambda: "markers of" in consumer.log and "are missing" in consumer.log
+    )
