@@ -33,11 +33,16 @@ MESSAGE = {
 class QuietBus:
     """A bus on which messages come when the test says so."""
 
+    no_room = None
+
     def __init__(self) -> None:
         self._later: list[Callable[[], object]] = []
 
     def later(self, call: Callable[[], object]) -> None:
         self._later.append(call)
+
+    def committed(self, position: int) -> None:
+        """Nobody waits for it."""
 
     def lull(self) -> None:
         """Let what waits for a lull be called."""
