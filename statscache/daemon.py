@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
-from statscache.bus.interface import Bus
+from statscache.bus.interface import FEDMSG, Bus
 from statscache.bus.watermark import Watermark
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
@@ -30,6 +30,7 @@ from statscache.intake.backlog import Backlog
 from statscache.process.clocks import Clocks
 from statscache.process.forks import FORKS
 from statscache.spool.directory import make_spool
+from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools
 from statscache.upkeep.adoption import AdoptSpools
@@ -88,7 +89,8 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
-        self.commits = Commits(self.writer, self.backlog, self.continuity)
+        self.buses = Buses(bus.name if bus else FEDMSG, settings.buses_alike)
+        self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine, self.clocks)
         self.flusher = Flusher(self.commits, self.backlog, settings.frequency, self.upkeep, look, self.wake)
@@ -98,6 +100,7 @@ class Daemon:
         """Ask the database for its time, and take over what the spools of dead daemons hold."""
         probe(self.engine, self.clocks)
         self.continuity.begin(self.engine)
+        self.buses.open(self.engine)
         self.adoption.run()
         self.app.leave_out()
 

@@ -15,6 +15,7 @@ import zmq
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
+from statscache.bus.interface import FEDMSG
 from statscache.bus.reactor import steady
 from statscache.bus.watermark import APART, BOUND, Watermark
 
@@ -180,6 +181,7 @@ class FedmsgBus:
         """Have a function called on the reactor's thread. From any thread."""
         return reactor.callFromThread(call)
 
+    name = FEDMSG
     #: What finds no room in the spool is lost: nobody keeps it.
     no_room: None = None
 

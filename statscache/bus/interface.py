@@ -7,9 +7,17 @@ from typing import Any, Protocol
 
 from statscache.bus.watermark import Watermark
 
+#: What the buses are called.
+FEDMSG, AMQP = "fedmsg", "amqp"
+
 
 class Bus(Protocol):
     """Where messages come from. All is called on the thread on which they come, but for `call` and `committed`."""
+
+    @property
+    def name(self) -> str:
+        """What the bus is called."""
+        ...
 
     @property
     def no_room(self) -> Callable[[Mapping[str, Any], str], object] | None:

@@ -7,6 +7,7 @@ from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.intake.backlog import Backlog
 from statscache.intake.batch import Batch
 from statscache.process.forks import FORKS
+from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity, WentBack
 
 #: After so many failures in a row the connections are given up: a session keeps what was set when it was opened, such
@@ -18,12 +19,14 @@ class Commits:
     """Commits what the backlog gives. For the flush's thread alone.
 
     :param continuity: knows what was committed until now
+    :param buses: limits what is covered to what other buses have brought
     """
 
-    def __init__(self, writer: Writer, backlog: Backlog, continuity: Continuity) -> None:
+    def __init__(self, writer: Writer, backlog: Backlog, continuity: Continuity, buses: Buses) -> None:
         self._writer = writer
         self._backlog = backlog
         self._continuity = continuity
+        self._buses = buses
         self._failures = 0
 
     def commit_next(self) -> bool:
@@ -45,7 +48,7 @@ class Commits:
 
     def _commit(self, batch: Batch) -> None:
         try:
-            self._writer.write(batch, self._continuity)
+            self._writer.write(batch, self._continuity, self._buses)
         except WentBack as back:
             self._backlog.take_back(back.commit)
         except BaseException:

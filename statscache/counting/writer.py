@@ -22,6 +22,7 @@ from statscache.messages.message import Naming
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store import ledger, quarantine
+from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
 from statscache.store.coverage import cover, lacking, record_gap, record_loss
 from statscache.store.failure import Failure
@@ -68,10 +69,11 @@ class Writer:
         """Give up all connections to the database, so that the next transaction begins with a new one."""
         self._engine.dispose()
 
-    def write(self, batch: Batch, continuity: Continuity) -> None:
+    def write(self, batch: Batch, continuity: Continuity, buses: Buses) -> None:
         """Write a batch: each message counts, for each plugin that has not yet counted it, or is quarantined.
 
         :param continuity: of the daemon whose batch it is
+        :param buses: limits what it covers to what other buses have brought
         :raises WentBack: if the database has lost what it had committed; then nothing is written
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
@@ -84,21 +86,29 @@ class Writer:
             known = self._write_messages(transaction, batch) if batch.refs else 0
             if not own:
                 store_position(connection, batch.spool.id, batch.end)
-            cover(connection, self.plugins, batch.heard, batch.late)
-            loss = self._write_losses(connection, batch)
+            self._cover(connection, buses.limit(connection, batch.heard), batch.late)
+            loss = self._write_losses(connection, batch, buses)
         continuity.committed()
         self.duplicates += known
         self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds)
         if loss:
             batch.spool.forget_loss(loss)
 
-    def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
+    def _cover(self, connection: Connection, spans: Sequence[Span], late: int) -> None:
+        """Note that all plugins have counted, and what they have covered."""
+        cover(connection, self.plugins, spans[0] if spans else None, late)
+        for span in spans[1:]:
+            cover(connection, self.plugins, span)
+
+    def _write_losses(self, connection: Connection, batch: Batch, buses: Buses) -> Loss | None:
         """Write what is lost for good, and return what of it the spool itself has noted."""
         for lost in batch.losses.all:
             record_gap(connection, self.plugins, lost)
+            buses.lose(connection, lost.span)
         loss = batch.spool.loss
         if loss:
             record_loss(connection, self.plugins, batch.spool.id, loss)
+            buses.lose(connection, loss.span)
         return loss
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:

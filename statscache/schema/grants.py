@@ -23,6 +23,7 @@ PRIVATE = (
     "statscache_spool",
     "statscache_database",
     "statscache_relation",
+    "statscache_bus",
 )
 #: Tables of statscache's own that describe the figures.
 PUBLIC = (

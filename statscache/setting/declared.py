@@ -123,6 +123,12 @@ class Settings:
         300.0,
         "how late a message may come; younger time is not reported as complete",
     )
+    buses_alike: bool = _setting(
+        "statscache.buses.alike",
+        types.FLAG,
+        False,
+        "whether fedmsg and AMQP carry the same messages, so that a time is complete when one of them has been heard",
+    )
     datagrepper_endpoint: str = _setting(
         "statscache.datagrepper.endpoint",
         types.ENDPOINT,

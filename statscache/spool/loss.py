@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from statscache.process.descriptors import RESERVE, is_on_path
+from statscache.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ class Loss:
     last: float
     before: int = 0
     reason: str = "the spool had no room"
+
+    @property
+    def span(self) -> Span:
+        """The seconds that they lie in."""
+        return Span(int(self.first), int(self.last) + 1)
 
     def add(self, timestamp: float, reason: str) -> Loss:
         """Return this with one message more."""

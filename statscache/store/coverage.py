@@ -87,7 +87,7 @@ def cover(
     """
     have = CoverageRow.covered
     if span is not None:
-        have = have + _ranges(span) * _until(func.now())
+        have = have + ranges(span) * _until(func.now())
     possible = _until(func.greatest(func.now(), func.to_timestamp(wall())))
     values: dict[str, Any] = {"updated": func.now(), "covered": have * possible}
     if late:
@@ -97,26 +97,26 @@ def cover(
 
 def uncover(connection: Connection, plugins: Collection[str], span: Span) -> None:
     """Note that these plugins lack messages of a span."""
-    less = CoverageRow.covered - _ranges(span)
+    less = CoverageRow.covered - ranges(span)
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(covered=less))
 
 
 def lacking(connection: Connection, plugins: Collection[str], span: Span) -> frozenset[str]:
     """Return which of these plugins have covered no second of the span."""
     query = select(CoverageRow.plugin).where(
-        CoverageRow.plugin.in_(plugins), ~CoverageRow.covered.overlaps(_ranges(span))
+        CoverageRow.plugin.in_(plugins), ~CoverageRow.covered.overlaps(ranges(span))
     )
     return frozenset(connection.scalars(query))
 
 
 def covered(connection: Connection, plugins: Collection[str], span: Span) -> dict[str, list[Span]]:
     """Return what of a span each of these plugins has covered, oldest first."""
-    return _spans(connection, plugins, CoverageRow.covered * _ranges(span))
+    return _spans(connection, plugins, CoverageRow.covered * ranges(span))
 
 
 def gaps(connection: Connection, plugins: Collection[str], span: Span) -> dict[str, list[Span]]:
     """Return what of a span each of these plugins has not covered, oldest first."""
-    return _spans(connection, plugins, _ranges(span) - CoverageRow.covered)
+    return _spans(connection, plugins, ranges(span) - CoverageRow.covered)
 
 
 def wanted(connection: Connection, plugins: Collection[str]) -> dict[str, int]:
@@ -144,7 +144,7 @@ def _until(instant: Any) -> Any:
     return func.tstzmultirange(func.tstzrange(None, second), type_=TSTZMULTIRANGE)
 
 
-def _ranges(span: Span) -> Any:
+def ranges(span: Span) -> Any:
     """Return the span as a multirange, which the driver cannot send by itself."""
     range_ = func.tstzrange(func.to_timestamp(span.start), func.to_timestamp(span.stop))
     return func.tstzmultirange(range_, type_=TSTZMULTIRANGE)
@@ -173,4 +173,4 @@ def record_gap(connection: Connection, plugins: Collection[str], loss: Loss) -> 
         "noted": datetime.now(UTC),
     }
     connection.execute(insert(GapRow).values(**row))
-    uncover(connection, plugins, Span(int(loss.first), int(loss.last) + 1))
+    uncover(connection, plugins, loss.span)

@@ -33,6 +33,7 @@ MESSAGE = {
 class QuietBus:
     """A bus on which messages come when the test says so."""
 
+    name = "quiet"
     no_room = None
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ from statscache.bus.amqp.connection import Channels, Connector
 from statscache.bus.amqp.deliveries import Deliveries
 from statscache.bus.amqp.hearing import Hearing
 from statscache.bus.amqp.markers import marker_of
+from statscache.bus.interface import AMQP
 from statscache.bus.reactor import steady
 from statscache.bus.watermark import APART, Watermark
 from statscache.errors import Rejected
@@ -57,6 +58,8 @@ class AmqpBus:
     :param prefetch: so many deliveries of each queue at most are under way
     :raises Unusable: if the configuration cannot be used
     """
+
+    name = AMQP
 
     def __init__(
         self,
