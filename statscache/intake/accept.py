@@ -115,18 +115,22 @@ class Intake:
         kept: list[Message] = []
         for entry in entries:
             found = self._keep([entry])
-            if not found and self._no_room is not None:
+            if not found and self._stays(entry[1]):
                 break
             kept += found
         return kept
 
     def _leave(self, message: Message, record: bytes, reason: str) -> list[Message]:
         """Leave a message to those who sent it, if they keep it and there may be room for it later; else it is lost."""
-        if self._no_room is not None and len(record) <= self._spool.limit:
+        if self._no_room is not None and self._stays(record):
             self._no_room(message, reason)
         else:
             self._lose(message, reason)
         return []
+
+    def _stays(self, record: bytes) -> bool:
+        """Return whether what finds no room stays with those who sent it, and so does what comes after it."""
+        return self._no_room is not None and len(record) <= self._spool.limit
 
     def _hand_over(self, batch: Batch, entries: Mapping[str, Accepted], position: int) -> None:
         """Hand messages to the plugins, the first of which lies at that position in the spool."""

@@ -320,3 +320,13 @@ def test_the_body_is_not_changed() -> None:
     make(recorder).accept(body)
     assert [recorder.taken[0]["msg"]["a"][0]["b"], recorder.taken[0].id[:7]] == [1, "sha256:"]
     assert body == {"topic": TOPIC, "timestamp": 1.5, "msg": {"a": [{"b": 1}]}}
+
+
+def test_what_comes_after_a_message_that_is_too_large_is_kept() -> None:
+    """It alone is lost where those who sent messages keep what finds no room: it would never find any."""
+    left: list[Message] = []
+    intake = make(limit=1_000, no_room=lambda message, reason: left.append(message))
+    large = {"topic": TOPIC, "timestamp": 1, "msg": "x" * 2_000}
+    kept = intake.accept_all([large, *({"topic": TOPIC, "timestamp": 2, "msg": n} for n in range(3))])
+    assert [message["msg"] for message in kept] == [0, 1, 2]
+    assert (intake.lost.total(), intake.accepted, left) == (1, 3, [])
