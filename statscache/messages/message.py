@@ -58,7 +58,7 @@ class Message(FrozenDict):
         own["second"] = math.floor(timestamp)
         place, parts = rules.category_place(topic), topic.split(".", 4)
         own["category"] = parts[place] if len(parts) > place else None
-        own["msg_id"] = msg_id = _usable_id(body.get("msg_id"))
+        own["msg_id"] = msg_id = usable_id(body.get("msg_id"))
         if msg_id is not None:
             own["id"] = msg_id
 
@@ -96,7 +96,7 @@ def _topic(topic: Any) -> str:
     return topic
 
 
-def _usable_id(msg_id: Any) -> str | None:
+def usable_id(msg_id: Any) -> str | None:
     """Return the canonical form of an id that can serve as one."""
     usable = isinstance(msg_id, str) and 0 < len(msg_id) <= LONGEST_ID and msg_id.isprintable()
     return canonical_id(msg_id) if usable else None

@@ -23,6 +23,7 @@ from statscache.bus.reactor import steady
 from statscache.bus.watermark import APART, Watermark
 from statscache.errors import Rejected
 from statscache.messages.delivery import body_of
+from statscache.messages.message import usable_id
 from statscache.reasons import ReasonCounter
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class AmqpBus:
     def no_room(self, body: Mapping[str, Any], reason: str) -> None:
         """Note that a message found no room in the spool: it stays in its queue, and so do those after it."""
         if not self._broken:
-            self._deliveries.end(self._position(), body.get("msg_id"))
+            self._deliveries.end_before(usable_id(body.get("msg_id")), self._position())
         if self._complaints.add(reason):
             log.critical("%s: messages stay in their queue until there is room", reason)
         self._break()
@@ -180,8 +181,8 @@ class AmqpBus:
         if marker is not None:
             self._deliveries.came(method.delivery_tag)
             self._hearing.back(queue, marker, self._settle)
-        elif method.redelivered and self._deliveries.is_spooled(properties.message_id):
-            self._deliveries.came(method.delivery_tag, properties.message_id)
+        elif method.redelivered and self._deliveries.is_spooled(usable_id(properties.message_id)):
+            self._deliveries.came(method.delivery_tag, usable_id(properties.message_id))
         else:
             self._take_message(method, properties, payload)
         if not self._settles:
@@ -196,7 +197,7 @@ class AmqpBus:
             self._deliveries.came(method.delivery_tag)
             self._sink.reject({"topic": topic, "msg_id": id}, str(reason))
         else:
-            self._deliveries.came(method.delivery_tag, id)
+            self._deliveries.came(method.delivery_tag, usable_id(id))
             self._sink.receive(body)
 
     def _settle(self) -> int:

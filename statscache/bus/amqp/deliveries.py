@@ -72,14 +72,23 @@ class Deliveries:
             return
         self._note(self._ids, position)
 
-    def end(self, position: int, before: str | None = None) -> None:
-        """Note that nothing more can be acknowledged that came by this channel.
+    def end(self, position: int) -> None:
+        """Note that nothing more can be acknowledged that came by this channel, all of which lies in the spool.
 
-        :param position: before which all lies in the spool that is in it
-        :param before: of what came since the last was settled, only what came before the message of this id is in it;
-            None for all
+        :param position: before which it lies
         """
-        ids = self._ids if before is None else self._ids[: self._ids.index(before)]
+        self._note(self._ids, position)
+        self.begin()
+
+    def end_before(self, id: str | None, position: int) -> None:
+        """Note that nothing more can be acknowledged that came by this channel, as a message found no room.
+
+        Of what came since the last was settled, what came before that message lies in the spool.
+
+        :param id: of the message; where it has none, none of those is taken to lie there: the ledger knows them
+        :param position: before which all lies in the spool that is in it
+        """
+        ids = self._ids[: self._ids.index(id)] if id in self._ids else []
         self._note(ids, position)
         self.begin()
 

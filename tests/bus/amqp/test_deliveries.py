@@ -82,7 +82,7 @@ class AnyBroker(RuleBasedStateMachine):
         for place in range(min(number, len(self.queue))):
             id = self.queue[0]
             if not self.take(fits=place < fits):
-                self.deliveries.end(len(self.spool), id)
+                self.deliveries.end_before(id, len(self.spool))
                 self.come_again()
                 return
 
