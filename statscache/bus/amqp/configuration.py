@@ -123,8 +123,11 @@ def _read(path: Path, name: str) -> AmqpConfiguration:
 def _parse(given: Mapping[str, Any], source: str) -> AmqpConfiguration:
     table = _Table(given, "")
     url = table.read("amqp_url", str, "amqp://")
-    if urlsplit(url).scheme not in ("amqp", "amqps"):
-        raise ValueError("amqp_url must be a URL such as amqps://user@host/%2Fvhost")
+    if not _is_url(url):
+        raise ValueError(
+            "amqp_url must be a URL such as amqps://user@host/%2Fvhost, in which what is special in a name or a "
+            "password is written like that"
+        )
     queues = tuple(_queue(*named) for named in table.tables("queues")) or (Queue(SERVER_NAMED),)
     if "exchanges" in given:
         exchanges = tuple(_exchange(*named) for named in table.tables("exchanges"))
@@ -140,6 +143,16 @@ def _parse(given: Mapping[str, Any], source: str) -> AmqpConfiguration:
         bindings=tuple(_bindings(table.read("bindings", list, None))),
         client_properties=table.read("client_properties", dict, {}),
     )
+
+
+def _is_url(url: str) -> bool:
+    """Return whether it can be read as a URL; why not is not to be told, as Python quotes a part of the password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is looked at only when it is asked for
+    except ValueError:
+        return False
+    return parts.scheme in ("amqp", "amqps")
 
 
 class _Table:

@@ -143,3 +143,12 @@ def test_a_file_that_is_named_must_be_there(environ: dict[str, str]) -> None:
     """fedora-messaging would take its defaults instead, which nobody who names a file expects."""
     with pytest.raises(Unusable, match=r"names /nowhere.*cannot be read \(No such file or directory\)"):
         read_configuration("" if environ else "/nowhere", environ)
+
+
+@pytest.mark.parametrize("password", ["s3cr3t/x", "s3[cr3t]", "s3cr3t#x", "s3cr3t?x"])
+def test_no_part_of_a_password_is_told(tmp_path: Path, password: str) -> None:
+    """Of one that is not written as a URL wants it, Python quotes what it takes for the port or the host."""
+    with pytest.raises(Unusable) as raised:
+        read(tmp_path, f'amqp_url = "amqp://guest:{password}@host/"')
+    assert "amqp_url must be a URL" in str(raised.value)
+    assert "cr3t" not in str(raised.value)
