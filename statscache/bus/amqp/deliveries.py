@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: So many ids at most are kept of what was not acknowledged; what comes again without is spooled again, and the ledger
 #: knows it.
@@ -48,6 +48,8 @@ class Deliveries:
         self._channel += 1
         self._tag = self._acknowledged = 0
         self._ids = []
+        if self._settled:  # of what came by other channels only matters until when some is not committed
+            self._settled = deque([replace(self._settled[-1], ids=())])
 
     def is_spooled(self, id: str | None) -> bool:
         """Return whether the message of that id was spooled, and could not yet be acknowledged."""

@@ -136,3 +136,18 @@ def test_what_is_known_of_what_was_not_acknowledged_is_bounded() -> None:
     deliveries.end(1)
     assert deliveries.is_spooled("m199999")
     assert not deliveries.is_spooled("m0")
+
+
+def test_channels_that_are_lost_leave_nothing_behind() -> None:
+    """However often the same messages come again while nothing is committed, such as with a full disk."""
+    deliveries = Deliveries()
+    for _ in range(100):
+        deliveries.begin()
+        for tag in range(1, 51):
+            deliveries.came(tag, f"m{tag}")
+            deliveries.settle(10)
+        deliveries.end(10)
+    assert sum(1 + len(settled.ids) for settled in deliveries._settled) < 100
+    assert deliveries.underway
+    deliveries.committed(10)
+    assert not deliveries.underway
