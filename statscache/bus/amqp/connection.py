@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pika.adapters.twisted_connection import ClosableDeferredQueue, TwistedChannel
-from pika.exceptions import ChannelClosedByBroker, ConsumerCancelled
+from pika.exceptions import ConsumerCancelled
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 
 from statscache.bus.amqp.configuration import AmqpConfiguration, Queue
 from statscache.bus.amqp.declaring import declare
-from statscache.bus.amqp.markers import probe
 from statscache.bus.amqp.parameters import endpoint_of, parameters_of
 from statscache.bus.amqp.protocol import BrokerConnection
+from statscache.bus.amqp.publishing import Publishing
 from statscache.bus.amqp.refusals import Words, is_refusal
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 FIRST_S, LAST_S = 0.5, 15.0
 #: How long in seconds it may take to reach the broker, and then to have the queues consumed.
 CONNECT_S, OPEN_S = 10.0, 30.0
-ACCESS_REFUSED = 403
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Channels:
     """What a connection is used for.
 
     :param consuming: all queues are consumed on it
-    :param publishing: for messages into these queues; None where the broker does not let us
+    :param publishing: for messages into these queues, of another connection; None where the broker does not let us
     :param queues: what each queue is called, by its configured name
     """
 
@@ -97,6 +96,7 @@ class Connector:
         self._factory = Factory.forProtocol(lambda: BrokerConnection(parameters))
         self._factory.noisy = False
         self._connection: BrokerConnection | None = None
+        self._publishing = Publishing(reactor, self._connect, self.broker, self._unpublished)
         self._said = ""
         self._rests_until = 0.0
         self._running: Deferred[None] | None = None
@@ -119,7 +119,7 @@ class Connector:
 
         :param rest: after how many seconds, at the earliest
         """
-        self._rests_until = self._reactor.seconds() + rest
+        self._rests_until = max(self._rests_until, self._reactor.seconds() + rest)
         if self._connection is not None:
             self._connection.given_up = True
             self._connection.transport.abortConnection()
@@ -144,17 +144,24 @@ class Connector:
         """Connect, consume until the connection is lost, and return whether it came so far."""
         connection = None
         try:
-            connection = await self._endpoint.connect(self._factory)
+            connection = await self._connect()
             await ensureDeferred(self._open(connection)).addTimeout(OPEN_S, self._reactor)
+            self._said = ""
+            await connection.lost
+        except CancelledError:
+            raise
         except Exception as error:  # noqa: BLE001  whatever it is, it is said, and tried again
             self._say(error)
             if connection is not None:
                 self._lost(connection, error)
                 connection.transport.abortConnection()
             return False
-        self._said = ""
-        await connection.lost
+        finally:
+            self._publishing.close()
         return True
+
+    def _connect(self) -> Deferred[Any]:
+        return self._endpoint.connect(self._factory)
 
     async def _open(self, connection: BrokerConnection) -> None:
         """Open the channels of a connection, and consume."""
@@ -162,7 +169,7 @@ class Connector:
         channel = await connection.channel()
         await channel.basic_qos(prefetch_count=self._prefetch)
         names = await declare(channel, self._configuration, self._queues)
-        await self._consume(connection, Channels(channel, await self._publisher(connection, names), names))
+        await self._consume(connection, Channels(channel, await self._publishing.open(names.values()), names))
 
     async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
         channel = channels.consuming
@@ -174,20 +181,10 @@ class Connector:
             messages, _ = await channel.basic_consume(channels.queues[queue.name], exclusive=alone)
             self._take(queue.name, messages)
 
-    async def _publisher(
-        self, connection: BrokerConnection, names: Mapping[str, str]
-    ) -> TwistedChannel | None:
-        """Return a channel on which we may publish into the queues, None if the broker does not let us."""
-        channel = await connection.channel()
-        try:
-            await channel.confirm_delivery()
-            for name in names.values():
-                await channel.basic_publish("", name, b"", properties=probe())
-        except ChannelClosedByBroker as error:
-            if error.reply_code != ACCESS_REFUSED:
-                raise
-            return None
-        return channel
+    def _unpublished(self, reason: object) -> None:
+        """Begin anew where we cannot send markers any more."""
+        log.warning("lost the connection for markers: %s", self._words.of(reason))
+        self.renew()
 
     def _take(self, queue: str, messages: ClosableDeferredQueue) -> None:
         """Hand each message on as it comes. There is always one who waits, so none is kept in between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pika.adapters.twisted_connection import TwistedProtocolConnection
@@ -29,6 +30,10 @@ class BrokerConnection(TwistedProtocolConnection):
         self._cause: Exception | None = None
         #: Whether it is we who end it.
         self.given_up = False
+
+    def when_blocked(self, call: Callable[[str], object]) -> None:
+        """Have a function called, with the reason, when the broker takes no more of what we publish."""
+        self._impl.add_on_connection_blocked_callback(lambda connection, frame: call(frame.method.reason))
 
     def _on_connection_failed(self, connection: Any, error: Exception | None = None) -> None:
         ready, self.ready = self.ready, None  # type: ignore[has-type]

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.consumer import Consumer
+from tests.support.consumer import Consumer, fedora_messaging
 from tests.support.gate import Gate
 from tests.support.health import ready, samples, wait_for_ready
 from tests.support.hub import volume, wait_for
@@ -215,3 +215,48 @@ def test_purged_markers_begin_a_new_span(
     wait_for(
         "the purge to be noticed", lambda: "markers of" in consumer.log and "are missing" in consumer.log
     )
+
+
+def test_a_broker_without_room_is_relieved(own_broker: Broker, start_consumer: Start, engine: Engine) -> None:
+    """It blocks those who publish, and so do we, but it goes on to take acknowledgements: its queues grow shorter."""
+    consumer = start_consumer(fedora_messaging(own_broker.url), {"statscache.amqp.prefetch": 100})
+    consumer.wait_until_running()
+    consumer.process.send_signal(signal.SIGSTOP)
+    Publisher(own_broker).send(map(Delivery, range(1, 1001)))
+    own_broker.ctl("set_vm_memory_high_watermark", "absolute", "1000000")
+    consumer.process.send_signal(signal.SIGCONT)
+    wait_for("it to be said", lambda: "takes no markers for now" in consumer.log)
+    wait_for("all to be counted", partial(counts, engine, 1000))
+    assert consumer.end()[0] == 0
+    assert start_consumer(fedora_messaging(own_broker.url)).wait_until_running()
+    own_broker.ctl("set_vm_memory_high_watermark", "0.4")
+
+
+def test_a_full_queue_that_takes_no_more_is_emptied(
+    start_consumer: Start, publisher: Publisher, broker: Broker, queue: str, exchange: str, engine: Engine
+) -> None:
+    """Not even a marker gets into it, as long as nobody consumes."""
+    limits = 'x-overflow = "reject-publish", x-max-length = 5'
+    with broker.channel() as channel:
+        arguments = {"x-overflow": "reject-publish", "x-max-length": 5}
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+        channel.queue_bind(queue, exchange, "#")
+    publisher.send(map(Delivery, range(1, 6)))
+    messaging = fedora_messaging(broker.url, queue, exchange)
+    start_consumer(messaging.replace('x-queue-type = "quorum"', limits)).wait_until_running()
+    wait_for("all to be counted", partial(counts, engine, 5))
+
+
+def test_without_the_connection_for_markers_both_are_made_again(
+    start: Start, publisher: Publisher, broker: Broker, engine: Engine
+) -> None:
+    """Else no time would ever be covered again."""
+    consumer = start()
+    consumer.wait_until_running()
+    connections = broker.ctl("list_connections", "--no-table-headers", "pid", "channels").splitlines()
+    assert len(connections) == 2
+    broker.ctl("close_connection", connections[-1].split("\t")[0], "test")
+    wait_for("another connection", lambda: consumer.log.count("connected to ") == 2)
+    publisher.send(map(Delivery, range(1, 11)))
+    wait_for("all to be counted", partial(counts, engine, 10))
+    assert "Traceback" not in consumer.log
