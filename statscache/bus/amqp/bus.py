@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 
 #: How often in seconds a marker is sent; a bit more than APART, so that two looks in a row are enough.
 EVERY = APART + 0.1
-#: How long in seconds the broker is not asked again for messages that could not be taken, unless some are committed.
-REST_S = 10.0
+#: How long in seconds the broker is not asked again for messages that could not be taken, unless some are committed;
+#: then twice as long, up to the last. A queue can have a limit of how often a message may come before it is dropped.
+REST_S, LAST_REST_S = 10.0, 3600.0
 #: How long in seconds the end waits for what has been taken to be committed, and how often it looks.
 LAST_S, LOOK_S = 2.0, 0.05
 
@@ -84,6 +85,7 @@ class AmqpBus:
         self._settles = self._was_open = self._stopped = False
         # Whether what has come by this channel is not all in the spool, so that it must come again by another.
         self._broken = False
+        self._rest = REST_S
         #: Why the broker does not let us consume, as it has answered the first time; empty as long as it has not.
         self.refusal = ""
 
@@ -116,8 +118,11 @@ class AmqpBus:
 
     def _break(self) -> None:
         """Take nothing more from this connection, and make another."""
+        if self._broken:
+            return
         self._broken = True
-        self._connector.renew(REST_S)
+        self._connector.renew(self._rest)
+        self._rest = min(2 * self._rest, LAST_REST_S)
 
     def drain(self) -> None:
         """Leave what has not come yet to the broker, which keeps it."""
@@ -214,6 +219,7 @@ class AmqpBus:
     def _acknowledge(self, position: int) -> None:
         if position > self._committed:
             self._connector.rest_no_more()
+            self._rest = REST_S
         self._committed = position
         tag = self._deliveries.committed(position)
         if tag is not None and self._channels is not None:

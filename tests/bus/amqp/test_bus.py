@@ -127,3 +127,24 @@ def test_ids_that_cannot_serve_as_one_are_no_ids(id: str) -> None:
     place.commit()
     assert place.channel.acknowledged == 1
     assert place.taken == {"a", "b"}
+
+
+def test_the_broker_is_asked_ever_more_seldom_while_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue can have a limit of how often a message comes, and drops it then. What is committed makes room."""
+    place = Place(limit=1_000)
+    rests: list[float] = []
+    monkeypatch.setattr(place.bus._connector, "renew", rests.append)
+    place.deliver("first", "a" * 600)
+    for _ in range(20):
+        place.deliver("next", "b" * 600)
+        place.advance(0)
+        place.bus.closed("")
+        place.open()
+    assert rests[:4] == [10, 20, 40, 80]
+    assert sum(rests) > 12 * 3600
+    place.commit()
+    place.deliver("next", "b" * 600)
+    place.advance(0)
+    place.deliver("last", "c" * 600)
+    place.advance(0)
+    assert rests[20:] == [10]
