@@ -77,7 +77,8 @@ class AmqpBus:
         self._half = max(prefetch // 2, 1)
         self._deliveries = Deliveries()
         self._connector = Connector(reactor, configuration, queues, prefetch, self)
-        self._hearing = Hearing([queue.name for queue in queues], self._connector.broker)
+        in_turn = [queue.name for queue in queues if queue.arguments.get("x-single-active-consumer") is True]
+        self._hearing = Hearing([queue.name for queue in queues], self._connector.broker, in_turn)
         self._channels: Channels | None = None
         self._timer = LoopingCall(self._tick)
         self._committed = 0
@@ -205,15 +206,16 @@ class AmqpBus:
             self._deliveries.came(method.delivery_tag, usable_id(id))
             self._sink.receive(body)
 
-    def _settle(self) -> int:
-        """Note that what has come lies in the spool, and return where it ends."""
+    def _settle(self) -> int | None:
+        """Note that what has come lies in the spool, and return where it ends; None if not all of it found room."""
         self._settles = False
         position = self._position()
-        if not self._broken:
-            self._deliveries.settle(position)
-            self._acknowledge(self._committed)
-            if self._deliveries.waiting >= self._half:
-                self._sink.hurry()
+        if self._broken:
+            return None
+        self._deliveries.settle(position)
+        self._acknowledge(self._committed)
+        if self._deliveries.waiting >= self._half:
+            self._sink.hurry()
         return position
 
     def _acknowledge(self, position: int) -> None:

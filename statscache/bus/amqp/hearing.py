@@ -1,13 +1,14 @@
 """Up to when everything that was sent into our queues has come.
 
-Where we may publish, a marker of ours that is back shows that all before it has come. Elsewhere the queues are ours
-alone, and two looks in a row that find them empty, with our consumer in them, show what had come at the first.
+Where we may publish, a marker of ours that is back shows that all before it has come, unless others consume the queue,
+too, who may have got some of it: that is looked at afterwards. Elsewhere the queues are ours alone, and two looks in a
+row that find them empty, with our consumer in them, show what had come at the first.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
@@ -28,15 +29,20 @@ class Hearing:
 
     :param queues: their configured names
     :param broker: which broker it is, for people
+    :param in_turn: those of the queues of whose consumers one at a time gets everything
     """
 
-    def __init__(self, queues: Iterable[str], broker: str) -> None:
+    def __init__(self, queues: Iterable[str], broker: str, in_turn: Collection[str] = ()) -> None:
         #: What each queue is called for people, by its configured name.
         self.names = {queue: f"{queue or 'a queue without a name'} of {broker}" for queue in queues}
         self._channels: Channels | None = None
         self._markers: dict[str, Markers] = {}
         self._heard: dict[str, Reading] = {}
+        self._in_turn = in_turn
         self._asks = False
+        # What the last markers show that are back, if we are alone: when they were sent, and the end of the spool.
+        self._shown: tuple[Reading, int] | None = None
+        self._is_alone = True
 
     def start(self, watermark: Watermark) -> None:
         """Begin to report."""
@@ -48,6 +54,7 @@ class Hearing:
         self._channels = channels
         self._markers = {queue: Markers() for queue in self.names}
         self._heard.clear()
+        self._shown = None
         for name in self.names.values():
             log.info("connected to %s", name)
             self._watermark.connected(name)
@@ -84,10 +91,10 @@ class Hearing:
     def _unsent(self, failure: Any) -> None:
         """Do nothing of a marker that is not confirmed: it does not come back, and so says nothing."""
 
-    def back(self, queue: str, marker: Marker, settle: Callable[[], int]) -> None:
+    def back(self, queue: str, marker: Marker, settle: Callable[[], int | None]) -> None:
         """Note that a marker has come.
 
-        :param settle: gives the end of the spool, once all that came before the marker lies in it
+        :param settle: gives the end of the spool, once all that came before the marker lies in it; None if not all does
         """
         if not self._markers[queue].is_ours(marker):
             return
@@ -98,7 +105,41 @@ class Hearing:
         self._heard[queue] = sent
         if len(self._heard) == len(self.names):
             earliest = min(self._heard.values(), key=lambda reading: reading.monotonic)
-            self._watermark.heard(earliest, settle())
+            position = settle()
+            self._shown = None if position is None else (earliest, position)
+            if self._shown and not self._asks and self._channels is not None:
+                self._asks = True
+                ensureDeferred(self._see_who_consumes(self._channels))
+
+    async def _see_who_consumes(self, channels: Channels) -> None:
+        """Report what markers show once it is known that nobody else has got what came before them."""
+        try:
+            while self._shown is not None:
+                shown, self._shown = self._shown, None
+                consumers = [
+                    (await channels.consuming.queue_declare(name, passive=True)).method.consumer_count
+                    for queue, name in channels.queues.items()
+                    if queue not in self._in_turn
+                ]
+                if channels is self._channels:
+                    self._report(consumers, *shown)
+        except Exception:  # noqa: BLE001  the connection is lost, which says so itself
+            return
+        finally:
+            self._asks = False
+
+    def _report(self, consumers: Sequence[int], sent: Reading, position: int) -> None:
+        others = any(number > 1 for number in consumers)
+        if others:
+            self._watermark.renew()
+            if self._is_alone:
+                log.warning(
+                    "others consume our queues, too, and no time is covered while they do: "
+                    "a queue is for one daemon"
+                )
+        elif all(number == 1 for number in consumers):
+            self._watermark.heard(sent, position)
+        self._is_alone = not others
 
     async def _look(self, channels: Channels, position: int) -> None:
         """Ask whether the queues are empty."""

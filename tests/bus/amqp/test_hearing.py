@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,11 +42,11 @@ class Queues:
 class Place:
     """A hearing that is open, and what it reports to."""
 
-    def __init__(self, *names: str, publishes: bool = True) -> None:
+    def __init__(self, *names: str, publishes: bool = True, in_turn: Sequence[str] = ()) -> None:
         self.machine = Machine()
         self.watermark = Watermark(self.machine.clocks)
         self.queues = Queues(*names)
-        self.hearing = Hearing(names, "broker")
+        self.hearing = Hearing(names, "broker", in_turn)
         self.hearing.start(self.watermark)
         self.position = 0
         self.open(publishes)
@@ -153,3 +154,53 @@ def test_where_nothing_may_be_published_empty_queues_show_it() -> None:
     place.tick(2)
     assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 61 - LATENESS)
     assert not place.queues.sent["a"]
+
+
+def test_what_others_consume_too_is_not_covered(caplog: pytest.LogCaptureFixture) -> None:
+    """A marker comes past what they have got, and keep. Once they are gone a new span begins."""
+    place = Place("a")
+    place.tick(20)
+    place.queues.consumers = 2
+    for _ in range(20):
+        place.back("a")
+    assert place.claim() is None
+    assert caplog.text.count("others consume our queues") == 1
+    place.queues.consumers = 1
+    place.tick(20)
+    for _ in range(20):
+        place.back("a")
+    assert place.claim() == Span(int(NOON + 20 + SETTLE) + 1, int(NOON) + 40 - LATENESS)
+
+
+def test_a_queue_that_does_not_answer_who_consumes_it_says_nothing() -> None:
+    """As one without a leader, in which not even we are."""
+    place = Place("a")
+    place.tick(20)
+    place.queues.consumers = 0
+    for _ in range(19):
+        place.back("a")
+    assert place.claim() is None
+    place.queues.consumers = 1
+    place.back("a")
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 20 - LATENESS)
+
+
+def test_of_a_queue_that_one_at_a_time_consumes_others_do_not_matter() -> None:
+    """They are in wait, and get nothing."""
+    place = Place("a", in_turn=["a"])
+    place.queues.consumers = 2
+    place.tick(20)
+    for _ in range(20):
+        place.back("a")
+    assert place.claim() == Span(int(NOON + SETTLE) + 1, int(NOON) + 20 - LATENESS)
+
+
+def test_a_marker_says_nothing_where_what_came_before_it_found_no_room() -> None:
+    """Which comes again by the next connection, behind this marker."""
+    place = Place("a", in_turn=["a"])
+    place.tick(20)
+    for properties in place.queues.sent["a"]:
+        marker = marker_of(properties)
+        assert marker
+        place.hearing.back("a", marker, lambda: None)
+    assert place.claim() is None
