@@ -100,6 +100,15 @@ class Broker:
             os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it do nothing for a while, not even close a connection."""
+        os.killpg(self._server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._server.pid, signal.SIGCONT)
+
     def close(self) -> None:
         """End it for good."""
         self.kill()

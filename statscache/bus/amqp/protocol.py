@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+#: How long in seconds the other end has to agree that a connection ends.
+AGREE_S = 5.0
 #: What it means that the broker closes a connection without a word, by how far that has come.
 CAUSES = {
     Connection.CONNECTION_START: ProbableAuthenticationError(),
@@ -30,6 +32,16 @@ class BrokerConnection(TwistedProtocolConnection):
         self._cause: Exception | None = None
         #: Whether it is we who end it.
         self.given_up = False
+        self._impl._adapter_disconnect_stream = self._disconnect
+
+    def _disconnect(self) -> None:
+        """Close the stream, before long without the other end, which over TLS is to agree: it may be gone."""
+        self.transport.loseConnection()
+        self._impl._adapter_call_later(AGREE_S, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.lost.called:
+            self.transport.abortConnection()
 
     def when_blocked(self, call: Callable[[str], object]) -> None:
         """Have a function called, with the reason, when the broker takes no more of what we publish."""
@@ -43,5 +55,7 @@ class BrokerConnection(TwistedProtocolConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # Which pika forgets, since it notes that the stream was closed instead.
         self._cause = self._impl._error or CAUSES.get(self._impl.connection_state)
-        super().connectionLost(reason)
-        self.lost.callback(None)
+        try:
+            super().connectionLost(reason)
+        finally:
+            self.lost.callback(None)

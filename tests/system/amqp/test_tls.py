@@ -106,3 +106,17 @@ def test_a_file_that_is_no_certificate_is_one_line(tmp_path: Path, start_consume
     assert last.startswith(f"statscache: {tmp_path}/")
     assert "which the tls settings of fedora-messaging name, cannot be used" in last
     assert "Traceback" not in consumer.log
+
+
+def test_a_broker_that_is_gone_without_a_word_is_noticed(
+    secure: Broker, authorities: tuple[Authority, Authority], start_consumer: Start, engine: Engine
+) -> None:
+    """By its heartbeat, and though it does not agree that the connection ends."""
+    folder = authorities[0].directory
+    messaging = tls(folder, folder, "localhost", secure.tls_port)
+    consumer = start_consumer(messaging.replace(f"{secure.tls_port}/", f"{secure.tls_port}/?heartbeat=2"))
+    consumer.wait_until_running()
+    with secure.frozen():
+        wait_for("the loss to be noticed", lambda: "lost the connection" in consumer.log)
+    wait_for("another connection", lambda: consumer.log.count("connected to ") == 2)
+    assert "Traceback" not in consumer.log
