@@ -174,12 +174,15 @@ class Connector:
     async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
         channel = channels.consuming
         channel.on_closed.addBoth(lambda reason: self._lost(connection, reason))
-        self._connection = connection
-        self._listener.opened(channels)
         for queue in self._queues:
             alone = queue.exclusive or channels.publishing is None
             messages, _ = await channel.basic_consume(channels.queues[queue.name], exclusive=alone)
+            if self._connection is not connection:  # not before the broker lets us
+                self._connection = connection
+                self._listener.opened(channels)
             self._take(queue.name, messages)
+        if channels.publishing is not None and channels.publishing.is_closed:  # meanwhile
+            self.renew()
 
     def _unpublished(self, reason: object) -> None:
         """Begin anew where we cannot send markers any more."""

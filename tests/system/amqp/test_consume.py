@@ -260,3 +260,19 @@ def test_without_the_connection_for_markers_both_are_made_again(
     publisher.send(map(Delivery, range(1, 11)))
     wait_for("all to be counted", partial(counts, engine, 10))
     assert "Traceback" not in consumer.log
+
+
+def test_a_queue_that_somebody_has_for_himself_ends_the_start_with_one_line(
+    start_consumer: Start, broker: Broker, queue: str
+) -> None:
+    """And nobody is told before that it is connected."""
+    messaging = fedora_messaging(broker.url, queue).replace('x-queue-type = "quorum"', "")
+    with broker.channel() as channel:
+        channel.queue_declare(queue, durable=True)
+        channel.basic_consume(queue, lambda *delivery: None, exclusive=True)
+        consumer = start_consumer(messaging)
+        assert consumer.wait() == 1
+    last = consumer.log.strip().splitlines()[-1]
+    assert last.startswith("statscache: the broker 127.0.0.1:")
+    assert "in exclusive use" in last
+    assert "connected to" not in consumer.log
