@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 EVERY = APART + 0.1
 #: How long in seconds the broker is not asked again for messages that could not be taken, unless some are committed;
 #: then twice as long, up to the last. A queue can have a limit of how often a message may come before it is dropped.
-REST_S, LAST_REST_S = 10.0, 3600.0
+REST_S, LAST_REST_S = 10.0, 600.0
 #: How long in seconds the end waits for what has been taken to be committed, and how often it looks.
 LAST_S, LOOK_S = 2.0, 0.05
 

@@ -88,7 +88,7 @@ class AmqpConfiguration:
     def only(self, names: frozenset[str]) -> tuple[Queue, ...]:
         """Return the queues of these names, all that are configured for none; others are to be there already."""
         known = {queue.name: queue for queue in self.queues}
-        chosen = [known.get(name) or Queue(name, given=True) for name in sorted(names)]
+        chosen = [known.get(name) or Queue(name, exclusive=False, given=True) for name in sorted(names)]
         return tuple(chosen) or self.queues
 
 

@@ -85,7 +85,7 @@ def test_what_fedora_messaging_reads_is_read(tmp_path: Path) -> None:
         client_properties={"app": "Example Application"},
     )
     assert found.only(frozenset()) == found.queues
-    assert found.only(frozenset({"one", "three"})) == (one, Queue("three", given=True))
+    assert found.only(frozenset({"one", "three"})) == (one, Queue("three", exclusive=False, given=True))
 
 
 def test_without_a_file_all_is_as_fedora_messaging_has_it(tmp_path: Path) -> None:
