@@ -27,10 +27,11 @@ from statscache.cli.verify import verify
 @click.version_option(package_name="statscache")
 @click.option("-v", "--verbose", is_flag=True, help="Write log lines to standard error.")
 def main(verbose: bool) -> None:
-    """Statistics of a fedmsg bus, kept in PostgreSQL tables.
+    """Statistics of a message bus, kept in PostgreSQL tables.
 
-    The daemon runs inside fedmsg-hub; these commands inspect it and its tables. They read the daemon's settings from
-    /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d. STATSCACHE_SQLALCHEMY_URI in the environment names another database.
+    The daemon runs inside fedmsg-hub, or as statscache consume. All other commands inspect it and its tables. They read
+    the daemon's settings from /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d. STATSCACHE_SQLALCHEMY_URI in the environment
+    names another database.
     """
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")

@@ -147,7 +147,7 @@ def _judge(settings: Settings, status: Status, now: datetime) -> None:
     silent = (now - status.last_flush).total_seconds() if status.last_flush else math.inf
     if not status.daemon and silent > settings.frequency + UPKEEP + LATE:
         since = f"for {silent:.0f} s" if status.last_flush else "at all"
-        status.blame(2, f"no daemon has written {since}: is fedmsg-hub running?")
+        status.blame(2, f"no daemon has written {since}: is fedmsg-hub or statscache consume running?")
     for plugin in status.plugins:
         failed = (now - plugin.last_failure).total_seconds() if plugin.last_failure else math.inf
         if plugin.suspended:
@@ -175,7 +175,9 @@ def _take_answer(settings: Settings, status: Status, answer: DaemonReport | str)
             status.blame(2 if answer.status == "not ready" else 1, cause)
     elif answer:
         status.blame(
-            2, f"no daemon answers at {settings.monitoring_address} ({answer}): is fedmsg-hub running?"
+            2,
+            f"no daemon answers at {settings.monitoring_address} ({answer}): "
+            "is fedmsg-hub or statscache consume running?",
         )
 
 

@@ -38,7 +38,9 @@ def test_status_tells_of_each_plugin_and_of_what_is_wrong(busy: Place, engine: E
         )
     code, output = status(busy)
     assert (code, output.splitlines()[0]) == (2, "not working")
-    assert re.search(r"no daemon has written for 36\d\d s: is fedmsg-hub running\?", output)
+    assert re.search(
+        r"no daemon has written for 36\d\d s: is fedmsg-hub or statscache consume running\?", output
+    )
     assert "volume-1m has been suspended: slow" in output
 
 
@@ -68,7 +70,7 @@ def test_status_without_a_database_says_so_soon(place_nowhere: Place) -> None:
     code, output = status(place_nowhere)
     assert time.monotonic() - before < 10
     assert code == 2
-    assert "no daemon answers at 127.0.0.1:1 (Connection refused): is fedmsg-hub running?" in output
+    assert "no daemon answers at 127.0.0.1:1 (Connection refused): is fedmsg-hub or statscache" in output
     assert "the database of STATSCACHE_SQLALCHEMY_URI" in output
     assert re.search(r"^gaps +not known", output, re.MULTILINE)
 
