@@ -107,7 +107,7 @@ def ledger() -> Kind:
 
 def _id(number: int) -> str:
     """Return an id in no order, as those of the bus are."""
-    return f"2023-{UUID(int=Random(number).getrandbits(128), version=4)}"
+    return str(UUID(int=Random(number).getrandbits(128), version=4))
 
 
 def _table(model: Any) -> Table:

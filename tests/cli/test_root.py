@@ -20,6 +20,7 @@ from tests.support.spaces import HOMELESS, NAMELESS, need
 COMMANDS = [
     *(
         "plugins",
+        "consume",
         "replay",
         "backfill",
         "config",

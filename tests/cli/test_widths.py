@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 WIDTHS = (80, 110, 160)
 RED = "\x1b[31m"
 LONG = "org.fedoraproject.prod.buildsys.package.list.change.of.some.very.long.name"
-MSG_ID = "2023-8d4f2c1e-7a35-4b0e-9f61-0c2d5b7a9e13"
+MSG_ID = "8d4f2c1e-7a35-4b0e-9f61-0c2d5b7a9e13"
 
 ALWAYS = "tstzmultirange(tstzrange(now() - interval '1 day', now() + interval '1 day'))"
 
@@ -36,7 +36,9 @@ def wide(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         now = time.time()
         sent = [body(n, now - 7 * n, category) for n, category in enumerate(["bodhi", "git", "copr"] * 4)]
         sent += [{**body(50 + n, now - 60), "topic": LONG} for n in range(9)]
-        sent.append({**body(99, now), "topic": f"org.fedoraproject.prod.git.{'x' * 3000}", "msg_id": MSG_ID})
+        sent.append(
+            {**body(99, now), "topic": f"org.fedoraproject.prod.git.{'x' * 3000}", "msg_id": f"2023-{MSG_ID}"}
+        )
         place.write("lines.jsonl", lines(*sent))
         place.answer("replay", "lines.jsonl")
         engine = create_engine(url)

@@ -233,19 +233,3 @@ def test_classes_that_do_not_load_fail_alone_and_are_named(install: Any) -> None
     assert "gone (ModuleNotFoundError: No module named 'no_such_module')" in str(meta)
     assert f"nameless (TypeError: {__name__}:Nameless is no message class: it has no packages)" in str(meta)
     assert "\n" not in str(meta) + meta.brief
-
-
-def test_real_classes_are_made_without_fedora_messaging_s_configuration(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Where fedora-messaging and some schemas are installed."""
-    pytest.importorskip("fedora_messaging", reason="fedora-messaging is not installed")
-    pytest.importorskip("koji_fedoramessaging_messages", reason="koji's schemas are not installed")
-    from fedora_messaging import config
-
-    monkeypatch.setattr(config.conf, "load_config", lambda *args: pytest.fail("its configuration is read"))
-    naming = Schemas()
-    msg = {"owner": "joe", "user": "ada", "name": "bash", "tag": "f40", "build_id": 1}
-    message = sent("koji_fedoramessaging.tag.TagV1", naming, {**msg, "version": "5", "release": "1"})
-    assert (message.usernames, message.packages) == ({"ada", "joe"}, {"bash"})
-    assert naming.failed == {}

@@ -35,7 +35,7 @@ def sent(bus: Bus) -> tuple[dict[str, Body], Publisher]:
     begin = time.time()
     dated = Dating(1, 1000).date(bodies, begin)
     publisher.publish(dated, begin)
-    return {body["msg_id"]: body for body in dated if body["timestamp"] > begin - 10}, publisher
+    return {Message(body).id: body for body in dated if body["timestamp"] > begin - 10}, publisher
 
 
 @pytest.fixture
