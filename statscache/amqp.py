@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,19 +28,8 @@ def run(config: Mapping[str, Any]) -> None:
     bus = AmqpBus(reactor, configuration, queues, read_setting(config, "statscache.amqp.prefetch"), service)
     log.info("AMQP: %s", configuration.source)
     service.open(config, bus)
-    reactor.callWhenRunning(_begin, service)
+    reactor.callWhenRunning(service.begin)
     reactor.addSystemEventTrigger("after", "shutdown", service.finish)
     reactor.run(installSignalHandlers=False)
     if bus.refusal:
         raise Unusable(f"{bus.refusal}: correct {configuration.source}")
-
-
-def _begin(service: Any) -> None:
-    """Begin to count, or end the process: the reactor would run on without us, whatever is raised here."""
-    try:
-        service.run()
-    except Exception as error:
-        log.exception("statscache could not begin to count")
-        print(f"statscache: it could not begin to count, {type(error).__name__}: {error}", file=sys.stderr)
-        logging.shutdown()
-        os._exit(1)

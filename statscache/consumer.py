@@ -7,8 +7,6 @@ this module imports nothing of statscache's before there is something that turns
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,20 +91,8 @@ class StatsConsumer(FedmsgConsumer):
         # Before the daemon takes its time to open, as what was received until now is lost.
         bus = attach(hub)
         self._service.open(hub.config, bus)
-        reactor.callWhenRunning(self._run)
+        reactor.callWhenRunning(self._service.begin)
         reactor.addSystemEventTrigger("after", "shutdown", self._service.finish)
-
-    def _run(self) -> None:
-        """Begin to count, or end the hub: the reactor would run on without us, whatever is raised here."""
-        try:
-            self._service.run()
-        except Exception as error:
-            log.exception("statscache could not begin to count")
-            print(
-                f"statscache: it could not begin to count, {type(error).__name__}: {error}", file=sys.stderr
-            )
-            logging.shutdown()
-            os._exit(1)
 
     def debug(self, message: str) -> None:
         """Say nothing of each message, as the hub would twice."""

@@ -83,6 +83,18 @@ class Service:
         self._notifier.ready()
         log.info("statscache is running")
 
+    def begin(self) -> None:
+        """Begin to count, or end the process: a reactor would run on without us, whatever is raised here."""
+        try:
+            self.run()
+        except Exception as error:
+            log.exception("statscache could not begin to count")
+            print(
+                f"statscache: it could not begin to count, {type(error).__name__}: {error}", file=sys.stderr
+            )
+            logging.shutdown()
+            os._exit(1)
+
     def receive(self, body: dict[str, Any]) -> None:
         """Take the body of one message."""
         self._micro_batch.put(body)

@@ -16,7 +16,7 @@ from statscache.database.lock import counting
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Unusable, number_of
 from statscache.store.canonical_ids import CANONICAL, HAS_YEAR, IS_CANONICAL, WITHOUT_YEAR
-from statscache.store.ledger import CANONICAL_IDS
+from statscache.store.ledger import CANONICAL_IDS, HAS_CANONICAL_IDS
 from statscache.store.ledger_copies import merge_copies
 from statscache.store.quarantine_copies import make_ids_canonical
 
@@ -24,10 +24,7 @@ log = logging.getLogger(__name__)
 
 #: A ledger of millions of rows is written anew.
 PATIENCE = "SET LOCAL statement_timeout = '1h'"
-IS_DONE = text(
-    "SELECT EXISTS (SELECT FROM pg_constraint "
-    "WHERE conrelid = to_regclass('statscache_ledger') AND conname = :constraint)"
-)
+IS_DONE = text(f"SELECT {HAS_CANONICAL_IDS}")
 IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
 NUMBER = text(f"SELECT count(*) FROM statscache_ledger WHERE {HAS_YEAR}")
 #: Another type for the column, though the same, makes the whole table and its key anew, in half the time that an UPDATE
@@ -67,7 +64,7 @@ def rewrite_ids(engine: Engine, latest: Iterable[Table]) -> None:
     """
     try:
         with counting(engine, patient=True) as connection:
-            if connection.scalar(IS_DONE, {"constraint": CANONICAL_IDS}):
+            if connection.scalar(IS_DONE):
                 return
             log.info("making the ids in the ledger canonical, once and for all, which can take minutes")
             connection.exec_driver_sql(PATIENCE)

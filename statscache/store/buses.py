@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, cast, extract, func, literal, select, text, update
+from sqlalchemy import Connection, Engine, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.span import Span
-from statscache.store.coverage import ranges
+from statscache.store.coverage import bounds, ranges
 
 
 class BusRow(Base):
@@ -58,9 +58,11 @@ class Buses:
         """Return what may be covered once the daemon has heard a span, oldest first."""
         if heard is None:
             return []
+        if self._alike:
+            return [heard]
         others = select(func.count(), func.range_intersect_agg(BusRow.heard, type_=TSTZMULTIRANGE))
         number, common = connection.execute(others.where(BusRow.bus != self._bus)).one()
-        if not number or self._alike:
+        if not number:
             return [heard]
         self._begin(connection, text("'{}'"))
         self._write(connection, BusRow.heard + ranges(heard))
@@ -78,6 +80,5 @@ def _spans(connection: Connection, heard: Span, common: Any) -> list[Span]:
     """Return what of a span lies in ranges."""
     both = ranges(heard) * literal(common, TSTZMULTIRANGE)
     each = select(func.unnest(both).label("range")).subquery("each")
-    ends = [cast(extract("epoch", end(each.c.range)), BigInteger) for end in (func.lower, func.upper)]
-    rows = connection.execute(select(*ends).order_by(each.c.range)).all()
+    rows = connection.execute(select(*bounds(each.c.range)).order_by(each.c.range)).all()
     return [Span(row[0], row[1]) for row in rows]

@@ -126,16 +126,21 @@ def wanted(connection: Connection, plugins: Collection[str]) -> dict[str, int]:
     return dict(connection.execute(query).all())
 
 
-def _spans(connection: Connection, plugins: Collection[str], ranges: Any) -> dict[str, list[Span]]:
-    query = select(CoverageRow.plugin, func.unnest(ranges).label("range")).where(
+def _spans(connection: Connection, plugins: Collection[str], found: Any) -> dict[str, list[Span]]:
+    query = select(CoverageRow.plugin, func.unnest(found).label("range")).where(
         CoverageRow.plugin.in_(plugins)
     )
     each = query.subquery("each")
-    ends = [cast(extract("epoch", end(each.c.range)), BigInteger) for end in (func.lower, func.upper)]
-    found: dict[str, list[Span]] = {plugin: [] for plugin in plugins}
-    for plugin, start, stop in connection.execute(select(each.c.plugin, *ends).order_by(each.c.range)):
-        found[plugin].append(Span(start, stop))
-    return found
+    spans: dict[str, list[Span]] = {plugin: [] for plugin in plugins}
+    rows = connection.execute(select(each.c.plugin, *bounds(each.c.range)).order_by(each.c.range))
+    for plugin, start, stop in rows:
+        spans[plugin].append(Span(start, stop))
+    return spans
+
+
+def bounds(range_: Any) -> list[Any]:
+    """Return where a range begins and ends, as columns in seconds since 1970."""
+    return [cast(extract("epoch", end(range_)), BigInteger) for end in (func.lower, func.upper)]
 
 
 def _until(instant: Any) -> Any:

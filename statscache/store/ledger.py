@@ -39,6 +39,11 @@ from statscache.store.lost_sets import find_again
 #: The constraint by which each flush of an earlier version fails, which knows messages by other ids and would count
 #: them again. Its log says the name.
 CANONICAL_IDS = "statscache_ledger_ids_are_canonical_upgrade_this_daemon"
+#: Whether the ledger has that constraint.
+HAS_CANONICAL_IDS = (
+    "EXISTS (SELECT FROM pg_constraint "
+    f"WHERE conrelid = to_regclass('statscache_ledger') AND conname = '{CANONICAL_IDS}')"
+)
 #: Whether a row was there before the present transaction.
 OLDER = text("statscache_ledger.xmin <> pg_current_xact_id()::xid")
 #: So many rows at most are pruned in one statement.

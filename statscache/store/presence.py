@@ -11,15 +11,14 @@ from collections.abc import Callable, Collection
 from sqlalchemy import Connection, text
 
 from statscache.store.continuity import DatabaseIncomplete
-from statscache.store.ledger import CANONICAL_IDS
+from statscache.store.ledger import CANONICAL_IDS, HAS_CANONICAL_IDS
 
 #: Tables without their keys, which a dump's tables get last; and the constraint of the ledger where that is lacking.
 LACKING = text(
     "SELECT name, to_regclass(name) IS NULL FROM unnest(CAST(:names AS text[])) AS name "
     "WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary AND indisvalid) "
-    "UNION ALL SELECT :constraint, false WHERE NOT EXISTS (SELECT FROM pg_constraint "
-    "WHERE conrelid = to_regclass('statscache_ledger') AND conname = :constraint)"
-).bindparams(constraint=CANONICAL_IDS)
+    f"UNION ALL SELECT '{CANONICAL_IDS}', false WHERE NOT {HAS_CANONICAL_IDS}"
+)
 #: For so many seconds a plugin's table without a key keeps everything from being written; after that it is the
 #: trouble of its plugin alone.
 PATIENCE = 600.0
