@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from statscache.errors import Rejected
-from statscache.messages.delivery import body_with
+from statscache.messages.delivery import body_with, kept_headers
 
 Body = dict[str, Any]
-#: What a body over AMQP has. The rows of archives have more: a number that is always 0, a name for who sent it.
-OVER_AMQP = ("topic", "msg", "msg_id", "timestamp", "headers")
+#: What a body over AMQP has beside its headers. The rows of archives have more: a number that is always 0, a name for
+#: who sent it.
+OVER_AMQP = ("topic", "msg", "msg_id", "timestamp")
 
 
 def as_sent(body: Body) -> Body:
@@ -42,4 +43,4 @@ def _as_delivered(row: Body) -> Body:
     """
     if row["headers"].get("sent-at") is None:
         raise Rejected("no sent-at")
-    return {name: row.get(name) for name in OVER_AMQP}
+    return {**{name: row.get(name) for name in OVER_AMQP}, "headers": kept_headers(row["headers"])}

@@ -72,6 +72,14 @@ def test_a_row_of_an_archive_is_the_body_of_its_delivery() -> None:
     assert as_sent(row(RECORDED)) == delivered(RECORDED)
 
 
+def test_a_row_keeps_only_the_headers_that_are_kept_of_a_delivery() -> None:
+    """What a web hook has left there is nobody's business here either."""
+    headers = {**HEADERS, "authorization": "Bearer secret", "fedora_messaging_odd": [1]}
+    recorded = {**RECORDED, "headers": headers}
+    assert as_sent(row(RECORDED, headers=headers)) == as_sent(recorded) == delivered(recorded)
+    assert "authorization" not in delivered(recorded)["headers"]
+
+
 @REAL
 def test_real_messages_are_the_same_whichever_way_they_came() -> None:
     """Those that were recorded with their headers."""
