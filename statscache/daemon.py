@@ -142,6 +142,7 @@ class Daemon:
             unable=self.app.unable,
             inventory=self.inventory,
             filler=self.filler,
+            bus=self._bus,
         )
 
     def _make_intake(self) -> Intake:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import zmq
@@ -184,6 +184,8 @@ class FedmsgBus:
     name = FEDMSG
     #: What finds no room in the spool is lost: nobody keeps it.
     no_room: None = None
+    #: Nothing waits but here.
+    waiting: Mapping[str, int] = {}
 
     def committed(self, position: int) -> None:
         """Do nothing, as nobody waits for it."""

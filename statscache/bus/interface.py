@@ -12,7 +12,7 @@ FEDMSG, AMQP = "fedmsg", "amqp"
 
 
 class Bus(Protocol):
-    """Where messages come from. All is called on the thread on which they come, but for `call` and `committed`."""
+    """Where messages come from. All is for the thread on which they come, but for `call`, `committed` and `waiting`."""
 
     @property
     def name(self) -> str:
@@ -24,6 +24,14 @@ class Bus(Protocol):
         """Called with a message that finds no room in the spool, and why, if the bus then keeps it and those after it.
 
         None if they are lost.
+        """
+        ...
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many messages wait in each of the broker's queues, by what it is called for people. From any thread.
+
+        Empty where that is not known, or there is no broker.
         """
         ...
 

@@ -16,7 +16,8 @@ from statscache.cli.listing import Listing
 from statscache.cli.terminal import cell, console, json_option, one_line, print_json, show_listing, styled
 from statscache.configuration import fedmsg_config
 from statscache.errors import number_of
-from statscache.health.status import PluginStatus, Status, look
+from statscache.health.state import PluginStatus, Status
+from statscache.health.status import look
 from statscache.hosting.loader import load, running
 from statscache.setting.faults import unknown
 from statscache.settings import SETTINGS, read_settings
@@ -98,7 +99,8 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         else f"about {number_of(found.ledger_rows or 0, 'message')}, {_size(found.ledger_bytes)}",
     }
     known = [(name, UNKNOWN if value is None else value) for name, value in facts.items()]
-    return known + [("removed by hand", removed) for removed in found.removed]
+    waiting = [("broker", waits) for waits in found.waiting]
+    return known + waiting + [("removed by hand", removed) for removed in found.removed]
 
 
 def _cells(plugin: PluginStatus) -> list[str | Text]:

@@ -21,6 +21,7 @@ class DaemonReport:
 
     :param status: as /ready has it
     :param database: the id of the database that it writes to, None while it starts
+    :param waiting: how many messages wait in each queue of the broker, a sentence for each
     :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
     """
 
@@ -28,6 +29,7 @@ class DaemonReport:
     causes: Sequence[str]
     metrics: Mapping[tuple[str, str], float]
     database: str | None = None
+    waiting: Sequence[str] = ()
 
     def get(self, name: str, label: str = "") -> float | None:
         """Return a sample, None if there is none."""
@@ -49,9 +51,8 @@ def ask(address: str) -> DaemonReport:
             for sample in family.samples
             if len(sample.labels) < 2
         }
-        return DaemonReport(
-            str(told["status"]), list(map(str, told["causes"])), metrics, told.get("database")
-        )
+        causes, waiting = (list(map(str, texts)) for texts in (told["causes"], told.get("waiting", ())))
+        return DaemonReport(str(told["status"]), causes, metrics, told.get("database"), waiting)
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise OSError(f"what answers is not a statscache daemon: {error}") from None
 

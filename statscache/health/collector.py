@@ -104,3 +104,4 @@ def _bus(parts: Parts) -> Iterator[Metric]:
     missing = parts.watermark.missing
     names = [name for name in parts.watermark.endpoints if not name.endswith(BOUND)]
     yield metrics.CONNECTED.by_label({name: name not in missing for name in names})
+    yield metrics.WAITING.by_label(parts.waiting)

@@ -126,6 +126,12 @@ HISTORY = MetricDefinition("statscache_history_messages", "counter", "Messages c
 CONNECTED = MetricDefinition(
     "statscache_bus_connected", "gauge", "1 if an endpoint of the bus is connected, else 0.", ("endpoint",)
 )
+WAITING = MetricDefinition(
+    "statscache_bus_queue_messages",
+    "gauge",
+    "Messages that wait in a queue of the broker, without those that are delivered and not yet acknowledged.",
+    ("queue",),
+)
 
 #: All of them, in the order in which they are declared.
 METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, MetricDefinition))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from statscache.bus.interface import Bus
 from statscache.bus.watermark import Watermark
 from statscache.counting.flusher import Flusher
 from statscache.counting.writer import Writer
@@ -26,6 +27,7 @@ class Parts:
     :param watches: which plugins are being called just now
     :param unable: what does not run that should, and why
     :param filler: None without an archive
+    :param bus: None without one
     """
 
     clocks: Clocks
@@ -41,11 +43,17 @@ class Parts:
     unable: Mapping[str, str]
     inventory: TakeInventory
     filler: Filler | None
+    bus: Bus | None
 
     @property
     def calls(self) -> list[tuple[str, float]]:
         """The plugins that are being called just now, and for how many seconds."""
         return [(watch.busy, watch.seconds) for watch in self.watches if watch.busy is not None]
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many messages wait in each of the broker's queues, as far as that is known."""
+        return self.bus.waiting if self.bus else {}
 
     @property
     def spooled(self) -> int:

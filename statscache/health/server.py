@@ -80,6 +80,12 @@ class HealthServer:
         return self._health.parts.database if self._health else None
 
     @property
+    def _waiting(self) -> dict[str, list[str]]:
+        """How many messages wait in each queue of the broker, a sentence for each; nothing where there is no broker."""
+        waiting = self._health.parts.waiting if self._health else {}
+        return {"waiting": [_waits(*queue) for queue in waiting.items()]} if waiting else {}
+
+    @property
     def _troubles(self) -> list[Trouble]:
         return self._health.troubles if self._health else [STARTING]
 
@@ -102,7 +108,7 @@ class HealthServer:
         if path == "/ready":
             troubles = self._troubles
             causes = [trouble.text for trouble in troubles]
-            body = {"status": _word(troubles), "causes": causes, "database": self._database}
+            body = {"status": _word(troubles), "causes": causes, "database": self._database, **self._waiting}
             return _send(start_response, _code(any(trouble.severe for trouble in troubles)), body)
         if path == "/live":
             deaths = self._deaths
@@ -134,6 +140,10 @@ def _listen(address: str) -> HttpServer:
 def _word(troubles: Iterable[Trouble]) -> str:
     severe = [trouble.severe for trouble in troubles]
     return "not ready" if any(severe) else "degraded" if severe else "ready"
+
+
+def _waits(queue: str, number: int) -> str:
+    return f"{number:,} {'message waits' if number == 1 else 'messages wait'} in {queue}"
 
 
 def _code(bad: bool) -> str:

@@ -1,13 +1,12 @@
-"""The state of the daemon and its database, seen from outside."""
+"""Finds out the state of the daemon and its database, from outside."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +18,7 @@ from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import Unusable
 from statscache.health.checks import RECENT
 from statscache.health.client import DaemonReport, ask
+from statscache.health.state import PluginStatus, Status
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.settings import Settings
 from statscache.store.inventory import Inventory, take_inventory
@@ -30,75 +30,6 @@ PATIENCE = 3
 HEAD = 60.0
 #: A daemon that was not seen to write for so many seconds more than it should is not there.
 LATE = 20.0
-#: The states of the whole, which as exit codes are their positions.
-STATES = ("fine", "degraded", "not working")
-
-
-@dataclass
-class PluginStatus:
-    """The state of one plugin.
-
-    :param until: until when it has counted in full
-    :param processed: how many messages since the daemon's start; None if that cannot be asked
-    :param suspended: why, if it is
-    """
-
-    plugin: str
-    last_flush: datetime | None = None
-    until: datetime | None = None
-    gaps: int = 0
-    gap_seconds: float = 0.0
-    quarantined: int = 0
-    last_failure: datetime | None = None
-    processed: float | None = None
-    failed: float | None = None
-    suspended: str = ""
-
-
-@dataclass
-class Status:
-    """The state of everything. What could not be found out is None.
-
-    :param daemon: where it was asked, empty if it has no health endpoints
-    :param answers: whether it did
-    :param delay: how long it took, in seconds, until the last message was written
-    :param queue: how many messages wait for the next flush
-    :param spool: how many bytes are accepted and not written
-    :param removed: what somebody has removed by hand, a sentence for each table
-    """
-
-    status: str = STATES[0]
-    causes: list[str] = field(default_factory=list)
-    daemon: str = ""
-    answers: bool = False
-    last_flush: datetime | None = None
-    delay: float | None = None
-    queue: float | None = None
-    spool: float | None = None
-    gaps: int | None = None
-    gap_seconds: float | None = None
-    quarantined: int | None = None
-    ledger_rows: int | None = None
-    ledger_bytes: int | None = None
-    removed: list[str] = field(default_factory=list)
-    plugins: list[PluginStatus] = field(default_factory=list)
-
-    def blame(self, level: int, cause: str) -> None:
-        """Note a cause of trouble.
-
-        :param level: how bad that is, as a position in `STATES`
-        """
-        self.status = STATES[max(level, self.code)]
-        self.causes.append(cause)
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        return STATES.index(self.status)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
-        return asdict(self)
 
 
 def look(settings: Settings, plugins: Sequence[str]) -> Status:
@@ -244,6 +175,7 @@ def _add_measures(status: Status, answer: DaemonReport) -> None:
     """Take over what the daemon tells."""
     status.delay = answer.get("statscache_last_delay_seconds")
     status.queue = answer.get("statscache_queue_messages")
+    status.waiting = list(answer.waiting)
     status.spool = answer.get("statscache_spool_bytes")
     for plugin in status.plugins:
         plugin.processed = answer.get("statscache_plugin_processed_total", plugin.plugin)

@@ -48,6 +48,7 @@ class Consumer(Hub):
             **settings,
         }
         config = {key: value for key, value in config.items() if value is not UNSET}
+        self.directory = directory
         (directory / "fedmsg.d").mkdir()
         (directory / "fedmsg.d" / "statscache.py").write_text(f"config = {config!r}\n", encoding="utf-8")
         self._log = directory / "consume.log"

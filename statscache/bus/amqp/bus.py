@@ -1,4 +1,4 @@
-"""Queues of RabbitMQ as the bus that a daemon listens to. All of this is for the reactor's thread, but for two calls.
+"""Queues of RabbitMQ as the bus that a daemon listens to. All of this is for the reactor's thread, but for three calls.
 
 A delivery is acknowledged once its message is committed. So nothing is lost here that the broker keeps: where the
 spool has no room, or the database is away, messages wait in the queue.
@@ -89,6 +89,11 @@ class AmqpBus:
         self._rest = REST_S
         #: Why the broker does not let us consume, as it has answered the first time; empty as long as it has not.
         self.refusal = ""
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many messages wait in each queue, by what it is called for people. From any thread."""
+        return self._hearing.waiting
 
     def start(self, watermark: Watermark, position: Callable[[], int]) -> None:
         """Begin to consume, and to report to the watermark up to when everything was heard."""

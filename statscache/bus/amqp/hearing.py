@@ -1,14 +1,17 @@
-"""Up to when everything that was sent into our queues has come.
+"""Up to when everything that was sent into our queues has come, and how much has not.
 
 Where we may publish, a marker of ours that is back shows that all before it has come, unless others consume the queue,
 too, who may have got some of it: that is looked at afterwards. Elsewhere the queues are ours alone, and two looks in a
 row that find them empty, with our consumer in them, show what had come at the first.
+
+A queue is asked for on the channel that consumes it: if it is gone, its consumer is, too, and all begins anew anyway.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
@@ -22,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: So many markers at most are under way.
 MANY = 600
+#: A queue that was not asked for in so many seconds, as its markers are long in coming, is asked for how many wait.
+ASK_S = 5.0
 
 
 class Hearing:
@@ -35,9 +40,13 @@ class Hearing:
     def __init__(self, queues: Iterable[str], broker: str, in_turn: Collection[str] = ()) -> None:
         #: What each queue is called for people, by its configured name.
         self.names = {queue: f"{queue or 'a queue without a name'} of {broker}" for queue in queues}
+        #: How many messages wait in each queue, by what it is called for people, as far as that is known. It is
+        #: replaced and never changed, for other threads look at it.
+        self.waiting: Mapping[str, int] = {}
         self._channels: Channels | None = None
         self._markers: dict[str, Markers] = {}
         self._heard: dict[str, Reading] = {}
+        self._asked: dict[str, float] = {}
         self._in_turn = in_turn
         self._asks = False
         # What the last markers show that are back, if we are alone: when they were sent, and the end of the spool.
@@ -54,6 +63,7 @@ class Hearing:
         self._channels = channels
         self._markers = {queue: Markers() for queue in self.names}
         self._heard.clear()
+        self._asked.clear()
         self._shown = None
         for name in self.names.values():
             log.info("connected to %s", name)
@@ -64,6 +74,7 @@ class Hearing:
     def closed(self) -> None:
         """Note that they are not."""
         self._channels = None
+        self.waiting = {}
         for name in self.names.values():
             self._watermark.disconnected(name)
 
@@ -80,13 +91,19 @@ class Hearing:
         self._watermark.checked(False, position)
         if self._channels is not None:
             self._send(self._channels)
+            if self._due():
+                self._ask(self._channels)
 
     def _send(self, channels: Channels) -> None:
         for queue, markers in self._markers.items():
             if markers.underway < MANY:
                 properties = markers.next(self._watermark.clocks.read())
                 publish = channels.publishing.basic_publish  # type: ignore[union-attr]
-                publish("", channels.queues[queue], b"", properties=properties).addErrback(self._unsent)
+                sent = publish("", channels.queues[queue], b"", properties=properties)
+                sent.addCallbacks(partial(self._taken, markers, markers.number), self._unsent)
+
+    def _taken(self, markers: Markers, number: int, confirmation: Any) -> None:
+        markers.taken(number)
 
     def _unsent(self, failure: Any) -> None:
         """Do nothing of a marker that is not confirmed: it does not come back, and so says nothing."""
@@ -107,26 +124,47 @@ class Hearing:
             earliest = min(self._heard.values(), key=lambda reading: reading.monotonic)
             position = settle()
             self._shown = None if position is None else (earliest, position)
-            if self._shown and not self._asks and self._channels is not None:
-                self._asks = True
-                ensureDeferred(self._see_who_consumes(self._channels))
+            if self._shown and self._channels is not None:
+                self._ask(self._channels)
+
+    def _due(self) -> list[str]:
+        """Return the queues of which it was long not asked how many messages wait."""
+        since = self._watermark.clocks.monotonic() - ASK_S
+        return [queue for queue in self.names if self._asked.get(queue, since) <= since]
+
+    def _ask(self, channels: Channels) -> None:
+        """Ask the broker, unless that is being done."""
+        if not self._asks:
+            self._asks = True
+            ensureDeferred(self._see_who_consumes(channels))
 
     async def _see_who_consumes(self, channels: Channels) -> None:
         """Report what markers show once it is known that nobody else has got what came before them."""
         try:
+            await self._answers(channels, self._due())
             while self._shown is not None:
                 shown, self._shown = self._shown, None
-                consumers = [
-                    (await channels.consuming.queue_declare(name, passive=True)).method.consumer_count
-                    for queue, name in channels.queues.items()
-                    if queue not in self._in_turn
-                ]
+                answers = await self._answers(
+                    channels, [queue for queue in self.names if queue not in self._in_turn]
+                )
                 if channels is self._channels:
-                    self._report(consumers, *shown)
+                    self._report([answer.consumer_count for answer in answers], *shown)
         except Exception:  # noqa: BLE001  the connection is lost, which says so itself
             return
         finally:
             self._asks = False
+
+    async def _answers(self, channels: Channels, queues: Iterable[str]) -> list[Any]:
+        """Return what the broker says of queues, and keep how many messages wait in them."""
+        answers = []
+        for queue in queues:
+            answer = (await channels.consuming.queue_declare(channels.queues[queue], passive=True)).method
+            answers.append(answer)
+            if channels is self._channels:
+                waiting = max(answer.message_count - self._markers[queue].queued, 0)
+                self.waiting = {**self.waiting, self.names[queue]: waiting}
+                self._asked[queue] = self._watermark.clocks.monotonic()
+        return answers
 
     def _report(self, consumers: Sequence[int], sent: Reading, position: int) -> None:
         others = any(number > 1 for number in consumers)
@@ -144,15 +182,10 @@ class Hearing:
     async def _look(self, channels: Channels, position: int) -> None:
         """Ask whether the queues are empty."""
         try:
-            answers = [
-                await channels.consuming.queue_declare(name, passive=True)
-                for name in channels.queues.values()
-            ]
+            answers = await self._answers(channels, self.names)
         except Exception:  # noqa: BLE001  the connection is lost, which says so itself
             return
         finally:
             self._asks = False
-        empty = all(
-            answer.method.message_count == 0 and answer.method.consumer_count == 1 for answer in answers
-        )
+        empty = all(answer.message_count == 0 and answer.consumer_count == 1 for answer in answers)
         self._watermark.checked(empty, position)

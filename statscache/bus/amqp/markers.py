@@ -56,7 +56,9 @@ class Markers:
 
     def __init__(self) -> None:
         self._sender = str(uuid.uuid4())
-        self._number = 0
+        #: That of the last one.
+        self.number = 0
+        self._queued: set[int] = set()
         self._last = 0
         self._sent: dict[int, Reading] = {}
 
@@ -65,9 +67,14 @@ class Markers:
 
         :param now: what the clocks show as it is sent
         """
-        self._number += 1
-        self._sent[self._number] = now
-        return _properties(self._sender, self._number)
+        self.number += 1
+        self._sent[self.number] = now
+        return _properties(self._sender, self.number)
+
+    def taken(self, number: int) -> None:
+        """Note that the broker has one in the queue: what it refuses, or has not read, is not there."""
+        if number in self._sent:
+            self._queued.add(number)
 
     def is_ours(self, marker: Marker) -> bool:
         """Return whether it is one of those that we have sent by the present channel."""
@@ -82,9 +89,15 @@ class Markers:
         self._last = marker.number
         sent = self._sent[marker.number]
         self._sent = {number: other for number, other in self._sent.items() if number > marker.number}
+        self._queued.intersection_update(self._sent)
         return sent, whole
 
     @property
     def underway(self) -> int:
         """How many are not back."""
         return len(self._sent)
+
+    @property
+    def queued(self) -> int:
+        """How many of those are known to be in the queue."""
+        return len(self._queued)

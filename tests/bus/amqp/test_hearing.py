@@ -27,14 +27,17 @@ class Queues:
         self.sent: dict[str, list[pika.BasicProperties]] = {name: [] for name in names}
         self.count = dict.fromkeys(names, 0)
         self.consumers = 1
+        self.asked: list[str] = []
+        self.takes = True
 
     def basic_publish(self, exchange: str, name: str, body: bytes, properties: Any) -> Deferred[None]:
         assert (exchange, body) == ("", b"")
         self.sent[name].append(properties)
-        return succeed(None)
+        return succeed(None) if self.takes else Deferred()
 
     def queue_declare(self, name: str, passive: bool) -> Deferred[Any]:
         assert passive
+        self.asked.append(name)
         answer = SimpleNamespace(message_count=self.count[name], consumer_count=self.consumers)
         return succeed(SimpleNamespace(method=answer))
 
@@ -204,3 +207,87 @@ def test_a_marker_says_nothing_where_what_came_before_it_found_no_room() -> None
         assert marker
         place.hearing.back("a", marker, lambda: None)
     assert place.claim() is None
+
+
+def test_how_many_messages_wait_is_known_as_soon_as_queues_are_consumed() -> None:
+    """Of each queue, by its name and the broker's."""
+    place = Place("a", "")
+    place.queues.count = {"a": 12345, "": 7}
+    assert place.hearing.waiting == {}
+    place.tick()
+    assert place.hearing.waiting == {"a of broker": 12344, "a queue without a name of broker": 6}
+
+
+def test_markers_do_not_wait_unless_the_broker_has_not_taken_them() -> None:
+    """One that a broker without room has not read is not in the queue."""
+    place = Place("a")
+    place.tick(20)
+    place.queues.takes = False
+    place.tick(5)
+    place.queues.count["a"] = 30
+    place.tick(5)
+    assert place.hearing.waiting == {"a of broker": 10}
+    for _ in range(15):
+        place.back("a")
+    assert place.hearing.waiting == {"a of broker": 25}
+    place.queues.count["a"] = 3
+    place.back("a")
+    assert place.hearing.waiting == {"a of broker": 0}
+
+
+@pytest.mark.parametrize("in_turn", [["a", "b"], ["b"], []])
+def test_a_queue_is_asked_for_every_few_seconds_while_its_markers_are_long_in_coming(
+    in_turn: list[str],
+) -> None:
+    """Whoever consumes it."""
+    place = Place("a", "b", in_turn=in_turn)
+    place.tick(50)
+    assert place.queues.asked == ["a", "b"] * 10
+    place.queues.count["b"] = 5000
+    place.tick(1)
+    assert place.hearing.waiting == {"a of broker": 0, "b of broker": 5000 - 51}
+
+
+def test_a_queue_that_each_marker_has_asked_for_is_not_asked_for_once_more() -> None:
+    """But for the first time, before any marker is back; one in turn is asked for every few seconds alone."""
+    place = Place("a", "b", in_turn=["b"])
+    for _ in range(50):
+        place.tick()
+        place.back("b")
+        place.back("a")
+    assert place.queues.asked.count("a") == 1 + 2 * 50 - 1
+    assert place.queues.asked.count("b") == 10
+
+
+def test_of_a_lost_connection_nobody_knows_how_many_wait() -> None:
+    """Until there is another."""
+    place = Place("a")
+    place.queues.count["a"] = 30
+    place.tick()
+    place.hearing.closed()
+    assert place.hearing.waiting == {}
+    place.tick(10)
+    assert place.hearing.waiting == {}
+    place.open()
+    place.tick()
+    assert place.hearing.waiting == {"a of broker": 29}
+
+
+def test_where_nothing_may_be_published_the_looks_at_the_queues_tell_how_many_wait() -> None:
+    """No marker is among them."""
+    place = Place("a", publishes=False)
+    place.queues.count["a"] = 30
+    place.tick(2)
+    assert place.queues.asked == ["a", "a"]
+    assert place.hearing.waiting == {"a of broker": 30}
+
+
+def test_an_answer_that_comes_by_a_lost_connection_tells_nothing() -> None:
+    """The queue may have another length since."""
+    place = Place("a")
+    answer: Deferred[Any] = Deferred()
+    place.queues.queue_declare = lambda name, passive: answer  # type: ignore[method-assign]
+    place.tick()
+    place.hearing.closed()
+    answer.callback(SimpleNamespace(method=SimpleNamespace(message_count=30, consumer_count=1)))
+    assert place.hearing.waiting == {}

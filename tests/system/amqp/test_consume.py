@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +13,9 @@ from sqlalchemy import Engine, text
 
 from tests.support.consumer import Consumer, fedora_messaging
 from tests.support.gate import Gate
-from tests.support.health import ready, samples, wait_for_ready
+from tests.support.health import get, ready, samples, url_of, wait_for_ready
 from tests.support.hub import volume, wait_for
+from tests.support.place import Place
 from tests.support.rabbitmq import Broker, Delivery, Publisher
 
 Start = Callable[..., Consumer]
@@ -276,3 +278,49 @@ def test_a_queue_that_somebody_has_for_himself_ends_the_start_with_one_line(
     assert last.startswith("statscache: the broker 127.0.0.1:")
     assert "in exclusive use" in last
     assert "connected to" not in consumer.log
+
+
+def test_how_many_messages_wait_is_told_of_each_queue(
+    start: Start,
+    publisher: Publisher,
+    broker: Broker,
+    queue: str,
+    engine: Engine,
+    gate: Gate,
+    address: str,
+) -> None:
+    """While the database is away a queue grows, and the metrics, /ready and the command say by how much: of messages,
+    for markers are no more than what is delivered. They follow the queue when it grows shorter."""
+    settings = {"statscache.amqp.prefetch": 100, "statscache.monitoring.address": address}
+    consumer = start({**settings, "statscache.sqlalchemy.uri": gate.url})
+    consumer.wait_until_running()
+    name = f"{queue} of 127.0.0.1:{broker.port}"
+    waiting = ("statscache_bus_queue_messages", (name,))
+    publisher.send(map(Delivery, range(1, 11)))
+    wait_for("all to be counted", partial(counts, engine, 10))
+    wait_for("none to wait", lambda: samples(consumer).get(waiting) == 0)
+    gate.shut()
+    publisher.send(map(Delivery, range(11, 2011)))
+    wait_for("the database to be missed", lambda: "database" in ready(consumer)[2], 20.0)
+    wait_for("the others to wait", lambda: 1890 <= samples(consumer).get(waiting, 0) <= 1900)
+    wait_for("some markers to wait with them", lambda: in_queue(broker, queue) > 1910)
+    assert 1890 <= samples(consumer)[waiting] <= 1900
+    assert (
+        f'"waiting": ["1,{samples(consumer)[waiting] - 1000:.0f} messages wait in {name}"]'
+        in (get(f"{url_of(consumer)}/ready")[1])
+    )
+    assert re.search(
+        rf"^broker +1,[89]\d\d messages wait in {name}$", Place(consumer.directory).run("status")[1], re.M
+    )
+    gate.open()
+    wait_for("all to be counted", partial(counts, engine, 2010))
+    wait_for("none to wait", lambda: samples(consumer).get(waiting) == 0)
+    broker.ctl("close_all_connections", "test")
+    wait_for("it not to be known", lambda: waiting not in samples(consumer))
+    wait_for("it to be known again", lambda: waiting in samples(consumer))
+
+
+def in_queue(broker: Broker, queue: str) -> int:
+    """Return how many messages and markers are in a queue and not delivered."""
+    with broker.channel() as channel:
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
