@@ -24,7 +24,7 @@ from statscache.hosting.suspension_policy import SuspensionPolicy
 from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from statscache.schema.prepare import CORE_TABLES, prepare
 from statscache.schema.tables import table_of
 from statscache.settings import Settings, read_settings

@@ -77,6 +77,8 @@ class StatsConsumer(FedmsgConsumer):
 
     def _open(self, hub: Any) -> None:
         with loading():
+            import fedmsg.meta  # noqa: F401  so that its processors are loaded now, and the first message need not wait
+
             from statscache.bus.fedmsg import attach
             from statscache.bus.signatures import check_signatures
             from statscache.service import Service

@@ -21,7 +21,7 @@ from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Entry, load
 from statscache.hosting.suspensions import SuspensionRow
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from statscache.plugins import BasePlugin, Umbrella
 from statscache.schema.tables import find_misfits
 from statscache.settings import NO_DATABASE, URI, URI_VARIABLE, Settings, read_settings

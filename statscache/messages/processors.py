@@ -1,26 +1,24 @@
-"""Who and what a message is about: as its headers say, else its schema, else fedmsg.meta, else our own rules."""
+"""Who and what a message is about, as the fedmsg.meta processors and our rules say.
+
+To import it imports `fedmsg.meta`, which only naming.py does, and not before it is needed.
+"""
 
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import fedmsg.meta
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
-from statscache.errors import number_of, some_of
-from statscache.messages import headers, rules
+from statscache.messages import rules
 from statscache.messages.answers import names_in, one_line_of
-from statscache.messages.schemas import Schemas
 
 log = logging.getLogger(__name__)
-
-#: So many processors that do not load are named in the log.
-NAMED = 5
 
 # What is never asked, because it would use the network: (entry point, method): why.
 # Every usernames() and packages() of fedmsg_meta_fedora_infrastructure 0.31 was read for this.
@@ -38,82 +36,47 @@ NETWORK_LOOKUPS = {
 NETWORK_SETTINGS = frozenset({"fas_credentials", "fasjson", "fasjson_credentials"})
 
 
-class Meta:
-    """The users and packages that messages name: headers.py says who is asked, in which order, and why.
+class Processors:
+    """The processors that load, and our rules after them.
 
     A processor belongs to the topics that its `handle_msg` accepts. The rules of statscache answer for those
     categories that no loaded processor is named after. A processor that raises names nobody.
 
-    config: the fedmsg configuration (fedmsg.d merged); any key may be absent.
-    active: the names of the entry points whose processors loaded, sorted.
-    failed: the others, each with a reason of one line.
+    The processors found also become `fedmsg.meta.processors`. Safe to call from any thread once made.
 
-    The processors found also become `fedmsg.meta.processors`, for the plugins that call
-    `fedmsg.meta.msg2usernames` themselves. Safe to call from any thread once made.
+    :param config: the fedmsg configuration (fedmsg.d merged); any key may be absent
+    :param entries: the entry points of all that are installed
     """
 
-    active: list[str]
-    failed: dict[str, str]
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], entries: Iterable[EntryPoint]) -> None:
         self._config = {**_topic_prefix(config), **config}
         for setting in NETWORK_SETTINGS:
             self._config.pop(setting, None)
-        self._schemas = Schemas()
-        self.active, self.failed = [], {}
-        self._processors = self._load_all()
-        self._known = {str(getattr(processor, "__name__", "")).lower() for processor in self._processors}
+        #: The names of the entry points whose processors loaded.
+        self.active: list[str] = []
+        #: The others, each with a reason of one line.
+        self.failed: dict[str, str] = {}
+        self._processors = [found for entry in entries if (found := self._load(entry)) is not None]
+        names = (str(getattr(processor, "__name__", "")).lower() for processor in self._processors)
+        #: The categories that processors are named after.
+        self.known = frozenset(names)
+        #: What is not asked, to stay off the network.
+        self.unasked = [f"{method} of {name}" for name, method in NETWORK if name in self.active]
         self._default = self._make_default()
+        #: The processors in the order in which they are asked.
+        self.all = [*self._processors, self._default]
         self._candidates = lru_cache(maxsize=4096)(self._find_candidates)
         self._logged: set[tuple[type, type]] = set()
         _cut_lookups()
-        fedmsg.meta.processors = [*self._processors, self._default]
+        fedmsg.meta.processors = self.all
 
     def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The users that the message names."""
-        return (
-            headers.usernames(message) or self._schemas.usernames(message) or self._ask("usernames", message)
-        )
+        return self._ask("usernames", message)
 
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The packages that the message names."""
-        return headers.packages(message) or self._schemas.packages(message) or self._ask("packages", message)
-
-    @property
-    def brief(self) -> str:
-        """The same in a line that stays short, however many there are; `statscache plugins` has the rest."""
-        parts = [*self._schemas.brief, self._count()]
-        if covered := sorted(rules.CATEGORIES - self._known):
-            parts.append(f"the rules of statscache cover {', '.join(covered)}")
-        if self.failed:
-            parts.append(
-                f"{number_of(len(self.failed), 'processor')} failed: {some_of(sorted(self.failed), NAMED)}"
-            )
-        return "; ".join(parts)
-
-    def __str__(self) -> str:
-        """One line on which processors are active, what our rules cover, and what failed or is not asked."""
-        names = f" ({', '.join(self.active)})" if self.active else ""
-        parts = [*self._schemas.full, f"{self._count()}{names}"]
-        if covered := sorted(rules.CATEGORIES - self._known):
-            parts.append(f"the rules of statscache cover {', '.join(covered)}")
-        if unasked := [f"{method} of {name}" for name, method in NETWORK if name in self.active]:
-            parts.append(f"not asked, to stay off the network: {', '.join(unasked)}")
-        if self.failed:
-            reasons = (f"{name} ({why})" for name, why in sorted(self.failed.items()))
-            parts.append(f"failed: {', '.join(reasons)}")
-        return "; ".join(parts)
-
-    def _count(self) -> str:
-        return (
-            number_of(len(self.active), "fedmsg.meta processor")
-            if self.active
-            else "no fedmsg.meta processors"
-        )
-
-    def _load_all(self) -> list[Any]:
-        found = sorted(entry_points(group="fedmsg.meta"), key=lambda entry: (entry.name, entry.value))
-        return [processor for entry in found if (processor := self._load(entry)) is not None]
+        return self._ask("packages", message)
 
     def _load(self, entry: EntryPoint) -> Any:
         try:
@@ -138,7 +101,7 @@ class Meta:
     def _by_rules(
         self, rule: Callable[[Mapping[str, Any]], frozenset[str]], message: Mapping[str, Any]
     ) -> frozenset[str]:
-        return frozenset() if rules.category_of(message) in self._known else rule(message)
+        return frozenset() if rules.category_of(message) in self.known else rule(message)
 
     def _ask(self, method: str, message: Mapping[str, Any]) -> frozenset[str]:
         for processor in self._candidates(message["topic"]):

@@ -11,7 +11,7 @@ from hypothesis import given
 from statscache.messages import headers, rules
 from statscache.messages.delivery import body_of
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from tests.support.messages import json_values
 from tests.support.shared import SHARED, read_lines
 

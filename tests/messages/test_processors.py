@@ -15,15 +15,12 @@ import pytest
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
-from statscache.messages import processors, rules
-from statscache.messages.processors import NETWORK, NETWORK_LOOKUPS, NETWORK_SETTINGS, Meta
+from statscache.messages import naming, rules
+from statscache.messages.naming import BUILT_IN, Meta
+from statscache.messages.processors import NETWORK, NETWORK_LOOKUPS, NETWORK_SETTINGS
 from tests.support.shared import SHARED
 
 DATA = SHARED / "data" / "messages.jsonl"
-BUILT_IN = {
-    "announce": "fedmsg.meta.announce:AnnounceProcessor",
-    "logger": "fedmsg.meta.logger:LoggerProcessor",
-}
 PAGURE = {"topic": "io.pagure.prod.pagure.issue.new", "msg_id": "2024-1", "msg": {"agent": "jane"}}
 CREDENTIALS = {"fas_credentials": {"username": "joe", "password": "x", "base_url": "http://192.0.2.1/"}}
 
@@ -113,7 +110,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def install(*fakes: type, **values: str) -> None:
         named = {_category(fake): f"{__name__}:{fake.__qualname__}" for fake in fakes}
         entries = [EntryPoint(name, value, "fedmsg.meta") for name, value in {**named, **values}.items()]
-        monkeypatch.setattr(processors, "entry_points", lambda group: entries)
+        monkeypatch.setattr(naming, "entry_points", lambda group: entries)
 
     return install
 
@@ -147,7 +144,7 @@ def test_fedora_s_processors_name_what_they_are_known_to_name(
     fedora: Meta, real: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every real message has the users and packages computed for it, except those that need the network."""
-    assert fedora.failed == {}
+    assert fedora.load().failed == {}
     cells = [
         (getattr(fedora, kind)(line["message"]), frozenset(line["computed"][kind] or ()), line["n"], kind)
         for line in real
@@ -185,7 +182,7 @@ def test_no_message_opens_a_connection(
 
 def test_the_table_of_what_uses_the_network_is_up_to_date(fedora: Meta) -> None:
     """Every row names something that is installed, and gives a reason."""
-    assert {name for name, _ in NETWORK} <= set(fedora.active)
+    assert {name for name, _ in NETWORK} <= set(fedora.load().active)
     for module, function in NETWORK_LOOKUPS:
         assert getattr(sys.modules[module], function)(**CREDENTIALS) == {}
     assert all({**NETWORK, **NETWORK_LOOKUPS}.values())
@@ -205,18 +202,18 @@ def test_processors_are_found_among_the_installed_distributions(
     )
     monkeypatch.syspath_prepend(tmp_path)
     meta = Meta({})
-    assert {"announce", "logger", "sample"} <= set(meta.active)
-    assert meta.failed["broken"] == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert {"announce", "logger", "sample"} <= set(meta.load().active)
+    assert meta.load().failed["broken"] == "ModuleNotFoundError: No module named 'no_such_module'"
 
 
 def test_broken_processors_fail_alone(install: Install) -> None:
     """What cannot be imported, built or used is named with a reason of one line; the others are active."""
     install(Wiki, Unbuildable, missing=f"{__name__}:Missing", wrong=f"{__name__}:NoProcessor")
     meta = Meta({})
-    assert meta.active == ["wiki"]
-    assert sorted(meta.failed) == ["missing", "unbuildable", "wrong"]
-    assert meta.failed["unbuildable"] == "OSError: no keytab"
-    assert "handle_msg, usernames, packages" in meta.failed["wrong"]
+    assert meta.load().active == ["wiki"]
+    assert sorted(meta.load().failed) == ["missing", "unbuildable", "wrong"]
+    assert meta.load().failed["unbuildable"] == "OSError: no keytab"
+    assert "handle_msg, usernames, packages" in meta.load().failed["wrong"]
     assert meta.usernames(about("wiki")) == {"fake"}
     assert "unbuildable (OSError: no keytab)" in str(meta)
     assert "\n" not in str(meta)
@@ -279,7 +276,7 @@ def test_a_processor_that_looks_into_messages_is_asked_about_each(
     install(Urgent, Wiki)
     meta = Meta({})
     urgent, calm, strange = (about("wiki", {"urgent": True}), about("wiki", {"urgent": False}), about("wiki"))
-    handlers = [meta._candidates(urgent["topic"]) for _ in range(2)]
+    handlers = [meta.load()._candidates(urgent["topic"]) for _ in range(2)]
     assert [type(processor) for processor in handlers[0]] == [Urgent, Wiki]
     assert meta.usernames(urgent) == meta.usernames(calm) == meta.usernames(strange) == {"fake"}
     assert "Urgent.handle_msg of message 2024-1 raised KeyError" in caplog.text
@@ -291,8 +288,8 @@ def test_a_topic_s_processor_is_found_once(install: Install) -> None:
     meta = Meta({})
     for _ in range(5):
         meta.usernames(about("wiki"))
-    assert meta._candidates.cache_info().misses == 1
-    assert meta._candidates.cache_info().maxsize
+    assert meta.load()._candidates.cache_info().misses == 1
+    assert meta.load()._candidates.cache_info().maxsize
 
 
 @pytest.mark.parametrize(
@@ -331,4 +328,4 @@ def test_the_configuration_is_left_as_it_was(install: Install) -> None:
     config = {**dict.fromkeys(NETWORK_SETTINGS, True), "namespace": "rpms"}
     meta = Meta(config)
     assert set(config) >= NETWORK_SETTINGS
-    assert set(meta._config) == {"topic_prefix_re", "namespace"}
+    assert set(meta.load()._config) == {"topic_prefix_re", "namespace"}

@@ -12,7 +12,7 @@ import pytest
 
 from statscache.messages import schemas
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from statscache.messages.schemas import Schemas
 from tests.support.messages import example
 

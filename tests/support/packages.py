@@ -24,15 +24,16 @@ def plugin(title, model_):
 """
 
 
-def install(target: Path, module: str, source: str, **points: str) -> str:
+def install(target: Path, module: str, source: str, group: str = "statscache.plugin", **points: str) -> str:
     """Install a module with plugins in a directory, and return that for PYTHONPATH.
 
-    :param points: what each entry point names in the module
+    :param group: what its entry points are for
+    :param points: what each of them names in the module
     """
     info = target / f"{module}-1.0.dist-info"
     info.mkdir(parents=True)
     (target / f"{module}.py").write_text(source, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", encoding="utf-8")
     lines = "".join(f"{name} = {module}:{what}\n" for name, what in points.items())
-    (info / "entry_points.txt").write_text(f"[statscache.plugin]\n{lines}", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{lines}", encoding="utf-8")
     return str(target)

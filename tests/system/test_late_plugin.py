@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from statscache.demo.traffic import traffic
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from tests.support.hub import Bus, Hub, wait_for
 from tests.support.place import ALL_ON, Place, lines
 from tests.support.reference import Reference, differences

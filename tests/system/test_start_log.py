@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.gate import Gate
 from tests.support.hub import UNSET, Hub, wait_for
+from tests.support.packages import install
 
 StartHub = Callable[..., Hub]
 EXAMPLE = Path(__file__).parents[2] / "fedmsg.d/logging.py"
@@ -47,6 +49,14 @@ def test_another_configuration_logs_no_tracebacks_of_processors(start_hub: Start
     assert "Failed to load" not in hub.log
     assert "crippled" not in hub.log
     assert max(map(len, hub.log.splitlines())) < LONGEST
+
+
+def test_processors_are_loaded_at_the_start(start_hub: StartHub, tmp_path: Path) -> None:
+    """The first message does not wait for them."""
+    path = install(tmp_path / "packages", "wiki", "1 / 0", group="fedmsg.meta", wiki="Wiki")
+    hub = start_hub(PYTHONPATH=os.pathsep.join([path, os.environ.get("PYTHONPATH", "")]))
+    hub.wait_until_running()
+    assert "1 processor failed: wiki" in hub.log.split("statscache is running")[0]
 
 
 @pytest.mark.parametrize("switch", [UNSET, False], ids=["forgotten", "off"])

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -15,6 +16,7 @@ from tests.support.consumer import Consumer, fedora_messaging
 from tests.support.gate import Gate
 from tests.support.health import get, ready, samples, url_of, wait_for_ready
 from tests.support.hub import volume, wait_for
+from tests.support.loaded import NOTE, of_fedmsg, with_configuration
 from tests.support.place import Place
 from tests.support.rabbitmq import Broker, Delivery, Publisher
 
@@ -324,3 +326,18 @@ def in_queue(broker: Broker, queue: str) -> int:
     """Return how many messages and markers are in a queue and not delivered."""
     with broker.channel() as channel:
         return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+def test_a_process_loads_no_more_of_fedmsg_than_the_configuration_needs(
+    start: Start, publisher: Publisher, engine: Engine, tmp_path: Path
+) -> None:
+    """The processors of fedmsg.meta are not asked of messages whose headers name somebody."""
+    (tmp_path / "sitecustomize.py").write_text(NOTE, encoding="utf-8")
+    consumer = start(PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    consumer.wait_until_running()
+    named = {"fedora_messaging_user_jane": True, "fedora_messaging_rpm_bash": True}
+    publisher.send(Delivery(number, **named) for number in range(1, 11))
+    wait_for("all to be counted", partial(counts, engine, 10))
+    assert volume(engine, "data_volume_by_user_1m") == volume(engine, "data_volume_by_package_1m") == 10
+    assert consumer.end()[0] == 0
+    assert of_fedmsg(consumer.directory) <= with_configuration()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from statscache.span import Span
 from tests.support.reference import RELENG, Body, Cells, Place, Reference, differences
 from tests.system.torture.check import poisoned, some

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from statscache.errors import Rejected
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from tests.support.reference import Body, Cells, Place, Reference, differences, usable
 from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import POISON, POISONED

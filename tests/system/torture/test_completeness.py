@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from statscache.daemon import Daemon
 from statscache.database.lock import counting
 from statscache.messages.message import Message
-from statscache.messages.processors import Meta
+from statscache.messages.naming import Meta
 from statscache.span import Span
 from statscache.store.coverage import cover
 from tests.support.hub import Bus, wait_for
