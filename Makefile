@@ -1,4 +1,5 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
+#             BUS=amqp for statscache consume and a RabbitMQ of the demo's own, where rabbitmq-server is installed
 # make test   all tests; needs no server, no root and no other checkout; PYTEST_ARGS='-m "not slow"' for the quick ones
 # make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
 #                TORTURE_ARGS='--only failover --runs 50' for one kind of it
@@ -12,6 +13,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+BUS := fedmsg
 PYTEST_ARGS ?=
 WORKERS ?= 3
 BENCH_ARGS ?=
@@ -32,8 +34,8 @@ endef
 
 .PHONY: demo test torture history bench bench-growth soak lint docs picture dev clean
 
-demo: $(VENV)/.demo
-	@$(VENV)/bin/statscache demo
+demo: $(VENV)/.demo$(if $(filter amqp,$(BUS)),-amqp)
+	@$(VENV)/bin/statscache demo$(if $(filter-out fedmsg,$(BUS)), --bus $(BUS))
 
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -77,10 +79,14 @@ $(VENV)/.demo: setup.py pyproject.toml | $(VENV)/bin/python
 	$(call install,.[embedded$(,)web])
 	@touch $@
 
+$(VENV)/.demo-amqp: setup.py pyproject.toml | $(VENV)/bin/python
+	$(call install,.[embedded$(,)web$(,)amqp])
+	@touch $@ $(VENV)/.demo
+
 $(VENV)/.dev: setup.py pyproject.toml | $(VENV)/bin/python
 	$(call install,.[embedded$(,)test$(,)lint$(,)docs])
 	@$(PYTHON) -m venv $(VENV)/publisher && $(VENV)/publisher/bin/pip install --quiet '$(PUBLISHER)'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.demo-amqp
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info docs/_build
+	rm -rf $(VENV) .demo .demo-amqp build dist *.egg-info docs/_build

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -42,13 +43,23 @@ def consume() -> None:
 
 def _consume(config: Mapping[str, Any]) -> None:
     set_up_logs(config)
-    try:
+    with needing_amqp():
         from statscache.amqp import run
+    run(config)
+
+
+@contextmanager
+def needing_amqp() -> Iterator[None]:
+    """Say what is to be installed where something that AMQP needs cannot be imported.
+
+    :raises Unusable: if so
+    """
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("pika", "service_identity"):
             raise
         raise Unusable(f"{error.name} is not installed: install statscache[amqp]") from None
-    run(config)
 
 
 def set_up_logs(config: Mapping[str, Any]) -> None:

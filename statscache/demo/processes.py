@@ -1,4 +1,4 @@
-"""The processes of the demo: a hub and the HTTP API, with a configuration that other terminals can use, too."""
+"""The processes of the demo: a daemon and the HTTP API, with a configuration that other terminals can use, too."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from statscache.database import embedded
+from statscache.demo.publisher import CONFIG, Listener
 from statscache.settings import URI_VARIABLE
 
-HUB = "from fedmsg.commands.hub import hub; hub()"
 SERVE = "from statscache.cli import main; main()"
 #: The port of the HTTP API, unless something else listens there.
 PORT = 8080
@@ -31,7 +32,6 @@ class Processes:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.data = directory / "data"
-        self.log = directory / "hub.log"
         self._running: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -39,14 +39,14 @@ class Processes:
         """The line that makes all commands of a shell reach the demo."""
         return f". {shlex.quote(str(self._directory / 'activate'))}"
 
-    def start_hub(self, port: int) -> subprocess.Popen[bytes]:
-        """Start a hub that listens to this port of the bus."""
-        config = self._directory / "fedmsg.d" / "demo.py"
+    def start_daemon(self, daemon: Listener) -> subprocess.Popen[bytes]:
+        """Start a daemon, and write what other terminals need to reach it."""
+        config = self._directory / CONFIG
         config.parent.mkdir(exist_ok=True)
-        config.write_text(f"config = {self._config(port)!r}\n", encoding="utf-8")
+        config.write_text(f"config = {self._config(daemon.settings)!r}\n", encoding="utf-8")
         (self._directory / "activate").write_text(self._activation(), encoding="utf-8")
-        with self.log.open("wb") as log:
-            return self._start([HUB, "--config-filename", str(config)], "", stdout=log, stderr=log)
+        with (self._directory / daemon.log).open("wb") as log:
+            return self._start(daemon.program, "", stdout=log, stderr=log)
 
     def start_api(self) -> subprocess.Popen[bytes]:
         """Start the HTTP API, which says on its standard output where it is to be found."""
@@ -72,7 +72,7 @@ class Processes:
     def _uri(self) -> str:
         return f"embedded:{self.data}"
 
-    def _start(self, arguments: list[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:
+    def _start(self, arguments: Sequence[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-c", *arguments],
             cwd=self._directory,
@@ -84,15 +84,12 @@ class Processes:
         self._running.append(process)
         return process
 
-    def _config(self, port: int) -> dict[str, Any]:
+    def _config(self, bus: Mapping[str, Any]) -> dict[str, Any]:
         handler = {"class": "logging.StreamHandler"}
         return {
-            "endpoints": {f"demo.{socket.gethostname().split('.')[0]}": [f"tcp://127.0.0.1:{port}"]},
+            **bus,
             "environment": "prod",
-            "zmq_enabled": True,
-            "validate_signatures": False,
-            "statscache.consumer.enabled": True,
-            "statscache.monitoring.address": f"127.0.0.1:{_free_port()}",
+            "statscache.monitoring.address": f"127.0.0.1:{free_port()}",
             "statscache.web.address": "127.0.0.1:0",
             "statscache.sqlalchemy.uri": self._uri,
             "statscache.spool.directory": str(self._directory / "spool"),
@@ -113,7 +110,8 @@ class Processes:
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         return int(reserved.getsockname()[1])
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import os
-import shutil
 import signal
-import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,20 +16,16 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from statscache.demo import rabbitmq
+from statscache.demo.processes import free_port
+from statscache.demo.rabbitmq import RabbitMQ
 from tests.support.hub import wait_for
 
-#: Debian's package has one of the same name in /usr/sbin, which runs this one as another user.
-BINARY = shutil.which("rabbitmq-server", path="/usr/lib/rabbitmq/bin") or shutil.which("rabbitmq-server")
-EPMD = shutil.which("epmd")
-#: Of one thread, so that brokers of several tests leave the machine to the tests.
-ERLANG = "+S 1:1 +SDio 1 +A 4 -start_epmd false"
-# It logs each try to connect, in many lines.
-logging.getLogger("pika").setLevel(logging.CRITICAL)
-PLUGINS = "[rabbitmq_consistent_hash_exchange,rabbitmq_auth_mechanism_ssl]."
+PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_auth_mechanism_ssl")
 TOPIC = "org.fedoraproject.prod.bodhi.update.comment"
 
 
-class Broker:
+class Broker(RabbitMQ):
     """A broker, which listens from when this is made.
 
     :param directory: for its files
@@ -43,100 +33,32 @@ class Broker:
     """
 
     def __init__(self, directory: Path, settings: Iterable[str] = ()) -> None:
-        self.port, self.tls_port, distribution, epmd = (_free_port() for _ in range(4))
+        self.tls_port = free_port()
         settings = [line.format(port=self.tls_port) for line in settings]
-        self._directory = directory
-        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "log.file = false", "log.console = true"]
-        lines += ["log.console.level = warning", "disk_free_limit.absolute = 50MB", *settings]
-        (directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (directory / "enabled_plugins").write_text(PLUGINS, encoding="utf-8")
-        self._environment = {
-            **os.environ,
-            "HOME": str(directory),
-            "RABBITMQ_NODENAME": f"statscache-{self.port}@localhost",
-            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(directory / "log"),
-            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
-            "ERL_EPMD_PORT": str(epmd),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
-        self._epmd = subprocess.Popen(
-            [EPMD or "epmd", "-port", str(epmd)],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        super().__init__(directory, directory / "out", settings, PLUGINS)
         self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        with (self._directory / "out").open("ab") as out:
-            self._server = subprocess.Popen(
-                [BINARY or "rabbitmq-server"],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        wait_for("RabbitMQ to answer", self._answers, 90.0)
-
-    def _answers(self) -> bool:
-        assert self._server.poll() is None, (self._directory / "out").read_text(errors="replace")[-4000:]
-        try:
-            self.connect().close()
-        except pika.exceptions.AMQPError:
-            time.sleep(0.2)
-            return False
-        return True
-
-    def kill(self) -> None:
-        """Kill it at once, with what it has not written."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._server.pid, signal.SIGKILL)
-        self._server.wait()
+        wait_for("RabbitMQ to answer", lambda: self.answers, 90.0)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Have it do nothing for a while, not even close a connection."""
-        os.killpg(self._server.pid, signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self._server.pid, signal.SIGCONT)
-
-    def close(self) -> None:
-        """End it for good."""
-        self.kill()
-        self._epmd.kill()
-        self._epmd.wait()
+            self.signal(signal.SIGCONT)
 
     def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl, and return what it prints."""
-        program = Path(BINARY or "").with_name("rabbitmqctl")
+        program = Path(rabbitmq.SERVER or "").with_name("rabbitmqctl")
         done = subprocess.run(
             [str(program), "-q", *arguments],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=True,
         )
         return done.stdout
-
-    @property
-    def url(self) -> str:
-        """Where it listens, as amqp_url has it."""
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
-
-    def connect(self) -> pika.BlockingConnection:
-        """Connect to it."""
-        parameters = pika.URLParameters(self.url)
-        parameters.connection_attempts, parameters.blocked_connection_timeout = 1, 30
-        return pika.BlockingConnection(parameters)
 
     @contextmanager
     def channel(self) -> Iterator[BlockingChannel]:
@@ -157,15 +79,9 @@ class Broker:
         raise AssertionError(f"there is no queue {queue}")
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def needs_rabbitmq() -> None:
     """Skip a test where no RabbitMQ is installed."""
-    if BINARY is None or EPMD is None:
+    if rabbitmq.SERVER is None or rabbitmq.EPMD is None:
         pytest.skip("needs RabbitMQ: install rabbitmq-server")
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import signal
-import subprocess
 import time
 import urllib.request
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -19,53 +16,10 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.support.commands import MARK, ask, left_over
+from tests.support.commands import ask, left_over
+from tests.support.demo import Demo, in_shell, statscache
 from tests.support.hub import wait_for
-from tests.support.place import STATSCACHE, Place
-
-
-def statscache(arguments: str) -> str:
-    """Return a command line."""
-    return f"{shlex.join(STATSCACHE)} {arguments}"
-
-
-class Demo(Place):
-    """A demo that runs beside the others."""
-
-    def __init__(self, directory: Path, *arguments: str) -> None:
-        super().__init__(directory)
-        self.environment[MARK] = uuid.uuid4().hex
-        self._output = (directory / "output.txt").open("w+")
-        self.process = self.start(
-            *("demo", "--directory", str(directory / "demo"), *arguments),
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    @property
-    def output(self) -> str:
-        """What it has written so far."""
-        return (self.directory / "output.txt").read_text(encoding="utf-8")
-
-    @property
-    def plays(self) -> bool:
-        """Whether it sends messages."""
-        return "Ctrl-C ends the demo" in self.output
-
-    def end(self) -> tuple[int, int, int]:
-        """Return the exit code, how many messages were sent and how many counted."""
-        code = self.process.wait(60)
-        figures = re.search(r"^(\d+) messages sent, (\d+) counted\.$", self.output, re.MULTILINE)
-        assert figures, self.output
-        return code, int(figures[1]), int(figures[2])
-
-    def close(self) -> None:
-        """End what should have ended."""
-        for process in left_over(self):
-            process.kill()
-        self.process.wait()
-        self._output.close()
+from tests.support.place import Place
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +30,6 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Demo]]
     yield demos
     for demo in demos.values():
         demo.close()
-
-
-def in_shell(place: Place, *lines: str) -> str:
-    """Return what the lines of a shell print, in another directory than the demo's."""
-    ended = subprocess.run(
-        ["sh", "-e", "-c", "\n".join(lines)],
-        cwd=place.directory,
-        env=place.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-    )
-    return ended.stdout.strip()
 
 
 def test_one_line_makes_another_terminal_reach_the_demo(demos: Mapping[str, Demo]) -> None:
