@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from statscache.plugins import CountingPlugin, Schedule
 
 
@@ -18,7 +16,3 @@ class WindowedPlugin(CountingPlugin):
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)
         self.summary = f"{self.summary}, per {schedule}"
-
-    def update(self, session: Session) -> None:
-        """Add what was counted since the last flush to the table."""
-        self.add_counts(session)

@@ -8,22 +8,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ARRAY, String, cast, func, literal
+from sqlalchemy import ARRAY, String, bindparam, cast, func, literal
 
 
-def column_of_numbers(numbers: Iterable[float | str], kind: Any) -> Any:
-    """Return the numbers, or "NULL", as a column of the SQL type `kind`."""
-    return _unnest("{" + ",".join(map(str, numbers)) + "}", kind)
+def array_of_numbers(numbers: Iterable[float | str]) -> str:
+    """Return the numbers, or "NULL", as PostgreSQL reads an array."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
-def column_of_texts(texts: Iterable[str], kind: Any) -> Any:
-    """Return the texts, at least one, as a column of the SQL type `kind`, each in the form that PostgreSQL reads."""
+def array_of_texts(texts: Iterable[str]) -> str:
+    """Return the texts, at least one, as PostgreSQL reads an array."""
     texts = list(texts)
     array = '","'.join(texts)
     if "\\" in array or array.count('"') != 2 * (len(texts) - 1):
         array = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return _unnest('{"' + array + '"}', kind)
+    return '{"' + array + '"}'
 
 
-def _unnest(array: str, kind: Any) -> Any:
-    return func.unnest(cast(literal(array, String), ARRAY(kind)))
+def column_named(name: str, kind: Any) -> Any:
+    """Return an array that is given by that name when the statement is executed, as a column of the SQL type `kind`."""
+    return _unnest(bindparam(name, type_=String), kind)
+
+
+def column_of_numbers(numbers: Iterable[float | str], kind: Any) -> Any:
+    """Return the numbers, or "NULL", as a column of the SQL type `kind`."""
+    return _unnest(literal(array_of_numbers(numbers), String), kind)
+
+
+def column_of_texts(texts: Iterable[str], kind: Any) -> Any:
+    """Return the texts, at least one, as a column of the SQL type `kind`, each in the form that PostgreSQL reads."""
+    return _unnest(literal(array_of_texts(texts), String), kind)
+
+
+def _unnest(array: Any, kind: Any) -> Any:
+    return func.unnest(cast(array, ARRAY(kind)))

@@ -17,6 +17,8 @@ Bounds = tuple[int, int]
 
 #: The execution option of a statement that says so: from which second since 1970 on to before which one.
 CHANGED = "statscache_changed"
+#: The same of one that says how many rows it writes at most, and of one that may change nothing.
+ROWS, UNSURE = "statscache_rows", "statscache_unsure"
 
 
 class Stopwatch:
@@ -88,7 +90,7 @@ def time_statements(engine: Engine) -> None:
         if context is not None and (context.isinsert or context.isupdate or context.isdelete):
             info["rows"] = info.get("rows", 0) + max(cursor.rowcount, 0)
         if "written" in info and cursor.rowcount and (cursor.statusmessage or "").startswith(WRITING):
-            info["written"].add((_table_of(context), _bounds_of(context)))
+            info["written"].add((table_of(context), bounds_of(context)))
 
     @event.listens_for(engine, "handle_error")
     def fail(context: ExceptionContext) -> None:
@@ -96,14 +98,14 @@ def time_statements(engine: Engine) -> None:
             _end(context.connection.info)
 
 
-def _table_of(context: Any) -> str | None:
+def table_of(context: Any) -> str | None:
     """Return the table that a statement writes, None if that is not known."""
     statement = getattr(getattr(context, "compiled", None), "statement", None)
     name: str | None = getattr(getattr(statement, "table", None), "fullname", None)
     return name
 
 
-def _bounds_of(context: Any) -> Bounds | None:
+def bounds_of(context: Any) -> Bounds | None:
     """Return what a statement says that it changes, None if it does not."""
     bounds: Bounds | None = getattr(context, "execution_options", {}).get(CHANGED)
     return bounds

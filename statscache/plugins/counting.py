@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Double, Index, Insert, Select, Text, delete, func, select
+from sqlalchemy import BigInteger, Double, Index, Insert, Select, Table, Text, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
 from statscache.database.model import Base
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
@@ -111,9 +112,13 @@ class CountingPlugin(BasePlugin):
         """Add what was counted to the table's volumes, in one statement."""
         counts = self._windowed(Counter(self.queue.drain()))
         if counts:
-            windows, *keys = zip(*counts, strict=True)
-            statement = _upsert(self.model, windows, keys, counts.values())
-            session.execute(statement, execution_options=changing(windows, self._seconds))
+            rows = sorted(counts)  # daemons that write the same rows at once do so in one order
+            windows, *keys = zip(*rows, strict=True)
+            arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(keys)}
+            arrays["windows"] = array_of_numbers(windows)
+            arrays["volumes"] = array_of_numbers(map(counts.__getitem__, rows))
+            options = changing(windows, self._seconds, len(rows))
+            session.execute(_upsert(self.model), arrays, execution_options=options)
 
     def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
         """Return counts by (second, *keys) as those by (window's start, *keys)."""
@@ -136,16 +141,17 @@ def key_columns(model: type[CountModel]) -> list[str]:
     return [column.name for column in model.__table__.primary_key if column.name != "timestamp"]
 
 
-def _upsert(
-    model: type[CountModel], windows: Sequence[int], keys: Sequence[Sequence[str]], counts: Iterable[int]
-) -> Insert:
-    """Return what adds to the volumes, given row by row: the window's start in epoch seconds, keys, count."""
+@lru_cache(1024)
+def _upsert(model: type[CountModel]) -> Insert:
+    """Return what adds to the volumes, given arrays: windows in epoch seconds, keys in their order, and volumes."""
+    table, names = model.__table__, key_columns(model)
+    assert isinstance(table, Table)
     rows: Select[Any] = select(
-        func.to_timestamp(column_of_numbers(windows, Double)),
-        *(column_of_texts(texts, Text) for texts in keys),
-        column_of_numbers(counts, BigInteger),
+        func.to_timestamp(column_named("windows", Double)),
+        *(column_named(f"keys_{place}", Text) for place in range(len(names))),
+        column_named("volumes", BigInteger),
     )
-    unique = ["timestamp", *key_columns(model)]
-    statement = insert(model).from_select([*unique, "volume"], rows, include_defaults=False)
+    unique = ["timestamp", *names]
+    statement = insert(table).from_select([*unique, "volume"], rows, include_defaults=False)
     added = model.volume + statement.excluded.volume
     return statement.on_conflict_do_update(index_elements=unique, set_={"volume": added})

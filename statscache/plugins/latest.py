@@ -6,13 +6,26 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Insert, Text, cast, collate, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Index,
+    Insert,
+    Table,
+    Text,
+    cast,
+    collate,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, distinct_on, insert
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
-from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
 from statscache.database.model import Base
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin
@@ -21,7 +34,8 @@ from statscache.plugins.rows import Rows
 from statscache.plugins.windows import changing
 
 KEY = ("category", "category_constraint")
-#: category, thing, timestamp in ISO 8601, rank, msg_id, state as JSON
+#: The columns: category, thing, timestamp in ISO 8601, rank, msg_id, state as JSON.
+STATE = (*KEY, "timestamp", "rank", "msg_id", "message")
 State = tuple[str, str, str, int, str, str]
 
 
@@ -87,7 +101,15 @@ class LatestPlugin(BasePlugin):
         if states:
             whens = [state[2] for state in states]  # all in UTC, so the order of the texts is that of time
             seconds = [_second(when) for when in (min(whens), max(whens))]
-            session.execute(_upsert(self.model, states), execution_options=changing(seconds))
+            options = changing(seconds, rows=len(states), surely=False)
+            session.execute(_upsert(self.model), _arrays(states), execution_options=options)
+
+
+def _arrays(states: Sequence[State]) -> dict[str, str]:
+    """Return states as an array for each column."""
+    columns: dict[str, Any] = dict(zip(STATE, zip(*states, strict=True), strict=True))
+    ranks = array_of_numbers(columns.pop("rank"))
+    return {f"{name}s": array_of_texts(texts) for name, texts in columns.items()} | {"ranks": ranks}
 
 
 def _second(when: str) -> int:
@@ -122,24 +144,22 @@ def _lateness(row: Any) -> list[ColumnElement[Any]]:
     ]
 
 
-def _upsert(model: type[LatestModel], states: Sequence[State]) -> Insert:
-    categories, things, timestamps, ranks, msg_ids, messages = zip(*states, strict=True)
+@lru_cache(1024)
+def _upsert(model: type[LatestModel]) -> Insert:
+    """Return what writes the later ones of states, given an array for each column."""
+    kinds = {"rank": BigInteger, "timestamp": TIMESTAMP(timezone=True), "message": JSONB}
+    table, columns = model.__table__, list(STATE)
+    assert isinstance(table, Table)
     given = select(
-        column_of_texts(categories, Text).label("category"),
-        column_of_texts(things, Text).label("category_constraint"),
-        column_of_texts(timestamps, TIMESTAMP(timezone=True)).label("timestamp"),
-        column_of_numbers(ranks, BigInteger).label("rank"),
-        column_of_texts(msg_ids, Text).label("msg_id"),
-        column_of_texts(messages, JSONB).label("message"),
+        *(column_named(f"{name}s", kinds.get(name, Text)).label(name) for name in columns)
     ).subquery("given")
-    columns = list(given.c.keys())
     keys = [given.c[name] for name in KEY]
     rows = (
         select(*given.c)
         .ext(distinct_on(*keys))
         .order_by(*keys, *(part.desc() for part in _lateness(given.c)))
     )
-    statement = insert(model).from_select(columns, rows, include_defaults=False)
+    statement = insert(table).from_select(columns, rows, include_defaults=False)
     return statement.on_conflict_do_update(
         index_elements=KEY,
         set_={name: statement.excluded[name] for name in columns if name not in KEY},
