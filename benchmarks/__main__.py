@@ -26,6 +26,7 @@ from benchmarks.history import history
 from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
+from benchmarks.sharing import sharing
 from benchmarks.variables import URI
 
 Case = Callable[[Bench], list[Figure]]
@@ -37,6 +38,7 @@ USUAL: dict[str, Case] = {
     "intake": intake,
     "flush": flush,
     "history": history,
+    "sharing": sharing,
 }
 #: What takes too long to be part of every run.
 SPECIAL: dict[str, Case] = {"growth": growth, "soak": soak}

@@ -40,6 +40,7 @@ from statscache.upkeep.finished_spools import ForgetSpools
 from statscache.upkeep.gaps import FillGaps, Gaps
 from statscache.upkeep.inventory import TakeInventory
 from statscache.upkeep.ledger_pruning import PruneLedger
+from statscache.upkeep.notifications import WatchNotifications
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
 from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
@@ -89,7 +90,7 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
-        self.buses = Buses(bus.name if bus else FEDMSG, settings.buses_alike)
+        self.buses = Buses(bus.name if bus else FEDMSG, settings.buses_alike, bus.queues if bus else ())
         self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine, self.clocks)
@@ -182,6 +183,7 @@ class Daemon:
             RegisterAgain(engine, self.app.parts, self.app.settings.epoch),
             RefreshSuspensions(suspensions),
             NoteRemovals(engine, self.app.parts),
+            WatchNotifications(engine),
             CoverHeard(self.commits),
             self.inventory,
             self.adoption,

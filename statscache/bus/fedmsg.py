@@ -182,6 +182,7 @@ class FedmsgBus:
         return reactor.callFromThread(call)
 
     name = FEDMSG
+    queues = ()
     #: What finds no room in the spool is lost: nobody keeps it.
     no_room: None = None
     #: Nothing waits but here.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from statscache.bus.watermark import Watermark
@@ -17,6 +17,11 @@ class Bus(Protocol):
     @property
     def name(self) -> str:
         """What the bus is called."""
+        ...
+
+    @property
+    def queues(self) -> Collection[str]:
+        """Which of its queues are listened to, where it has any that have a name."""
         ...
 
     @property

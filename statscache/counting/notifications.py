@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, Select, Text, func, select
+from sqlalchemy import Connection, Engine, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.arrays import column_of_texts
@@ -21,6 +22,8 @@ CHANNEL = "statscache"
 #: Commits fail once the queue of notifications is full, as when somebody listens in a transaction that never ends.
 #: Past this share of it nobody is told anything.
 FULL = 0.5
+
+TELL_IF_WRITTEN = "SELECT pg_notify(%s, %s) FROM written WHERE pg_notification_queue_usage() < %s LIMIT 1"
 
 
 class Changes:
@@ -48,29 +51,44 @@ class Changes:
 
         A failure is only logged: the counts come first.
         """
-        if not self._bounds or connection.get_execution_options().get(APART):
-            return
         try:
             with connection.begin_nested():
-                told = connection.scalar(self._notify())
+                self.send(connection)
         except DBAPIError as error:
             if is_database_trouble(error):
                 raise
             log.warning("NOTIFY failed, so listeners do not hear of this change: %s", first_line(error))
-            return
-        if not told:
-            log.warning(
-                "NOTIFY is left out while PostgreSQL's queue of notifications is half full: end the session whose "
-                "transaction keeps it full; pg_stat_activity lists it"
-            )
 
-    def _notify(self) -> Select[int]:
-        payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
-        room = select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
-        return select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(room)
+    def send(self, connection: Connection) -> None:
+        """The same where a failure is one of the transaction."""
+        if self._bounds and not connection.get_execution_options().get(APART):
+            payload = select(column_of_texts(self._payloads(), Text).label("payload")).subquery("each")
+            connection.execute(select(func.count(func.pg_notify(CHANNEL, payload.c.payload))).where(_room()))
 
     def _payloads(self) -> list[str]:
         return [_payload(table, bounds) for table, bounds in sorted(self._bounds.items())]
+
+
+def telling(cursor: Any, statement: str, table: str, bounds: Bounds | None) -> str:
+    """Return a statement that writes, and has PostgreSQL tell who listens if that changes anything."""
+    tell = cursor.mogrify(TELL_IF_WRITTEN, (CHANNEL, _payload(table, bounds), FULL)).decode()
+    return f"WITH written AS ({statement} RETURNING 1) {tell}"
+
+
+def look_at_queue(engine: Engine) -> bool:
+    """Return whether there is room in the queue of notifications; log it if there is not."""
+    with engine.connect() as connection:
+        room: bool = connection.scalar(select(_room())) or False
+    if not room:
+        log.warning(
+            "NOTIFY is left out while PostgreSQL's queue of notifications is half full: end the session whose "
+            "transaction keeps it full; pg_stat_activity lists it"
+        )
+    return room
+
+
+def _room() -> Any:
+    return select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
 
 
 def _payload(table: str, bounds: Bounds | None) -> str:

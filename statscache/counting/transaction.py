@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from statscache.counting.notifications import Changes
+from statscache.database.round_trip import RoundTrip
 from statscache.store.failure import Failure
 
 #: What a transaction is for: new messages, or what is in the quarantine.
@@ -32,14 +34,30 @@ class Outcome:
 class Transaction:
     """A transaction under way.
 
+    :param round_trip: what is sent with the COMMIT; None where nobody else counts meanwhile
     :param changes: which windows of which tables it changes
     :param outcomes: what each plugin has done in it
     """
 
     connection: Connection
     work: Work = "flushes"
+    round_trip: RoundTrip | None = None
     changes: Changes = field(default_factory=Changes)
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def at_the_end(self) -> AbstractContextManager[None]:
+        """Have the statements that are executed meanwhile, and return nothing, sent with the COMMIT if others count."""
+        return self.round_trip.taking() if self.round_trip else nullcontext()
+
+    def commit(self) -> None:
+        """Tell those who listen what has changed, and commit where whoever has begun it does not."""
+        if self.round_trip is None:
+            self.changes.tell(self.connection)
+            return
+        self.changes.add(self.round_trip.changes)
+        with self.at_the_end():
+            self.changes.send(self.connection)
+        self.round_trip.commit()
 
     def note(self, plugin: str, messages: int, failures: Mapping[str, Failure]) -> None:
         """Note what a plugin has done.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from statscache.counting.joining import Joining
 from statscache.counting.measures import Measures
 from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
@@ -65,8 +66,13 @@ class PluginUpdates:
 
     def __init__(self, policy: SuspensionPolicy, watch: Watch, measures: Measures) -> None:
         self.measures = measures
+        self._joining = Joining()
         self._policy = policy
         self._watch = watch
+
+    def arrange(self, transaction: Transaction, runners: Sequence[Runner]) -> list[Runner]:
+        """Return plugins in the order in which they are to write, having locked what must be locked for that."""
+        return self._joining.arrange(transaction, runners)
 
     def count(
         self,
@@ -93,10 +99,16 @@ class PluginUpdates:
         return failures
 
     def _attempt(self, transaction: Transaction, runner: Runner, share: Share) -> Mapping[str, Failure]:
-        """Let a plugin write all messages together, or else all that do not fail alone."""
+        """Let a plugin write all messages together, or else all that do not fail alone.
+
+        :raises PluginError: if it failed while others count, too
+        """
         try:
             return self._write_together(transaction, runner, share)
         except PluginError as error:
+            self._joining.failed(runner)
+            if transaction.round_trip:
+                raise
             log.error(
                 "%s could not write %s, those that fail alone go to the quarantine: %s",
                 runner.ident,
@@ -144,7 +156,8 @@ class PluginUpdates:
                 taken = self._take(runner, share)
             if runner.has_taken(taken):
                 self._watch.begin(runner.ident, stopwatch)
-                update_table(transaction, runner, taken)
+                write = join_table if self._joining.joins(transaction, runner) else update_table
+                write(transaction, runner, taken)
             self._policy.updated(runner.ident, transaction.work)
         except PluginError:
             runner.discard()
@@ -214,3 +227,18 @@ def update_table(transaction: Transaction, runner: Runner, taken: Taken) -> None
         session.close()
         savepoint.rollback()
         raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def join_table(transaction: Transaction, runner: Runner, taken: Taken) -> None:
+    """Let a plugin write its table with the COMMIT.
+
+    :raises PluginError: if the plugin failed
+    """
+    session = Session(transaction.connection, join_transaction_mode="rollback_only")
+    try:
+        with transaction.at_the_end():
+            runner.update(session, taken)
+    except Exception as error:
+        raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
+    finally:
+        session.close()

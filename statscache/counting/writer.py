@@ -7,14 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from statscache.counting.notifications import telling
 from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, without_covered
+from statscache.counting.sharing import succeeds
 from statscache.counting.transaction import Transaction, Work
 from statscache.counting.update import PluginUpdates, Share
 from statscache.database.clock import began
-from statscache.database.lock import counting
+from statscache.database.lock import counting, counting_shared
+from statscache.database.round_trip import RoundTrip
 from statscache.database.timing import RowCount
 from statscache.hosting.runner import Runner
 from statscache.intake.batch import Batch, OldBatch
@@ -24,7 +28,7 @@ from statscache.spool.loss import Loss
 from statscache.store import ledger, quarantine
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
-from statscache.store.coverage import cover, lacking, record_gap, record_loss
+from statscache.store.coverage import cover, lacking, lock_coverage, record_gap, record_loss
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
 from statscache.store.presence import Presence
@@ -77,8 +81,19 @@ class Writer:
         :raises WentBack: if the database has lost what it had committed; then nothing is written
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
+        flush = partial(self._flush, batch, continuity, buses)
+        if not (self._may_share(batch, continuity) and succeeds(partial(flush, shared=True))):
+            flush()
+
+    def _may_share(self, batch: Batch, continuity: Continuity) -> bool:
+        """Return whether a batch only adds new messages and what was heard, which several daemons may do at once."""
+        is_new = batch.spool.id == continuity.spool and not batch.old
+        is_whole = not batch.losses and not batch.spool.loss and batch.spool.plugins <= self.plugins
+        return is_new and is_whole
+
+    def _flush(self, batch: Batch, continuity: Continuity, buses: Buses, shared: bool = False) -> None:
         start = time.monotonic()
-        with self._counting() as transaction:
+        with self._counting(shared=shared) as transaction:
             connection = transaction.connection
             own = batch.spool.id == continuity.spool
             batch.heard = continuity.write(connection, batch.end if own else None, batch.heard)
@@ -86,29 +101,30 @@ class Writer:
             known = self._write_messages(transaction, batch) if batch.refs else 0
             if not own:
                 store_position(connection, batch.spool.id, batch.end)
-            self._cover(connection, buses.limit(connection, batch.heard), batch.late)
-            loss = self._write_losses(connection, batch, buses)
+            self._cover(transaction, buses, batch)
+            loss = self._write_losses(connection, batch)
         continuity.committed()
         self.duplicates += known
         self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds)
         if loss:
             batch.spool.forget_loss(loss)
 
-    def _cover(self, connection: Connection, spans: Sequence[Span], late: int) -> None:
-        """Note that all plugins have counted, and what they have covered."""
-        cover(connection, self.plugins, spans[0] if spans else None, late)
-        for span in spans[1:]:
-            cover(connection, self.plugins, span)
+    def _cover(self, transaction: Transaction, buses: Buses, batch: Batch) -> None:
+        """Note that all plugins have counted, what was heard, and what of it is covered."""
+        connection = transaction.connection
+        with transaction.at_the_end():
+            lock_coverage(connection, self.plugins)
+            if batch.heard:
+                buses.note(connection, self.plugins, batch.heard)
+            cover(connection, self.plugins, batch.heard, batch.late, within=buses.common())
 
-    def _write_losses(self, connection: Connection, batch: Batch, buses: Buses) -> Loss | None:
+    def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
         """Write what is lost for good, and return what of it the spool itself has noted."""
         for lost in batch.losses.all:
             record_gap(connection, self.plugins, lost)
-            buses.lose(connection, lost.span)
         loss = batch.spool.loss
         if loss:
             record_loss(connection, self.plugins, batch.spool.id, loss)
-            buses.lose(connection, loss.span)
         return loss
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
@@ -160,17 +176,21 @@ class Writer:
         return len(patients) - len(failures)
 
     @contextmanager
-    def _counting(self, work: Work = "flushes") -> Iterator[Transaction]:
+    def _counting(self, work: Work = "flushes", shared: bool = False) -> Iterator[Transaction]:
         """Give a transaction; if it fails no plugin keeps anything of it.
 
         Once it is committed, those who listen are told what has changed.
+
+        :param shared: whether others may count meanwhile
         """
         try:
-            with counting(self._engine) as connection:
+            with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
-                transaction = Transaction(connection, work)
+                transaction = Transaction(
+                    connection, work, RoundTrip(connection, telling) if shared else None
+                )
                 yield transaction
-                transaction.changes.tell(connection)
+                transaction.commit()
         except BaseException:
             for runner in self._runners.values():
                 runner.discard()
@@ -207,8 +227,9 @@ class Writer:
         self, transaction: Transaction, batch: Batch | OldBatch, plugins: frozenset[str], missing: Missing
     ) -> None:
         """Let each of the plugins count what it lacks of the batch."""
-        for ident, runner in self._runners.items():
-            ids = lacking_ids(batch, missing, ident) if ident in plugins else []
-            if ids:
-                taken = batch.taken.get(ident) if len(ids) == len(batch.refs) else None
-                self._updates.count(transaction, runner, Share(ids, batch.messages, taken))
+        lacking = {ident: lacking_ids(batch, missing, ident) for ident in self._runners if ident in plugins}
+        runners = [self._runners[ident] for ident, ids in lacking.items() if ids]
+        for runner in self._updates.arrange(transaction, runners):
+            ids = lacking[runner.ident]
+            taken = batch.taken.get(runner.ident) if len(ids) == len(batch.refs) else None
+            self._updates.count(transaction, runner, Share(ids, batch.messages, taken))

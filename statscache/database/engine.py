@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from statscache.database.clock import note_clock
 from statscache.database.guard import install_guard
 from statscache.database.refusals import Wait
+from statscache.database.round_trip import install_round_trips
 from statscache.database.sessions import FORMS, set_up_transactions
 from statscache.database.timing import time_statements
 from statscache.errors import Unusable
@@ -80,6 +81,7 @@ def make_engine(
     connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)
+    install_round_trips(engine)
     set_up_transactions(engine, SETTINGS, temporary_last)
     return engine
 

@@ -1,16 +1,33 @@
-"""The advisory lock that everything which counts takes first."""
+"""The advisory lock that everything which counts takes first.
+
+What counts new messages takes it shared, so that daemons do so side by side; whatever else counts, and whatever changes
+tables, takes it alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from statscache.database.sessions import EXPLICIT
+from statscache.errors import StatscacheError
 
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
 LOCK = int.from_bytes(b"statscac", "big")
 #: The execution option of a connection that writes nothing which others can see, and so needs no lock.
 APART = "statscache_apart"
+#: The first half of the keys of the locks of tables ("stat" as a number).
+TABLES = int.from_bytes(b"stat", "big")
+LOCK_TABLES = text(
+    "SELECT CASE WHEN is_alone THEN pg_advisory_xact_lock(:tables, hashtext(name)) "
+    "ELSE pg_advisory_xact_lock_shared(:tables, hashtext(name)) END "
+    "FROM unnest(CAST(:names AS text[]), CAST(:alone AS boolean[])) AS given (name, is_alone)"
+)
 PATIENCE = "SET LOCAL lock_timeout = '5min'; SET LOCAL statement_timeout = '6min'"
 
 
@@ -26,3 +43,55 @@ def counting(engine: Engine, patient: bool = False) -> Iterator[Connection]:
         if not connection.get_execution_options().get(APART):
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
         yield connection
+
+
+class MustBeAlone(StatscacheError):
+    """What is to be written needs the lock alone, and it is shared."""
+
+
+@contextmanager
+def counting_shared(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that others may run at the same time if they count in this way, too.
+
+    The caller sends the COMMIT, as a `RoundTrip` does; without it all is rolled back.
+    """
+    explicit = engine.execution_options(isolation_level="AUTOCOMMIT", **{EXPLICIT: True})
+    with explicit.begin() as connection:
+        try:
+            connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
+            yield connection
+        finally:
+            _end(connection)
+
+
+def lock_tables(connection: Connection, alone: Collection[str], shared: Collection[str]) -> None:
+    """Lock tables against others who do so, until the end of a transaction, all in one order.
+
+    :param alone: those that nobody else may lock meanwhile
+    :param shared: those that others may lock in the same way
+    """
+    names = sorted({*alone, *shared})
+    given = {"tables": TABLES, "names": names, "alone": [name in alone for name in names]}
+    connection.execute(LOCK_TABLES, given)
+
+
+def must_be_alone(connection: Connection, why: str) -> None:
+    """Check that the transaction of a connection has the lock alone.
+
+    :raises MustBeAlone: if it is shared
+    """
+    if connection.get_execution_options().get(EXPLICIT):
+        raise MustBeAlone(why)
+
+
+def _end(connection: Connection) -> None:
+    """Roll back a transaction that is not over, of which the driver knows nothing."""
+    if connection.invalidated:
+        return
+    raw: Any = connection.connection.dbapi_connection
+    if raw.closed or raw.info.transaction_status == TRANSACTION_STATUS_IDLE:
+        return
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except DBAPIError:
+        connection.invalidate()

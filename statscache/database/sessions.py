@@ -32,6 +32,8 @@ TEMPORARY_FIRST = f"SELECT set_config('search_path', concat_ws(', ', 'pg_temp', 
 SET_PATH = text("SELECT set_config('search_path', :path, true)")
 #: A search path whose names can stand in a statement, which is several times as fast as SET_PATH.
 PLAIN = re.compile(r'("\$user"|[a-z_][a-z0-9_]*)(, ("\$user"|[a-z_][a-z0-9_]*))*')
+#: The execution option of a connection that the driver commits by itself, so that a transaction needs a BEGIN of ours.
+EXPLICIT = "statscache_explicit"
 #: Where a connection keeps what its transaction began with: the settings, and the search path.
 BEGUN = "statscache_begun"
 #: So many times a second connection is looked at, whether it is given the session of an idle first one.
@@ -68,7 +70,8 @@ def set_up_transactions(
 
     @event.listens_for(engine, "begin")
     def set_up(connection: Connection) -> None:
-        path = connection.exec_driver_sql(beginning).scalar_one()
+        begin = "BEGIN; " if connection.get_execution_options().get(EXPLICIT) else ""
+        path = connection.exec_driver_sql(begin + beginning).scalar_one()
         connection.info[BEGUN] = again, path
 
 

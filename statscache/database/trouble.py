@@ -34,6 +34,17 @@ def may_be_the_statements(error: BaseException) -> bool:
     return state is not None and (state in ("57014", "53400") or state[:2] in ("55", "XX"))
 
 
+def is_deadlock(error: BaseException) -> bool:
+    """Return whether a transaction was ended so that others could go on, and may well succeed the next time."""
+    return (state_of(error) or "").startswith("40")
+
+
+def is_the_statements(error: BaseException) -> bool:
+    """Return whether an error is that of a statement, or can be, and not that of a lock which others held."""
+    own = not is_database_trouble(error) or may_be_the_statements(error)
+    return own and not is_locked_out(error)
+
+
 def is_locked_out(error: BaseException) -> bool:
     """Return whether an error is that of a lock which others held for too long."""
     return state_of(error) == "55P03"

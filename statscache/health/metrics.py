@@ -86,7 +86,10 @@ SECONDS = MetricDefinition(
     "statscache_plugin_seconds", "counter", "How long a plugin took, without its SQL statements.", PLUGIN
 )
 STATEMENT_SECONDS = MetricDefinition(
-    "statscache_plugin_statement_seconds", "counter", "How long a plugin's SQL statements took.", PLUGIN
+    "statscache_plugin_statement_seconds",
+    "counter",
+    "How long a plugin's SQL statements took, without those that a flush sends with its COMMIT.",
+    PLUGIN,
 )
 SUSPENDED = MetricDefinition(
     "statscache_plugin_suspended", "gauge", "1 if a plugin is suspended, else 0.", PLUGIN

@@ -18,7 +18,7 @@ from statscache.hosting.loader import Part
 from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
-from statscache.plugins import BasePlugin
+from statscache.plugins import BasePlugin, CountingPlugin, LatestPlugin
 from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 
@@ -39,6 +39,8 @@ CONSTANT = (
     FunctionType,
     type(None),
 )
+#: Methods that write with nothing but upserts whose results they do not ask for, rows with smaller keys first.
+UPSERTING = {CountingPlugin.update, CountingPlugin.add_counts, LatestPlugin.update}
 #: What `BasePlugin` itself keeps in an instance.
 OWN = {"schedule", "config", "queue", "model"}
 
@@ -52,6 +54,8 @@ class Runner(ABC):
         self.ident = part.ident
         #: The name of its table, None if it has none.
         self.table: str | None = getattr(getattr(part.plugin.model, "__table__", None), "fullname", None)
+        #: Whether it writes its table with nothing but upserts, which can be sent whenever that is best.
+        self.upserts = self.table is not None and only_upserts(part.plugin)
         self._topics = topics_of(part.plugin)
 
     def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:
@@ -185,6 +189,13 @@ def _call(method: Callable[[Any], Any], argument: Any) -> None:
 def make_runner(part: Part) -> Runner:
     """Return what runs this plugin."""
     return QueuedRunner(part) if _only_queues(part.plugin) else StatefulRunner(part)
+
+
+def only_upserts(plugin: BasePlugin) -> bool:
+    """Return whether a plugin is of a kind that writes its table with nothing but upserts, and no method of its own."""
+    writing = [getattr(type(plugin), name, None) for name in ("update", "add_counts")]
+    replaced = {"update", "add_counts"} & vars(plugin).keys()
+    return plugin.queued and UPSERTING.issuperset(filter(None, writing)) and not replaced
 
 
 def _only_queues(plugin: BasePlugin) -> bool:

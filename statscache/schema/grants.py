@@ -24,6 +24,7 @@ PRIVATE = (
     "statscache_database",
     "statscache_relation",
     "statscache_bus",
+    "statscache_heard",
 )
 #: Tables of statscache's own that describe the figures.
 PUBLIC = (

@@ -21,7 +21,7 @@ from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit, table_of
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.buses import BusRow
-from statscache.store.coverage import CoverageRow, GapRow
+from statscache.store.coverage import CoverageRow, GapRow, HeardRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -43,6 +43,7 @@ CORE_MODELS = (
     RemovedRow,
     RelationRow,
     BusRow,
+    HeardRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

@@ -1,84 +1,109 @@
 """What each bus has brought, where more than one is listened to: a time is complete when all of them have heard it.
 
-While a single bus is known its daemons cover what they have heard, and nothing is kept of it here.
+The same holds for the queues among which a bus shares its messages, each of which is a source of its own. While there
+is a single source its daemons cover what they have heard, and nothing is kept of it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from itertools import product
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
+from sqlalchemy import Connection, Engine, Text, cast, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.span import Span
-from statscache.store.coverage import bounds, ranges
+from statscache.store.coverage import CoverageRow, HeardRow, possible, ranges, until
+
+#: All time there is.
+EVER = func.tstzmultirange(func.tstzrange(None, None), type_=TSTZMULTIRANGE)
+NEVER = cast("{}", TSTZMULTIRANGE)
 
 
 class BusRow(Base):
-    """A bus that daemons listen to, or have listened to."""
+    """A source of messages: a bus that daemons listen to, or a queue of one that shares its messages."""
 
     __tablename__ = "statscache_bus"
     __table_args__ = (
         {"comment": "The buses that messages come from; delete the row of one that is listened to no more"},
     )
 
-    bus: Mapped[str] = mapped_column(primary_key=True, comment="fedmsg or amqp")
+    bus: Mapped[str] = mapped_column(
+        primary_key=True, comment="fedmsg or amqp, or amqp/ and a queue that shares its messages with others"
+    )
     heard: Mapped[Any] = mapped_column(
         TSTZMULTIRANGE,
         server_default="{}",
-        comment="the time of which all is counted that it brought, with that before it was listened to",
+        comment="the time of which nothing is awaited from it, such as that before it was listened to",
     )
 
 
 class Buses:
-    """Limits what a daemon covers to what the other buses have brought.
+    """Limits what a daemon covers to what the other sources have brought.
 
     :param bus: the one that this daemon listens to
     :param alike: whether all buses carry the same messages, so that it is enough that one has heard a time
+    :param queues: those of the bus that this daemon consumes
     """
 
-    def __init__(self, bus: str, alike: bool) -> None:
+    def __init__(self, bus: str, alike: bool, queues: Collection[str] = ()) -> None:
         self._bus = bus
         self._alike = alike
+        self._queues = queues
+        self._sources = [bus]
 
     def open(self, engine: Engine) -> None:
-        """Let the daemons on other buses know that this one is listened to, from now on if it was not before."""
+        """Find out which sources are this daemon's own, and let others know of them.
+
+        A source that was not listened to before is from now on.
+        """
         with counting(engine, patient=True) as connection:
-            self._begin(connection, func.tstzmultirange(func.tstzrange(None, func.now())))
+            shared = [f"{self._bus}/{queue}" for queue in self._queues]
+            known = sorted(connection.scalars(select(BusRow.bus).where(BusRow.bus.in_(shared))))
+            self._sources = known if shared and len(known) == len(shared) else [*known, self._bus]
+            begun = func.tstzmultirange(func.tstzrange(None, func.now()), type_=TSTZMULTIRANGE)
+            self._begin(connection, begun)
+
+    def note(self, connection: Connection, plugins: Collection[str], heard: Span) -> None:
+        """Note that these plugins have counted all that this daemon's sources have brought of a span."""
+        self._begin(connection, NEVER)
+        pairs = sorted(product(self._sources, plugins))
+        each = func.unnest(*(cast(column, ARRAY(Text)) for column in map(list, zip(*pairs, strict=True))))
+        given = each.table_valued("bus", "plugin").render_derived("given")
+        rows = select(given.c.bus, given.c.plugin, ranges(heard) * until(func.now()))
+        rows = rows.where(exists().where(self._is_another()))
+        columns = ["bus", "plugin", "heard"]
+        new = insert(HeardRow).from_select(columns, rows)
+        whole = (HeardRow.heard + new.excluded.heard) * possible()
+        connection.execute(new.on_conflict_do_update(index_elements=["bus", "plugin"], set_={"heard": whole}))
+
+    def common(self) -> Any:
+        """Return what of the time all other sources have brought for the plugin of a row of coverage."""
+        heard = BusRow.heard + func.coalesce(HeardRow.heard, NEVER)
+        of_plugin = (HeardRow.bus == BusRow.bus) & (HeardRow.plugin == CoverageRow.plugin)
+        others = (
+            select(func.range_intersect_agg(heard, type_=TSTZMULTIRANGE))
+            .select_from(BusRow)
+            .outerjoin(HeardRow, of_plugin)
+            .where(self._is_another())
+            .correlate(CoverageRow)
+        )
+        return func.coalesce(others.scalar_subquery(), EVER, type_=TSTZMULTIRANGE)
+
+    def _is_another(self) -> Any:
+        """Return whether a row is of another source, of this bus where all carry the same."""
+        another = BusRow.bus.not_in(self._sources)
+        if self._alike:
+            return another & or_(
+                BusRow.bus == self._bus, BusRow.bus.startswith(f"{self._bus}/", autoescape=True)
+            )
+        return another
 
     def _begin(self, connection: Connection, heard: Any) -> None:
-        row = insert(BusRow).values(bus=self._bus, heard=heard)
-        connection.execute(row.on_conflict_do_nothing())
-
-    def limit(self, connection: Connection, heard: Span | None) -> Sequence[Span]:
-        """Return what may be covered once the daemon has heard a span, oldest first."""
-        if heard is None:
-            return []
-        if self._alike:
-            return [heard]
-        others = select(func.count(), func.range_intersect_agg(BusRow.heard, type_=TSTZMULTIRANGE))
-        number, common = connection.execute(others.where(BusRow.bus != self._bus)).one()
-        if not number:
-            return [heard]
-        self._begin(connection, text("'{}'"))
-        self._write(connection, BusRow.heard + ranges(heard))
-        return _spans(connection, heard, common)
-
-    def lose(self, connection: Connection, span: Span) -> None:
-        """Note that messages of a span are lost."""
-        self._write(connection, BusRow.heard - ranges(span))
-
-    def _write(self, connection: Connection, heard: Any) -> None:
-        connection.execute(update(BusRow).where(BusRow.bus == self._bus).values(heard=heard))
-
-
-def _spans(connection: Connection, heard: Span, common: Any) -> list[Span]:
-    """Return what of a span lies in ranges."""
-    both = ranges(heard) * literal(common, TSTZMULTIRANGE)
-    each = select(func.unnest(both).label("range")).subquery("each")
-    rows = connection.execute(select(*bounds(each.c.range)).order_by(each.c.range)).all()
-    return [Span(row[0], row[1]) for row in rows]
+        each = func.unnest(cast(self._sources, ARRAY(Text))).column_valued("source")
+        rows = select(each, heard)
+        connection.execute(insert(BusRow).from_select(["bus", "heard"], rows).on_conflict_do_nothing())

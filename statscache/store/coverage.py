@@ -48,6 +48,26 @@ class CoverageRow(Base):
     updated: Mapped[datetime] = mapped_column(comment="when it last counted, or had nothing to count")
 
 
+class HeardRow(Base):
+    """What of a source a plugin has counted, where there is more than one."""
+
+    __tablename__ = "statscache_heard"
+    __table_args__ = (
+        {
+            "comment": "What each plugin has counted of each bus and shared queue, where there is more than one",
+            "postgresql_with": {"fillfactor": 50},
+        },
+    )
+
+    bus: Mapped[str] = mapped_column(primary_key=True, comment="as in statscache_bus")
+    plugin: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
+    heard: Mapped[Any] = mapped_column(
+        TSTZMULTIRANGE,
+        server_default="{}",
+        comment="the bus time of which all that it brought counts, or is in the quarantine",
+    )
+
+
 class GapRow(Base):
     """Messages that were lost."""
 
@@ -70,12 +90,19 @@ def want(connection: Connection, since: Mapping[str, datetime]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=newer), rows)
 
 
+def lock_coverage(connection: Connection, plugins: Collection[str]) -> None:
+    """Lock the rows of these plugins, in an order that is the same for all."""
+    rows = select(CoverageRow.plugin).where(CoverageRow.plugin.in_(plugins))
+    connection.execute(rows.order_by(CoverageRow.plugin).with_for_update())
+
+
 def cover(
     connection: Connection,
     plugins: Collection[str],
     span: Span | None,
     late: int = 0,
     wall: Callable[[], float] = time.time,
+    within: Any = None,
 ) -> None:
     """Note that these plugins have counted, and covered a span, as far as it is over.
 
@@ -84,21 +111,23 @@ def cover(
     :param span: None for nothing
     :param late: how many messages came when their time had been covered
     :param wall: this machine's clock, in seconds since 1970
+    :param within: what the span is limited to, for the plugin of a row; None for no limit
     """
     have = CoverageRow.covered
     if span is not None:
-        have = have + ranges(span) * _until(func.now())
-    possible = _until(func.greatest(func.now(), func.to_timestamp(wall())))
-    values: dict[str, Any] = {"updated": func.now(), "covered": have * possible}
+        new = ranges(span) * until(func.now())
+        have = have + (new if within is None else new * within)
+    values: dict[str, Any] = {"updated": func.now(), "covered": have * possible(wall)}
     if late:
         values["late"] = CoverageRow.late + late
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(**values))
 
 
 def uncover(connection: Connection, plugins: Collection[str], span: Span) -> None:
-    """Note that these plugins lack messages of a span."""
-    less = CoverageRow.covered - ranges(span)
+    """Note that these plugins lack messages of a span, whichever source has brought them."""
+    less, heard = CoverageRow.covered - ranges(span), HeardRow.heard - ranges(span)
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(covered=less))
+    connection.execute(update(HeardRow).where(HeardRow.plugin.in_(plugins)).values(heard=heard))
 
 
 def lacking(connection: Connection, plugins: Collection[str], span: Span) -> frozenset[str]:
@@ -143,7 +172,15 @@ def bounds(range_: Any) -> list[Any]:
     return [cast(extract("epoch", end(range_)), BigInteger) for end in (func.lower, func.upper)]
 
 
-def _until(instant: Any) -> Any:
+def possible(wall: Callable[[], float] = time.time) -> Any:
+    """Return all whole seconds that are over by one of the clocks.
+
+    :param wall: this machine's clock, in seconds since 1970
+    """
+    return until(func.greatest(func.now(), func.to_timestamp(wall())))
+
+
+def until(instant: Any) -> Any:
     """Return all whole seconds before an instant, as a multirange."""
     second = func.date_trunc("second", instant)
     return func.tstzmultirange(func.tstzrange(None, second), type_=TSTZMULTIRANGE)

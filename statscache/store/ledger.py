@@ -1,6 +1,7 @@
 """The messages counted lately, and by which plugins: what makes counting twice impossible.
 
-What takes a connection is called with one that holds the lock of `statscache.database.lock.counting`.
+What takes a connection is called with one that holds the lock of `statscache.database.lock`, alone or shared. Where it
+is shared, others may enter the same messages meanwhile: whoever comes second waits for the first to commit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.arrays import column_of_numbers, column_of_texts
-from statscache.database.lock import counting
+from statscache.database.lock import counting, must_be_alone
 from statscache.plugins import Base
 from statscache.store.canonical_ids import IS_CANONICAL
 from statscache.store.coverage import CoverageRow
@@ -111,16 +112,22 @@ def enter(
     known = _known(connection, ids)
     sets = plugins_of(connection, set(known.values()))
     if lost := set(known.values()) - set(sets):
+        must_be_alone(connection, "rows of statscache_plugin_set are gone")
         known = find_again(connection, known, lost, set_of)
         sets = plugins_of(connection, set(known.values()))
-    _widen(connection, known, sets, plugins)
+    if narrow := [id for id, number in known.items() if not plugins <= sets[number]]:
+        _lock(connection, narrow)
+        known |= _known(connection, narrow)
+        sets = plugins_of(connection, set(known.values()))
+        _widen(connection, known, sets, plugins)
     return {id: plugins - sets[number] for id, number in known.items()}
 
 
 def _insert(connection: Connection, ids: Collection[str], seconds: Collection[int], number: int) -> int:
-    """Insert those of the messages that are new, and return how many."""
-    times = func.to_timestamp(column_of_numbers(seconds, Double))
-    rows = select(column_of_texts(ids, Text), literal(number), func.now(), times)
+    """Insert those of the messages that are new, in the order of their ids, and return how many."""
+    in_order = sorted(zip(ids, seconds, strict=True))
+    times = func.to_timestamp(column_of_numbers((second for _, second in in_order), Double))
+    rows = select(column_of_texts((id for id, _ in in_order), Text), literal(number), func.now(), times)
     columns = ["msg_id", "plugin_set", "counted_at", "timestamp"]
     statement = insert(LedgerRow).from_select(columns, rows)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount
@@ -137,14 +144,22 @@ def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     return {row.msg_id: row.plugin_set for row in connection.execute(found)}
 
 
+def _lock(connection: Connection, ids: Collection[str]) -> None:
+    """Lock the rows of messages against others who would change them, too."""
+    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    rows = select(LedgerRow.msg_id).join(given, given.c.msg_id == LedgerRow.msg_id)
+    connection.execute(rows.order_by(LedgerRow.msg_id).with_for_update(of=LedgerRow))
+
+
 def set_of(connection: Connection, plugins: frozenset[str]) -> int:
     """Return the number of the set with exactly these plugins, which is made if need be."""
     names = sorted(plugins)
-    number = connection.scalar(select(PluginSet.id).where(PluginSet.plugins == names))
+    find = select(PluginSet.id).where(PluginSet.plugins == names)
+    number = connection.scalar(find)
     if number is None:
-        number = connection.scalar(insert(PluginSet).values(plugins=names).returning(PluginSet.id))
-    assert number is not None
-    return number
+        made = insert(PluginSet).values(plugins=names).on_conflict_do_nothing()
+        number = connection.scalar(made.returning(PluginSet.id))
+    return connection.scalars(find).one() if number is None else number  # another has made it just now
 
 
 def plugins_of(connection: Connection, numbers: Collection[int]) -> dict[int, frozenset[str]]:

@@ -144,6 +144,7 @@ def test_a_queue_that_fills_up_is_spared(
     bench.flush()
     assert bench.volume("test_good") == 1
     assert listener.heard() == []
+    bench.daemon.upkeep.keep_up()
     assert "queue of notifications is half full: end the session" in caplog.text
 
 

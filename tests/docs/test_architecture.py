@@ -35,6 +35,7 @@ class QuietBus:
 
     name = "quiet"
     no_room = None
+    queues = ()
 
     def __init__(self) -> None:
         self._later: list[Callable[[], object]] = []

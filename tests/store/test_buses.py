@@ -1,93 +1,163 @@
-"""With several buses a time is complete when all of them have brought it."""
+"""With several buses, or queues that share the messages of one, a time is complete when all of them have brought it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from statscache.bus.interface import AMQP, FEDMSG
 from statscache.daemon import Daemon
 from statscache.database.lock import counting
 from statscache.span import Span
+from statscache.spool.loss import Loss
 from statscache.store.buses import Buses
+from statscache.store.coverage import cover, covered, record_gap
 
-#: Later than any bus of these tests is first listened to.
-NOW = int(time.time()) + 86_400
+#: Later than any bus of these tests is first listened to, as their rows are made to say.
+NOW = int(time.time()) - 86_400
+Make = Callable[..., list[Buses]]
 
 
-def claim(engine: Engine, buses: Buses, start: int, stop: int) -> list[Span]:
-    """Return what of a span may be covered, in seconds from now on."""
-    with counting(engine) as connection:
-        spans = buses.limit(connection, Span(NOW + start, NOW + stop))
-    return [Span(span.start - NOW, span.stop - NOW) for span in spans]
+class Claims:
+    """What daemons of the test's own claim for plugins.
+
+    :param daemon: its database is used, and its plugins
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.engine = daemon.engine
+        self.plugins = sorted(daemon.writer.plugins)
+        self.one = self.plugins[0]
+
+    def claim(self, buses: Buses, start: int, stop: int, plugins: Collection[str] = ()) -> list[Span]:
+        """Claim a span for plugins, all if none is named; return what the first has covered since NOW, in seconds."""
+        with counting(self.engine) as connection:
+            chosen, span = plugins or self.plugins, Span(NOW + start, NOW + stop)
+            buses.note(connection, chosen, span)
+            cover(connection, chosen, span, within=buses.common())
+        return self.covered()
+
+    def covered(self, plugin: str = "") -> list[Span]:
+        plugin = plugin or self.one
+        with counting(self.engine) as connection:
+            spans = covered(connection, [plugin], Span(NOW - 100_000, NOW + 86_400))[plugin]
+        return [Span(span.start - NOW, span.stop - NOW) for span in spans]
 
 
 @pytest.fixture
-def both(daemon: Daemon) -> Callable[..., list[Buses]]:
-    """Makes what daemons on fedmsg and on AMQP have, which both are listened to; takes settings."""
+def claims(daemon: Daemon) -> Claims:
+    return Claims(daemon)
 
-    def make(alike: bool = False) -> list[Buses]:
-        found = [Buses(name, alike) for name in (FEDMSG, AMQP)]
-        found[1].open(daemon.engine)
+
+@pytest.fixture
+def make(daemon: Daemon) -> Make:
+    """Makes what daemons on some sources have, all of which are listened to since NOW; takes buses, or queues."""
+
+    def make(*sources: str, alike: bool = False) -> list[Buses]:
+        names = [source.split("/") for source in sources]
+        found = [Buses(name, alike, queue) for name, *queue in names]
+        with daemon.engine.begin() as connection:
+            connection.execute(text("DELETE FROM statscache_bus"))
+            for source in sources:
+                row = "INSERT INTO statscache_bus VALUES (:bus, tstzmultirange(tstzrange(NULL, to_timestamp(:now))))"
+                connection.execute(text(row), {"bus": source, "now": NOW})
+        for buses in found:
+            buses.open(daemon.engine)
         return found
 
     return make
 
 
-def test_a_single_bus_covers_what_it_has_heard(daemon: Daemon) -> None:
+def test_a_single_bus_covers_what_it_has_heard(claims: Claims, make: Make) -> None:
     """And nothing is kept of it."""
-    buses = Buses(FEDMSG, False)
-    assert claim(daemon.engine, buses, 0, 60) == [Span(0, 60)]
-    with counting(daemon.engine) as connection:
-        assert buses.limit(connection, None) == []
-        assert connection.scalar(text("SELECT count(*) FROM statscache_bus WHERE upper(heard) > now()")) == 0
+    [buses] = make(FEDMSG)
+    assert claims.claim(buses, 0, 60) == [Span(0, 60)]
+    with claims.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM statscache_heard")) == 0
 
 
-def test_a_time_is_complete_when_the_last_of_two_buses_has_heard_it(
-    daemon: Daemon, both: Callable[..., list[Buses]]
+@pytest.mark.parametrize("sources", [(FEDMSG, AMQP), ("amqp/one", "amqp/two")])
+def test_a_time_is_complete_when_the_last_of_two_has_heard_it(
+    sources: tuple[str, str], claims: Claims, make: Make
 ) -> None:
     """Whichever is the last, in as many spans as there are; what was before the second came is the first's alone."""
-    fedmsg, amqp = both()
-    engine = daemon.engine
-    assert claim(engine, fedmsg, -90_000, -89_900) == [Span(-90_000, -89_900)]
-    assert claim(engine, fedmsg, 10, 60) == []
-    assert claim(engine, amqp, 20, 30) == [Span(20, 30)]
-    assert claim(engine, amqp, 30, 40) == [Span(30, 40)]
-    assert claim(engine, amqp, 50, 100) == [Span(50, 60)]
-    assert claim(engine, fedmsg, 60, 120) == [Span(60, 100)]
-    assert claim(engine, fedmsg, 15, 110) == [Span(20, 40), Span(50, 100)]
+    one, two = make(*sources)
+    assert claims.claim(one, -90_000, -89_900) == (before := [Span(-90_000, -89_900)])
+    assert claims.claim(one, 10, 60) == before
+    assert claims.claim(two, 20, 30) == [*before, Span(20, 30)]
+    assert claims.claim(two, 30, 40) == [*before, Span(20, 40)]
+    assert claims.claim(two, 50, 100) == [*before, Span(20, 40), Span(50, 60)]
+    assert claims.claim(one, 60, 120) == [*before, Span(20, 40), Span(50, 100)]
 
 
-def test_what_is_lost_of_a_bus_it_has_not_brought(daemon: Daemon, both: Callable[..., list[Buses]]) -> None:
-    """Though it had heard that time before."""
-    fedmsg, amqp = both()
-    claim(daemon.engine, fedmsg, 10, 60)
-    with counting(daemon.engine) as connection:
-        fedmsg.lose(connection, Span(NOW + 20, NOW + 21))
-    assert claim(daemon.engine, amqp, 10, 60) == [Span(10, 20), Span(21, 60)]
+def test_what_one_daemon_has_no_plugin_for_is_complete_for_others_alone(claims: Claims, make: Make) -> None:
+    """A plugin that only one of two daemons runs lacks what the other's queue brings."""
+    one, two = make("amqp/one", "amqp/two")
+    claims.claim(one, 10, 60)
+    assert claims.claim(two, 10, 60, claims.plugins[1:]) == []
+    assert claims.covered(claims.plugins[1]) == [Span(10, 60)]
 
 
-def test_buses_that_carry_the_same_need_not_both_have_heard(
-    daemon: Daemon, both: Callable[..., list[Buses]]
-) -> None:
-    """If a setting says so."""
-    fedmsg, amqp = both(alike=True)
-    assert claim(daemon.engine, fedmsg, 10, 60) == [Span(10, 60)]
-    assert claim(daemon.engine, amqp, 20, 70) == [Span(20, 70)]
+def test_a_daemon_of_several_queues_has_heard_them_all(claims: Claims, make: Make) -> None:
+    """It reports what it has heard of all its queues together."""
+    make("amqp/one", "amqp/two", "amqp/three")
+    pair, third = Buses(AMQP, False, ["one", "two"]), Buses(AMQP, False, ["three"])
+    for buses in (pair, third):
+        buses.open(claims.engine)
+    assert claims.claim(pair, 10, 60) == []
+    assert claims.claim(third, 20, 70) == [Span(20, 60)]
 
 
-def test_a_bus_whose_row_is_deleted_counts_no_more(daemon: Daemon, both: Callable[..., list[Buses]]) -> None:
+def test_a_queue_that_shares_with_no_other_is_the_bus(claims: Claims, make: Make) -> None:
+    """As with a single daemon, whatever its queue is called."""
+    make(FEDMSG)
+    buses = Buses(AMQP, False, ["mine"])
+    buses.open(claims.engine)
+    with claims.engine.connect() as connection:
+        found = connection.scalars(text("SELECT bus FROM statscache_bus ORDER BY bus")).all()
+    assert found == [AMQP, FEDMSG]
+
+
+def test_what_is_lost_has_nobody_brought(claims: Claims, make: Make) -> None:
+    """Though a source had heard that time before, and the other hears it later."""
+    one, two = make(FEDMSG, AMQP)
+    claims.claim(one, 10, 60)
+    with counting(claims.engine) as connection:
+        record_gap(connection, claims.plugins, Loss(1, NOW + 20, NOW + 20, "a test"))
+    assert claims.claim(two, 10, 60) == [Span(10, 20), Span(21, 60)]
+
+
+def test_buses_that_carry_the_same_need_not_both_have_heard(claims: Claims, make: Make) -> None:
+    """If a setting says so; but all queues of one of them must have."""
+    fedmsg, one, two = make(FEDMSG, "amqp/one", "amqp/two", alike=True)
+    assert claims.claim(fedmsg, 10, 60) == [Span(10, 60)]
+    assert claims.claim(one, 20, 80) == [Span(10, 60)]
+    assert claims.claim(two, 20, 70) == [Span(10, 70)]
+
+
+def test_a_bus_whose_row_is_deleted_counts_no_more(claims: Claims, make: Make) -> None:
     """As an operator does who has left it."""
-    fedmsg, amqp = both()
-    assert claim(daemon.engine, amqp, 10, 60) == []
-    with daemon.engine.begin() as connection:
+    fedmsg, amqp = make(FEDMSG, AMQP)
+    assert claims.claim(amqp, 10, 60) == []
+    with claims.engine.begin() as connection:
         connection.execute(text("DELETE FROM statscache_bus WHERE bus = 'fedmsg'"))
-    assert claim(daemon.engine, amqp, 60, 90) == [Span(60, 90)]
-    assert claim(daemon.engine, fedmsg, 60, 70) == []  # it is listened to after all
+    assert claims.claim(amqp, 60, 90) == [Span(60, 90)]
+    assert claims.claim(fedmsg, 90, 100) == [Span(60, 90)]  # it is listened to after all
+    assert claims.claim(amqp, 95, 110) == [Span(60, 90), Span(95, 100)]
+
+
+def test_a_clock_that_was_ahead_makes_nothing_heard(claims: Claims, make: Make) -> None:
+    """What has not come yet by the database's clock nobody has heard."""
+    one, two = make(FEDMSG, AMQP)
+    claims.claim(one, 86_390, 90_000)
+    with claims.engine.connect() as connection:
+        heard = text("SELECT bool_and(upper(heard) <= now()) FROM statscache_heard")
+        assert connection.scalar(heard) is True
+    del two
 
 
 def test_a_daemon_lets_the_others_know_of_its_bus(daemon: Daemon, config: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def test_a_body_is_stored_once_and_exactly(make_bench: MakeBench) -> None:
     [(msg_id, stored)] = bench.execute("SELECT msg_id, body FROM statscache_quarantine_body")
     assert msg_id == body["msg_id"]
     assert repr(json.loads(stored)) == repr(body)
-    assert [(row.plugin, row.topic) for row in rows(bench)] == [
+    assert sorted((row.plugin, row.topic) for row in rows(bench)) == [
         ("picky", "a.b\\x00\\ud800"),
         ("poisoned", "a.b\\x00\\ud800"),
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 #: What a client sends to commit, and what a flush has sent before it does.
-COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+COMMIT = b"COMMIT\x00"
 FLUSH = b"UPDATE statscache_spool"
 
 

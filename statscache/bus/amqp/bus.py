@@ -72,6 +72,7 @@ class AmqpBus:
         sink: Sink,
     ) -> None:
         steady(reactor)
+        self.queues = [queue.name for queue in queues if queue.name]
         self._reactor = reactor
         self._sink = sink
         self._half = max(prefetch // 2, 1)
