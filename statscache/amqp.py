@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet import reactor
 
 from statscache.bus.amqp.bus import AmqpBus
-from statscache.bus.amqp.configuration import read_configuration
+from statscache.bus.amqp.configuration import check_keeping, read_configuration
 from statscache.errors import Unusable
 from statscache.service import Service
 from statscache.settings import read_setting
@@ -24,8 +24,12 @@ def run(config: Mapping[str, Any]) -> None:
     """
     configuration = read_configuration(read_setting(config, "statscache.amqp.config"))
     queues = configuration.only(read_setting(config, "statscache.amqp.queues"))
+    keeps = not read_setting(config, "statscache.amqp.bounded")
+    if keeps:
+        check_keeping(queues)
     service = Service(config)
-    bus = AmqpBus(reactor, configuration, queues, read_setting(config, "statscache.amqp.prefetch"), service)
+    prefetch = read_setting(config, "statscache.amqp.prefetch")
+    bus = AmqpBus(reactor, configuration, queues, prefetch, service, keeps)
     log.info("AMQP: %s", configuration.source)
     service.open(config, bus)
     reactor.callWhenRunning(service.begin)

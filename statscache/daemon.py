@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from statscache.app import App, open_app, unusable
 from statscache.bus.interface import FEDMSG, Bus
 from statscache.bus.watermark import Watermark
+from statscache.counting.away import Away
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
 from statscache.counting.wake import Wake
@@ -30,6 +31,7 @@ from statscache.intake.backlog import Backlog
 from statscache.process.clocks import Clocks
 from statscache.process.forks import FORKS
 from statscache.spool.directory import make_spool
+from statscache.store.absence import AbsenceFile, NoAbsence
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools
@@ -77,8 +79,9 @@ class Daemon:
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
         self.clocks = Clocks()
+        absence = AbsenceFile(self.spools, bus.queues) if bus and bus.kept else NoAbsence()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
-        self.watermark = Watermark(self.clocks)
+        self.watermark = Watermark(self.clocks, absence.void)
         self.continuity = Continuity(
             self.database, self.spool.id, settings.spool_tail, self.clocks, self.watermark.confirm
         )
@@ -91,6 +94,8 @@ class Daemon:
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
         self.buses = Buses(bus.name if bus else FEDMSG, settings.buses_alike, bus.queues if bus else ())
+        kept, plugins = bus.kept if bus else None, self.writer.plugins
+        self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, plugins)
         self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine, self.clocks)
@@ -102,6 +107,7 @@ class Daemon:
         probe(self.engine, self.clocks)
         self.continuity.begin(self.engine)
         self.buses.open(self.engine)
+        self.away.resume(self.engine)
         self.adoption.run()
         self.app.leave_out()
 
@@ -122,6 +128,7 @@ class Daemon:
         if self.filler:
             self.filler.stop()
         written = self.flusher.stop(patience)
+        self.away.settle()
         if written:
             self._leave()
         return written
@@ -161,8 +168,15 @@ class Daemon:
     def _make_backlog(self) -> Backlog:
         app = self.app
         lateness = math.ceil(app.settings.lateness)
-        told = {"on_commit": self._bus.committed} if self._bus else {}
-        return Backlog(self.intake, self.spool, app.own, app.naming, self.watermark, lateness, **told)
+        return Backlog(
+            self.intake, self.spool, app.own, app.naming, self.watermark, lateness, self._committed
+        )
+
+    def _committed(self, position: int) -> None:
+        """Let the bus know that the spool is committed up to a position."""
+        self.away.note()
+        if self._bus:
+            self._bus.committed(position)
 
     def _make_gaps(self) -> Gaps:
         app = self.app

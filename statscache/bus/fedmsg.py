@@ -183,6 +183,7 @@ class FedmsgBus:
 
     name = FEDMSG
     queues = ()
+    kept: None = None
     #: What finds no room in the spool is lost: nobody keeps it.
     no_room: None = None
     #: Nothing waits but here.

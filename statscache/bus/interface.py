@@ -11,6 +11,17 @@ from statscache.bus.watermark import Watermark
 FEDMSG, AMQP = "fedmsg", "amqp"
 
 
+class Kept(Protocol):
+    """What a bus says of what it keeps for us while nobody listens."""
+
+    #: By what it will know that it is still the same; empty while it cannot tell.
+    keys: Mapping[str, str]
+
+    def resume(self, second: int, keys: Mapping[str, str]) -> None:
+        """Go on from a second up to which everything was heard and counted, if it is still the same."""
+        ...
+
+
 class Bus(Protocol):
     """Where messages come from. All is for the thread on which they come, but for `call`, `committed` and `waiting`."""
 
@@ -22,6 +33,11 @@ class Bus(Protocol):
     @property
     def queues(self) -> Collection[str]:
         """Which of its queues are listened to, where it has any that have a name."""
+        ...
+
+    @property
+    def kept(self) -> Kept | None:
+        """What it keeps; None if it keeps nothing."""
         ...
 
     @property

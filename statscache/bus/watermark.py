@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from statscache.bus.checks import Check, Checks
 from statscache.process.clocks import Clocks, Reading
@@ -36,10 +36,13 @@ class Watermark:
 
     A span begins by that of the clocks which is ahead and ends by that which is behind, and when one of them is set
     another begins. So what is claimed was heard if either of them was right.
+
+    :param on_end: called when a span has ended, with the lock held
     """
 
-    def __init__(self, clocks: Clocks) -> None:
+    def __init__(self, clocks: Clocks, on_end: Callable[[], object] = lambda: None) -> None:
         self.clocks = clocks
+        self._on_end = on_end
         self._lock = threading.Lock()
         self._missing: dict[str, float] = {}
         self._expects_any = False
@@ -50,6 +53,7 @@ class Watermark:
         self._stop = 0
         self._claimed: int | None = None
         self._claim: tuple[Span, Reading] | None = None
+        self._back_since = -math.inf
         self._checks = Checks()
         self._checked: float | None = None
         self._empty_since: Reading | None = None
@@ -65,17 +69,32 @@ class Watermark:
             self._expects_any = bool(self._missing)
             self._begin()
 
-    def connected(self, endpoint: str) -> None:
-        """Note that an expected endpoint is connected."""
+    def connected(self, endpoint: str, kept: bool = False) -> None:
+        """Note that an expected endpoint is connected.
+
+        :param kept: whether everything was kept that was sent since it was disconnected, and comes now
+        """
         with self._lock:
-            if self._missing.pop(endpoint, None) is not None:
+            if self._missing.pop(endpoint, None) is None:
+                return
+            if kept and self._start is not None:
+                self._back_since = self.clocks.read().latest
+            else:
                 self._begin()
 
-    def disconnected(self, endpoint: str) -> None:
-        """Note that an expected endpoint is not connected any more."""
+    def disconnected(self, endpoint: str, may_keep: bool = False) -> None:
+        """Note that an expected endpoint is not connected any more; it may keep for us what is sent from now on."""
         with self._lock:
             self._missing.setdefault(endpoint, self.clocks.monotonic())
-            self._begin()
+            if not may_keep:
+                self._begin()
+
+    def resume(self, second: int) -> None:
+        """Begin the present span at an earlier second: all that was sent since then was kept, and comes now."""
+        with self._lock:
+            if self._start is not None and self._claimed is None:
+                self._start = min(self._start, second)
+                self._back_since = self._began.latest
 
     def interrupt(self, second: int) -> None:
         """Note that a message of that second was lost."""
@@ -139,7 +158,9 @@ class Watermark:
         with self._lock:
             if self._start is None or self.clocks.read().jump_since(self._began):
                 return None  # the next check begins a new span
-            if check := self._checks.last_before(position):
+            check = self._checks.last_before(position)
+            # Who could not publish while the bus was away may do so for a while after it is back.
+            if check and check.instant - lateness >= self._back_since:
                 self._stop = math.floor(check.instant - lateness)
             start = self._start if self._claimed is None else self._claimed
             if self._stop <= start:
@@ -191,6 +212,14 @@ class Watermark:
                 self._start = max(math.ceil(begin), self._earliest)
                 self._checks.take(after)
 
+    def tell_reach(self, tell: Callable[[int | None], object]) -> None:
+        """Call a function with up to which second of the present span all is claimed, and committed; None if none is.
+
+        The span does not end meanwhile.
+        """
+        with self._lock:
+            tell(self._start if self._claimed is None else self._claimed)
+
     @property
     def start(self) -> int | None:
         """Where the present span begins, in seconds since 1970, which may yet come; None while there is none."""
@@ -217,3 +246,5 @@ class Watermark:
         self._claimed = None
         self._checks.clear()
         self._empty_since = None
+        self._back_since = -math.inf
+        self._on_end()

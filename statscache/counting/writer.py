@@ -101,7 +101,7 @@ class Writer:
             known = self._write_messages(transaction, batch) if batch.refs else 0
             if not own:
                 store_position(connection, batch.spool.id, batch.end)
-            self._cover(transaction, buses, batch)
+            self._cover(transaction, buses, batch, own)
             loss = self._write_losses(connection, batch)
         continuity.committed()
         self.duplicates += known
@@ -109,13 +109,15 @@ class Writer:
         if loss:
             batch.spool.forget_loss(loss)
 
-    def _cover(self, transaction: Transaction, buses: Buses, batch: Batch) -> None:
+    def _cover(self, transaction: Transaction, buses: Buses, batch: Batch, own: bool) -> None:
         """Note that all plugins have counted, what was heard, and what of it is covered."""
         connection = transaction.connection
         with transaction.at_the_end():
             lock_coverage(connection, self.plugins)
             if batch.heard:
                 buses.note(connection, self.plugins, batch.heard)
+            if own:
+                buses.sign(connection, batch.spool.id)
             cover(connection, self.plugins, batch.heard, batch.late, within=buses.common())
 
     def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:

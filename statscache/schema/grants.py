@@ -25,6 +25,7 @@ PRIVATE = (
     "statscache_relation",
     "statscache_bus",
     "statscache_heard",
+    "statscache_consumer",
 )
 #: Tables of statscache's own that describe the figures.
 PUBLIC = (

@@ -20,7 +20,7 @@ from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit, table_of
 from statscache.schema.watching import note_dropped, watch
-from statscache.store.buses import BusRow
+from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
@@ -44,6 +44,7 @@ CORE_MODELS = (
     RelationRow,
     BusRow,
     HeardRow,
+    ConsumerRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

@@ -159,6 +159,13 @@ class Settings:
         10_000,
         "how many messages of each queue may be under way: taken and not yet committed",
     )
+    amqp_bounded: bool = _setting(
+        "statscache.amqp.bounded",
+        types.FLAG,
+        True,
+        "whether a queue may lose messages while `statscache consume` is away, by a limit or an expiry, also of a "
+        "policy, or to other consumers; if not, the time away is covered",
+    )
     monitoring_address: str = _setting(
         "statscache.monitoring.address",
         types.ADDRESS_OR_NONE,

@@ -7,10 +7,11 @@ is a single source its daemons cover what they have heard, and nothing is kept o
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, cast, exists, func, or_, select
+from sqlalchemy import Connection, Engine, Text, cast, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +41,19 @@ class BusRow(Base):
         server_default="{}",
         comment="the time of which nothing is awaited from it, such as that before it was listened to",
     )
+
+
+class ConsumerRow(Base):
+    """Who was the last to commit what it had consumed of a source."""
+
+    __tablename__ = "statscache_consumer"
+    __table_args__ = (
+        {"comment": "Which daemon was the last to consume each bus, or queue, that has queues"},
+    )
+
+    bus: Mapped[str] = mapped_column(primary_key=True, comment="as in statscache_bus")
+    spool: Mapped[str] = mapped_column(comment="the name of that daemon's spool")
+    written: Mapped[datetime] = mapped_column(comment="when its last commit began")
 
 
 class Buses:
@@ -80,6 +94,27 @@ class Buses:
         new = insert(HeardRow).from_select(columns, rows)
         whole = (HeardRow.heard + new.excluded.heard) * possible()
         connection.execute(new.on_conflict_do_update(index_elements=["bus", "plugin"], set_={"heard": whole}))
+
+    def sign(self, connection: Connection, spool: str) -> None:
+        """Note that the daemon with this spool commits what it has consumed; nothing for a bus without queues."""
+        if self._queues:
+            each = func.unnest(cast(self._sources, ARRAY(Text))).column_valued("source")
+            rows = select(each, literal(spool), func.now())
+            new = insert(ConsumerRow).from_select(["bus", "spool", "written"], rows)
+            newer = {"spool": new.excluded.spool, "written": new.excluded.written}
+            connection.execute(new.on_conflict_do_update(index_elements=["bus"], set_=newer))
+
+    def have_last(self, engine: Engine, spool: str, written: str) -> bool:
+        """Return whether the daemon with that spool was the last that consumed, and its commits are there.
+
+        :param written: when the last of them that is to be there began, in ISO 8601
+        """
+        has_last = (ConsumerRow.spool == spool) & (ConsumerRow.written >= datetime.fromisoformat(written))
+        with counting(engine, patient=True) as connection:
+            found = connection.scalars(
+                select(ConsumerRow.bus).where(ConsumerRow.bus.in_(self._sources), has_last)
+            )
+            return set(found) == set(self._sources)
 
     def common(self) -> Any:
         """Return what of the time all other sources have brought for the plugin of a row of coverage."""

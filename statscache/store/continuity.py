@@ -80,6 +80,11 @@ class Continuity:
         self._commits = deque([Commit(None, 0, None, time.time())])
         self._unsure: Commit | None = None
 
+    @property
+    def written(self) -> datetime | None:
+        """When the last commit began, on the database's clock."""
+        return self._commits[-1].written
+
     def begin(self, engine: Engine) -> None:
         """Make the row of the spool.
 

@@ -36,6 +36,7 @@ class QuietBus:
     name = "quiet"
     no_room = None
     queues = ()
+    kept = None
 
     def __init__(self) -> None:
         self._later: list[Callable[[], object]] = []

@@ -18,6 +18,7 @@ from statscache.bus.amqp.connection import Channels, Connector
 from statscache.bus.amqp.deliveries import Deliveries
 from statscache.bus.amqp.hearing import Hearing
 from statscache.bus.amqp.markers import marker_of
+from statscache.bus.amqp.marks import Marks
 from statscache.bus.interface import AMQP
 from statscache.bus.reactor import steady
 from statscache.bus.watermark import APART, Watermark
@@ -58,6 +59,7 @@ class AmqpBus:
 
     :param sink: takes the messages
     :param prefetch: so many deliveries of each queue at most are under way
+    :param keeps: whether the queues lose nothing while nobody consumes them
     :raises Unusable: if the configuration cannot be used
     """
 
@@ -70,16 +72,20 @@ class AmqpBus:
         queues: tuple[Queue, ...],
         prefetch: int,
         sink: Sink,
+        keeps: bool = False,
     ) -> None:
         steady(reactor)
+        #: Of queues that keep what is sent while nobody consumes them.
+        self.kept = Marks() if keeps else None
         self.queues = [queue.name for queue in queues if queue.name]
         self._reactor = reactor
         self._sink = sink
         self._half = max(prefetch // 2, 1)
         self._deliveries = Deliveries()
-        self._connector = Connector(reactor, configuration, queues, prefetch, self)
+        self._connector = Connector(reactor, configuration, queues, prefetch, self, self.kept)
         in_turn = [queue.name for queue in queues if queue.arguments.get("x-single-active-consumer") is True]
-        self._hearing = Hearing([queue.name for queue in queues], self._connector.broker, in_turn)
+        names = [queue.name for queue in queues]
+        self._hearing = Hearing(names, self._connector.broker, in_turn, self.kept)
         self._channels: Channels | None = None
         self._timer = LoopingCall(self._tick)
         self._committed = 0

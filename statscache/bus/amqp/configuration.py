@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from statscache.errors import Unusable
 CONFIG = "statscache.amqp.config"
 VARIABLE = "FEDORA_MESSAGING_CONF"
 USUAL = Path("/etc/fedora-messaging/config.toml")
+#: Arguments by which a queue loses messages.
+LIMITS = {"x-max-length", "x-max-length-bytes", "x-message-ttl", "x-expires"}
 #: The name that stands for a queue which the broker is to name, and which goes with the connection.
 SERVER_NAMED = ""
 
@@ -90,6 +92,22 @@ class AmqpConfiguration:
         known = {queue.name: queue for queue in self.queues}
         chosen = [known.get(name) or Queue(name, exclusive=False, given=True) for name in sorted(names)]
         return tuple(chosen) or self.queues
+
+
+def check_keeping(queues: Iterable[Queue]) -> None:
+    """Check that queues may well keep all that is sent while nobody consumes them; policies cannot be seen.
+
+    :raises Unusable: if one cannot
+    """
+    for queue in queues:
+        lasts = queue.given or (queue.name and queue.durable and not (queue.auto_delete or queue.exclusive))
+        limits = sorted(LIMITS & queue.arguments.keys())
+        if limits or not lasts:
+            fault = f"has {limits[0]}" if limits else "goes when nobody consumes it"
+            raise Unusable(
+                f"statscache.amqp.bounded is False, but the queue {queue.name or 'without a name'} {fault}: have it "
+                "last without a limit (durable, not auto_delete, not exclusive), or leave statscache.amqp.bounded True"
+            )
 
 
 def read_configuration(path: str, environ: Mapping[str, str] = os.environ) -> AmqpConfiguration:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from statscache.bus.amqp.configuration import AmqpConfiguration, Queue
 from statscache.bus.amqp.declaring import declare
+from statscache.bus.amqp.marks import Marks
 from statscache.bus.amqp.parameters import endpoint_of, parameters_of
 from statscache.bus.amqp.protocol import BrokerConnection
 from statscache.bus.amqp.publishing import Publishing
@@ -37,11 +38,13 @@ class Channels:
     :param consuming: all queues are consumed on it
     :param publishing: for messages into these queues, of another connection; None where the broker does not let us
     :param queues: what each queue is called, by its configured name
+    :param kept: whether the queues are those that they were, and have kept what was sent meanwhile
     """
 
     consuming: TwistedChannel
     publishing: TwistedChannel | None
     queues: Mapping[str, str]
+    kept: bool = False
 
 
 class Listener(Protocol):
@@ -71,6 +74,7 @@ class Connector:
     :param queues: what to consume
     :param prefetch: so many deliveries of each queue at most are under way
     :param listener: hears of it
+    :param marks: of the queues; None where they keep nothing for us
     :raises Unusable: if the URL or a certificate cannot be used
     """
 
@@ -81,6 +85,7 @@ class Connector:
         queues: tuple[Queue, ...],
         prefetch: int,
         listener: Listener,
+        marks: Marks | None = None,
     ) -> None:
         self._reactor = reactor
         self._configuration = configuration
@@ -96,7 +101,7 @@ class Connector:
         self._factory = Factory.forProtocol(lambda: BrokerConnection(parameters))
         self._factory.noisy = False
         self._connection: BrokerConnection | None = None
-        self._publishing = Publishing(reactor, self._connect, self.broker, self._unpublished)
+        self._publishing = Publishing(reactor, self._connect, self.broker, marks, self._unpublished)
         self._said = ""
         self._rests_until = 0.0
         self._running: Deferred[None] | None = None
@@ -169,7 +174,8 @@ class Connector:
         channel = await connection.channel()
         await channel.basic_qos(prefetch_count=self._prefetch)
         names = await declare(channel, self._configuration, self._queues)
-        await self._consume(connection, Channels(channel, await self._publishing.open(names.values()), names))
+        publishing = await self._publishing.open(names)
+        await self._consume(connection, Channels(channel, publishing, names, self._publishing.kept))
 
     async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
         channel = channels.consuming

@@ -18,6 +18,7 @@ from twisted.internet.defer import ensureDeferred
 
 from statscache.bus.amqp.connection import Channels
 from statscache.bus.amqp.markers import Marker, Markers
+from statscache.bus.amqp.marks import Marks
 from statscache.bus.watermark import Watermark
 from statscache.process.clocks import Reading
 
@@ -35,9 +36,16 @@ class Hearing:
     :param queues: their configured names
     :param broker: which broker it is, for people
     :param in_turn: those of the queues of whose consumers one at a time gets everything
+    :param marks: of the queues; None where they keep nothing for us
     """
 
-    def __init__(self, queues: Iterable[str], broker: str, in_turn: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        queues: Iterable[str],
+        broker: str,
+        in_turn: Collection[str] = (),
+        marks: Marks | None = None,
+    ) -> None:
         #: What each queue is called for people, by its configured name.
         self.names = {queue: f"{queue or 'a queue without a name'} of {broker}" for queue in queues}
         #: How many messages wait in each queue, by what it is called for people, as far as that is known. It is
@@ -48,6 +56,7 @@ class Hearing:
         self._heard: dict[str, Reading] = {}
         self._asked: dict[str, float] = {}
         self._in_turn = in_turn
+        self._marks = marks
         self._asks = False
         # What the last markers show that are back, if we are alone: when they were sent, and the end of the spool.
         self._shown: tuple[Reading, int] | None = None
@@ -67,7 +76,10 @@ class Hearing:
         self._shown = None
         for name in self.names.values():
             log.info("connected to %s", name)
-            self._watermark.connected(name)
+            self._watermark.connected(name, channels.kept)
+        since = self._marks.take_since() if self._marks else None
+        if channels.kept and since is not None:
+            self._watermark.resume(since)
         if channels.publishing is None:
             log.info("the broker does not let us publish: a queue counts as heard while it is empty")
 
@@ -75,8 +87,10 @@ class Hearing:
         """Note that they are not."""
         self._channels = None
         self.waiting = {}
+        # Where others may take a queue over meanwhile, what they have got is not kept for us.
+        may_keep = self._marks is not None and bool(self._marks.keys) and not self._in_turn
         for name in self.names.values():
-            self._watermark.disconnected(name)
+            self._watermark.disconnected(name, may_keep)
 
     def tick(self, position: int) -> None:
         """Send a marker into each queue, or look whether they are empty. To be called every second.

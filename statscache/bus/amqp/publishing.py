@@ -7,7 +7,7 @@ either. So by one connection for both, the queue whose length may be the reason 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pika.adapters.twisted_connection import TwistedChannel
@@ -15,6 +15,7 @@ from pika.exceptions import ChannelClosedByBroker, NackError
 from twisted.internet.defer import Deferred, TimeoutError
 
 from statscache.bus.amqp.markers import probe
+from statscache.bus.amqp.marks import Marks
 from statscache.bus.amqp.protocol import BrokerConnection
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Publishing:
 
     :param connect: makes a connection
     :param broker: which broker it is, for people
+    :param marks: of the queues; None where they keep nothing for us
     :param lost: called, with the reason, when it is lost
     """
 
@@ -37,26 +39,31 @@ class Publishing:
         reactor: Any,
         connect: Callable[[], Deferred[BrokerConnection]],
         broker: str,
+        marks: Marks | None,
         lost: Callable[[object], object],
     ) -> None:
         self._reactor = reactor
         self._connect = connect
         self._broker = broker
+        self._marks = marks
+        #: Whether all queues are still those that they were the last time.
+        self.kept = False
         self._on_lost = lost
         self._connection: BrokerConnection | None = None
 
-    async def open(self, queues: Iterable[str]) -> TwistedChannel | None:
+    async def open(self, queues: Mapping[str, str]) -> TwistedChannel | None:
         """Return a channel on which we may publish into the queues, None if the broker does not let us.
 
-        :param queues: what they are called on the broker
+        :param queues: what they are called on the broker, by their configured names
         """
+        self.kept = False
         self._connection = connection = await self._connect()
         await connection.opened
         connection.when_blocked(self._blocked)
         channel = await connection.channel()
         try:
             await channel.confirm_delivery()
-            for name in queues:
+            for name in queues.values():
                 sent = channel.basic_publish("", name, b"", properties=probe())
                 await sent.addTimeout(PROBE_S, self._reactor)
         except ChannelClosedByBroker as error:
@@ -67,7 +74,16 @@ class Publishing:
         except (NackError, TimeoutError):
             self._blocked("a queue is full, or the broker itself")
         channel.on_closed.addBoth(lambda reason: self._lost(connection, reason))
+        await self._look_at_marks(connection, queues)
         return channel
+
+    async def _look_at_marks(self, connection: BrokerConnection, queues: Mapping[str, str]) -> None:
+        if self._marks is not None:
+            channel = await connection.channel()
+            await channel.confirm_delivery()
+            self.kept = await self._marks.all_there(channel, queues)
+            if channel.is_open:
+                channel.close()
 
     def close(self) -> None:
         """Publish no more."""

@@ -13,6 +13,7 @@ from statscache.bus.amqp.configuration import (
     Exchange,
     Queue,
     Tls,
+    check_keeping,
     read_configuration,
 )
 from statscache.errors import Unusable
@@ -152,3 +153,22 @@ def test_no_part_of_a_password_is_told(tmp_path: Path, password: str) -> None:
         read(tmp_path, f'amqp_url = "amqp://guest:{password}@host/"')
     assert "amqp_url must be a URL" in str(raised.value)
     assert "cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("queue", "fault"),
+    [
+        (Queue("mine", durable=True, auto_delete=True, exclusive=False), "the queue mine goes when nobody"),
+        (Queue("mine", durable=False, auto_delete=False, exclusive=False), "the queue mine goes when nobody"),
+        (Queue("", durable=True, auto_delete=False, exclusive=False), "the queue without a name goes"),
+        (
+            Queue("mine", True, auto_delete=False, exclusive=False, arguments={"x-message-ttl": 1}),
+            "the queue mine has x-message-ttl",
+        ),
+    ],
+)
+def test_a_queue_that_loses_messages_cannot_be_called_unbounded(queue: Queue, fault: str) -> None:
+    """One sentence says what contradicts the setting; of a queue that is only named nothing is known."""
+    check_keeping([Queue("theirs", given=True), Queue("ours", True, auto_delete=False, exclusive=False)])
+    with pytest.raises(Unusable, match=fault):
+        check_keeping([queue])
