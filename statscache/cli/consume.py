@@ -43,17 +43,18 @@ def consume() -> None:
 
 def _consume(config: Mapping[str, Any]) -> None:
     set_up_logs(config)
-    with needing_amqp():
+    with needs_amqp():
         from statscache.amqp import run
     run(config)
 
 
 @contextmanager
-def needing_amqp() -> Iterator[None]:
-    """Say what is to be installed where something that AMQP needs cannot be imported.
+def needs_amqp() -> Iterator[None]:
+    """Say what to install where what is done needs the extra for AMQP, and it is not there.
 
-    :raises Unusable: if so
+    :raises Unusable: then
     """
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # all that matters of it we say ourselves
     try:
         yield
     except ModuleNotFoundError as error:
@@ -77,4 +78,3 @@ def set_up_logs(config: Mapping[str, Any]) -> None:
     if logging.root.handlers == handlers or not logging.root.handlers:
         logging.basicConfig(level=logging.INFO, format=FORMAT, force=True)
     logging.getLogger("statscache").setLevel(logging.INFO)
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # all that matters of it we say ourselves

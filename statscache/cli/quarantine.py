@@ -38,7 +38,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group()
 def quarantine() -> None:
-    """List, retry or drop the messages that plugins could not count.
+    """List, retry or drop messages that plugins could not count.
 
     The daemon retries each message a few times. `show` prints a message and its errors.
 

@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from statscache.cli.amqp_topology import amqp_topology
 from statscache.cli.backfill import backfill
 from statscache.cli.config import config
 from statscache.cli.consume import consume
@@ -41,6 +42,7 @@ def main(verbose: bool) -> None:
 
 
 COMMANDS = [
+    amqp_topology,
     backfill,
     config,
     consume,

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, cast, exists, func, literal, or_, select
+from sqlalchemy import Connection, Engine, Text, cast, exists, func, literal, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +21,7 @@ from statscache.span import Span
 from statscache.store.coverage import CoverageRow, HeardRow, possible, ranges, until
 
 #: All time there is.
-EVER = func.tstzmultirange(func.tstzrange(None, None), type_=TSTZMULTIRANGE)
+EVER = literal_column("'{(,)}'::tstzmultirange", TSTZMULTIRANGE)
 NEVER = cast("{}", TSTZMULTIRANGE)
 
 
@@ -54,6 +54,21 @@ class ConsumerRow(Base):
     bus: Mapped[str] = mapped_column(primary_key=True, comment="as in statscache_bus")
     spool: Mapped[str] = mapped_column(comment="the name of that daemon's spool")
     written: Mapped[datetime] = mapped_column(comment="when its last commit began")
+
+
+def brought() -> Any:
+    """Return, for a row of a source, of which time nothing is awaited from it, or all its plugins have counted it.
+
+    These are all plugins that have counted anything of any source.
+    """
+    plugins = select(HeardRow.plugin).distinct().subquery("plugins")
+    own = (HeardRow.plugin == plugins.c.plugin) & (HeardRow.bus == BusRow.bus)
+    counted = (
+        select(func.range_intersect_agg(func.coalesce(HeardRow.heard, NEVER), type_=TSTZMULTIRANGE))
+        .select_from(plugins.outerjoin(HeardRow, own))
+        .correlate(BusRow)
+    )
+    return BusRow.heard + func.coalesce(counted.scalar_subquery(), NEVER, type_=TSTZMULTIRANGE)
 
 
 class Buses:

@@ -20,6 +20,7 @@ from tests.support.spaces import HOMELESS, NAMELESS, need
 COMMANDS = [
     *(
         "plugins",
+        "amqp-topology",
         "consume",
         "replay",
         "backfill",
@@ -42,7 +43,7 @@ QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "
 def test_help_names_every_command_in_whole_sentences(place: Place) -> None:
     """The commands are listed with a sentence each, none cut short; `statscache` alone is as good as --help."""
     output = place.answer("--help")
-    listed = dict(re.findall(r"^  (\w+) {2,}(\S.*)$", output.split("Commands:")[1], re.MULTILINE))
+    listed = dict(re.findall(r"^  ([\w-]+) {2,}(\S.*)$", output.split("Commands:")[1], re.MULTILINE))
     assert sorted(listed) == sorted(COMMANDS)
     assert not any(summary.endswith("...") for summary in listed.values())
     assert place.answer() == output

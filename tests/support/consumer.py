@@ -31,6 +31,16 @@ routing_keys = ["#"]
 """
 
 
+def shared_out(url: str, exchange: str) -> str:
+    """Return a configuration of fedora-messaging for daemons that share what comes by an exchange."""
+    return f"""amqp_url = "{url}"
+[[bindings]]
+exchange = "{exchange}"
+routing_keys = ["#"]
+[exchanges]
+"""
+
+
 class Consumer(Hub):
     """A process that consumes, in a directory with its configuration.
 

@@ -30,12 +30,37 @@ class Broker(RabbitMQ):
 
     :param directory: for its files
     :param settings: more lines of its rabbitmq.conf, where `{port}` is that for TLS
+    :param plugins: its enabled_plugins
     """
 
-    def __init__(self, directory: Path, settings: Iterable[str] = ()) -> None:
-        self.tls_port = free_port()
+    def __init__(self, directory: Path, settings: Iterable[str] = (), plugins: str = PLUGINS) -> None:
+        self.port, self.tls_port, distribution, epmd = (_free_port() for _ in range(4))
         settings = [line.format(port=self.tls_port) for line in settings]
-        super().__init__(directory, directory / "out", settings, PLUGINS)
+        self._directory = directory
+        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "log.file = false", "log.console = true"]
+        lines += ["log.console.level = warning", "disk_free_limit.absolute = 50MB", *settings]
+        (directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (directory / "enabled_plugins").write_text(plugins, encoding="utf-8")
+        self._environment = {
+            **os.environ,
+            "HOME": str(directory),
+            "RABBITMQ_NODENAME": f"statscache-{self.port}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
+            "ERL_EPMD_PORT": str(epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self._epmd = subprocess.Popen(
+            [EPMD or "epmd", "-port", str(epmd)],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         self.start()
         wait_for("RabbitMQ to answer", lambda: self.answers, 90.0)
 

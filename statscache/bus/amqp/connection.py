@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from statscache.bus.amqp.configuration import AmqpConfiguration, Queue
 from statscache.bus.amqp.declaring import declare
 from statscache.bus.amqp.marks import Marks
-from statscache.bus.amqp.parameters import endpoint_of, parameters_of
+from statscache.bus.amqp.parameters import endpoint_of, name_of, parameters_of
 from statscache.bus.amqp.protocol import BrokerConnection
 from statscache.bus.amqp.publishing import Publishing
 from statscache.bus.amqp.refusals import Words, is_refusal
@@ -93,9 +93,8 @@ class Connector:
         self._prefetch = prefetch
         self._listener = listener
         parameters = parameters_of(configuration)
-        host = "" if parameters.virtual_host == "/" else f"/{parameters.virtual_host}"
         #: Which broker it is, for people.
-        self.broker = f"{parameters.host}:{parameters.port}{host}"
+        self.broker = name_of(parameters)
         self._words = Words(self.broker, parameters)
         self._endpoint = endpoint_of(reactor, configuration, parameters, CONNECT_S)
         self._factory = Factory.forProtocol(lambda: BrokerConnection(parameters))

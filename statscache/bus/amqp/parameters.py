@@ -38,6 +38,12 @@ def parameters_of(configuration: AmqpConfiguration) -> pika.URLParameters:
     return parameters
 
 
+def name_of(parameters: pika.ConnectionParameters) -> str:
+    """Return which broker it is, for people."""
+    host = "" if parameters.virtual_host == "/" else f"/{parameters.virtual_host}"
+    return f"{parameters.host}:{parameters.port}{host}"
+
+
 def endpoint_of(
     reactor: Any, configuration: AmqpConfiguration, parameters: pika.ConnectionParameters, patience: float
 ) -> IStreamClientEndpoint:
@@ -57,11 +63,11 @@ def _tls_options(host: str, tls: Tls) -> Any:
 
     :raises Unusable: if a certificate cannot be read
     """
-    trust = _loaded(tls.ca_cert, _authorities)
+    trust = loaded(tls.ca_cert, _authorities)
     own = None
     if tls.certfile and tls.keyfile:
-        both = _loaded(tls.keyfile, Path.read_bytes) + b"\n" + _loaded(tls.certfile, Path.read_bytes)
-        own = _loaded(tls.certfile, lambda path: ssl.PrivateCertificate.loadPEM(both))
+        both = loaded(tls.keyfile, Path.read_bytes) + b"\n" + loaded(tls.certfile, Path.read_bytes)
+        own = loaded(tls.certfile, lambda path: ssl.PrivateCertificate.loadPEM(both))
     return ssl.optionsForClientTLS(host, trustRoot=trust, clientCertificate=own)
 
 
@@ -71,7 +77,11 @@ def _authorities(path: Path) -> Any:
     return ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(part) for part in parts])
 
 
-def _loaded(path: Path | None, load: Callable[[Path], Any]) -> Any:
+def loaded(path: Path | None, load: Callable[[Path], Any]) -> Any:
+    """Return what is loaded from a file that the tls settings name, None for no file.
+
+    :raises Unusable: if it cannot be used
+    """
     if path is None:
         return None
     try:

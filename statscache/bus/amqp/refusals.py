@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pika
 from OpenSSL.SSL import Error as TlsError
 from pika.exceptions import (
@@ -60,7 +62,7 @@ def is_refusal(error: object) -> bool:
 
 def is_of_tls(error: object) -> bool:
     """Return whether an error is one of certificates."""
-    return isinstance(error, TlsError | VerificationError)
+    return isinstance(error, TlsError | VerificationError | ssl.SSLError)
 
 
 def _brief(error: object) -> str:

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.consumer import Consumer, fedora_messaging
+from tests.support.consumer import Consumer, fedora_messaging, shared_out
+from tests.support.place import Place
 from tests.support.rabbitmq import Broker, Publisher, needs_rabbitmq
+
+#: How many seconds old a message may be when it comes, where queues share messages.
+LATENESS = {"statscache.coverage.lateness": 2}
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +91,26 @@ def start(
         return start_consumer(fedora_messaging(broker.url, queue, exchange), settings, **environment)
 
     return begin
+
+
+@pytest.fixture
+def shares(broker: Broker) -> Iterator[str]:
+    """The name of an exchange of the test's own by which queues share messages, which is not there yet."""
+    name = f"shares-{uuid.uuid4().hex[:8]}"
+    yield name
+    with broker.channel() as channel:
+        channel.exchange_delete(name)
+        for number in range(1, 10):
+            channel.queue_delete(f"{name}-{number}")
+
+
+@pytest.fixture
+def topology(there: Place, shares: str, broker: Broker, exchange: str) -> Callable[..., tuple[int, str, str]]:
+    """Runs `statscache amqp-topology` for the exchange; takes its options, and the URL of another broker."""
+
+    def run(*options: str, url: str = "") -> tuple[int, str, str]:
+        there.write("messaging.toml", shared_out(url or broker.url, exchange))
+        there.configure({"statscache.amqp.config": "messaging.toml", **LATENESS})
+        return there.run("amqp-topology", "--name", shares, *options)
+
+    return run

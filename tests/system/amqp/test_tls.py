@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 from tests.support.authority import Authority
 from tests.support.consumer import Consumer, fedora_messaging
 from tests.support.hub import volume, wait_for
+from tests.support.place import Place
 from tests.support.rabbitmq import Broker, Delivery, Publisher, needs_rabbitmq
 
 Start = Callable[..., Consumer]
@@ -120,3 +122,26 @@ def test_a_broker_that_is_gone_without_a_word_is_noticed(
         wait_for("the loss to be noticed", lambda: "lost the connection" in consumer.log)
     wait_for("another connection", lambda: consumer.log.count("connected to ") == 2)
     assert "Traceback" not in consumer.log
+
+
+def test_a_command_shows_its_certificate_too(
+    secure: Broker, authorities: tuple[Authority, Authority], there: Place
+) -> None:
+    """And says in one line that one is wrong."""
+    known, unknown = (authority.directory for authority in authorities)
+    there.configure({"statscache.amqp.config": "messaging.toml"})
+    for trusted, own, said in (
+        (known, known, ""),
+        (unknown, known, "and we do not trust each other's certificates"),
+        (known, unknown, "bad certificate"),
+        (there.directory, known, "cannot be used"),
+    ):
+        there.write("messaging.toml", tls(trusted, own, "localhost", secure.tls_port))
+        code, output, errors = there.run("amqp-topology", "--queues", "1", "--apply")
+        if said:
+            assert (code, output) == (2, "")
+            assert re.fullmatch(r"statscache: [^\n]*\n", errors)
+            assert said in errors
+        else:
+            assert (code, errors) == (0, "")
+    assert "statscache-1" in secure.ctl("list_queues", "name")
