@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from statscache.database.engine import make_engine
 from statscache.database.lock import counting, counting_shared
 from statscache.database.round_trip import RoundTrip
+from statscache.history.archives.archive import Slice
+from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import CountingPlugin, Message, counting_model
+from statscache.span import Span
 from tests.support.bench import Bad, Bench, Good, Keeper, Other, fail
 
 Make = Callable[..., Bench]
@@ -40,6 +45,11 @@ def engine(database: str) -> Iterator[Engine]:
     engine = make_engine(database)
     yield engine
     engine.dispose()
+
+
+def keyed(second: int) -> dict[str, Any]:
+    """Return the message of a second."""
+    return {"topic": "a.b.c.d", "msg": {"word": f"k{second}"}, "timestamp": second, "msg_id": f"old {second}"}
 
 
 def statements(engine: Engine) -> list[str]:
@@ -246,3 +256,32 @@ def test_a_transaction_that_nobody_commits_is_rolled_back(engine: Engine) -> Non
     with engine.begin() as connection:
         assert connection.scalars(text("SELECT a FROM kept")).all() == [3]
         assert connection.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")) == 0
+
+
+def test_two_daemons_that_fill_the_same_old_gap_count_it_once(make_bench: Make) -> None:
+    """Nine days ago the ledger does not reach back, so slices are counted by one daemon after the other.
+
+    New messages go in meanwhile, side by side.
+    """
+    benches = [make_bench(Keyed, Keeper, Good, ledger_keep=timedelta(days=8)) for _ in range(2)]
+    begin = int(time.time()) - 9 * 86_400
+    spans = [Span(begin + 60 * number, begin + 60 * number + 60) for number in range(60)]
+    slices = [Slice(span, [keyed(span.start + number) for number in range(10)]) for span in spans]
+
+    def fill(bench: Bench) -> None:
+        counter = SliceCounter(bench.app)
+        for found in slices:
+            counter.count(found, bench.daemon.writer.plugins)
+
+    def listen(index: int) -> None:
+        for number in range(200):
+            benches[index].send(f"new {index} {number}", "new")
+            benches[index].flush()
+
+    with ThreadPoolExecutor(4) as pool:
+        listening = [pool.submit(listen, index) for index in range(2)]
+        list(pool.map(fill, benches))
+        for each in listening:
+            each.result()
+    for table in ("test_keyed", "test_keeper", "test_good"):
+        assert benches[0].volume(table) == 600 + 400, table
