@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from psycopg2 import Error
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import Connection, Engine, func, select, text
-from sqlalchemy.exc import DBAPIError
 
 from statscache.database.sessions import EXPLICIT
 from statscache.errors import StatscacheError
@@ -56,10 +56,11 @@ def counting_shared(engine: Engine) -> Iterator[Connection]:
     The caller sends the COMMIT, as a `RoundTrip` does; without it all is rolled back.
     """
     explicit = engine.execution_options(isolation_level="AUTOCOMMIT", **{EXPLICIT: True})
-    with explicit.begin() as connection:
+    with explicit.connect() as connection:
         try:
-            connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
-            yield connection
+            with connection.begin():
+                connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
+                yield connection
         finally:
             _end(connection)
 
@@ -92,6 +93,7 @@ def _end(connection: Connection) -> None:
     if raw.closed or raw.info.transaction_status == TRANSACTION_STATUS_IDLE:
         return
     try:
-        connection.exec_driver_sql("ROLLBACK")
-    except DBAPIError:
+        with raw.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+    except Error:
         connection.invalidate()

@@ -240,7 +240,9 @@ def test_who_writes_a_table_in_a_way_of_its_own_is_alone_in_it(make_bench: Make,
     assert one.volume("test_keeper") == 2
 
 
-def test_a_transaction_that_nobody_commits_is_rolled_back(engine: Engine) -> None:
+def test_a_transaction_that_nobody_commits_is_rolled_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the driver knows of none, and the connection is as new afterwards."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE kept (a int)"))
@@ -248,6 +250,10 @@ def test_a_transaction_that_nobody_commits_is_rolled_back(engine: Engine) -> Non
         connection.execute(text("INSERT INTO kept VALUES (1)"))
     with pytest.raises(DBAPIError), counting_shared(engine) as connection:
         connection.execute(text("INSERT INTO kept VALUES (2), (1 / 0)"))
+    with monkeypatch.context() as patch:
+        patch.setattr("statscache.database.lock.LOCK", "no number")
+        with pytest.raises(DBAPIError), counting_shared(engine):
+            pass
     with counting_shared(engine) as connection:
         trip = RoundTrip(connection, lambda *given: "")
         with trip.taking():
