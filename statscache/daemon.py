@@ -14,10 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from statscache.app import App, open_app, unusable
 from statscache.bus.interface import FEDMSG, Bus
+from statscache.bus.lateness import warn_of_lateness
 from statscache.bus.watermark import Watermark
 from statscache.counting.away import Away
 from statscache.counting.commits import Commits
 from statscache.counting.flusher import Flusher
+from statscache.counting.keeping import Keeping
 from statscache.counting.wake import Wake
 from statscache.database.engine import probe
 from statscache.database.trouble import first_line
@@ -41,6 +43,7 @@ from statscache.upkeep.coverage import CoverHeard
 from statscache.upkeep.finished_spools import ForgetSpools
 from statscache.upkeep.gaps import FillGaps, Gaps
 from statscache.upkeep.inventory import TakeInventory
+from statscache.upkeep.kept_back import FindKept, ReleaseKept
 from statscache.upkeep.ledger_pruning import PruneLedger
 from statscache.upkeep.notifications import WatchNotifications
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
@@ -50,9 +53,6 @@ from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
-
-#: A connection that died is noticed after 90 seconds at the latest.
-SURE = 100.0
 
 
 def end_hung() -> None:
@@ -85,6 +85,9 @@ class Daemon:
         self.continuity = Continuity(
             self.database, self.spool.id, settings.spool_tail, self.clocks, self.watermark.confirm
         )
+        name = bus.name if bus else FEDMSG
+        self.buses = Buses(name, settings.buses_alike, bus.queues if bus else ())
+        self.keeping = Keeping(name, settings.kept_back_for)
         self.wake = Wake()
         self.intake = self._make_intake()
         self.backlog = self._make_backlog()
@@ -93,10 +96,9 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
-        self.buses = Buses(bus.name if bus else FEDMSG, settings.buses_alike, bus.queues if bus else ())
         kept, plugins = bus.kept if bus else None, self.writer.plugins
         self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, plugins)
-        self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses)
+        self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses, self.keeping)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine, self.clocks)
         self.flusher = Flusher(self.commits, self.backlog, settings.frequency, self.upkeep, look, self.wake)
@@ -108,12 +110,13 @@ class Daemon:
         self.continuity.begin(self.engine)
         self.buses.open(self.engine)
         self.away.resume(self.engine)
+        self.keeping.look(self.engine)
         self.adoption.run()
         self.app.leave_out()
 
     def start(self) -> None:
         """Begin to flush, and to watch for plugins that hang."""
-        self._warn_of_lateness()
+        warn_of_lateness(self.app.settings.lateness)
         self.flusher.start()
         self.watchdog.start()
         if self.filler:
@@ -149,6 +152,7 @@ class Daemon:
             watches=self.app.watches,
             unable=self.app.unable,
             inventory=self.inventory,
+            keeping=self.keeping,
             filler=self.filler,
             bus=self._bus,
         )
@@ -163,13 +167,20 @@ class Daemon:
             hurry=self.wake.hurry,
             on_loss=self.watermark.interrupt,
             no_room=self._bus.no_room if self._bus else None,
+            may_wait=self.keeping.may_wait,
         )
 
     def _make_backlog(self) -> Backlog:
         app = self.app
-        lateness = math.ceil(app.settings.lateness)
         return Backlog(
-            self.intake, self.spool, app.own, app.naming, self.watermark, lateness, self._committed
+            self.intake,
+            self.spool,
+            app.own,
+            app.naming,
+            self.watermark,
+            math.ceil(app.settings.lateness),
+            on_commit=self._committed,
+            may_wait=self.keeping.may_wait,
         )
 
     def _committed(self, position: int) -> None:
@@ -179,9 +190,8 @@ class Daemon:
             self._bus.committed(position)
 
     def _make_gaps(self) -> Gaps:
-        app = self.app
-        lateness = app.settings.lateness
-        return Gaps(self.engine, self.writer.plugins, app.suspensions, self.watermark, lateness)
+        lateness, suspensions = self.app.settings.lateness, self.app.suspensions
+        return Gaps(self.engine, self.writer.plugins, suspensions, self.watermark, lateness)
 
     def _make_filler(self) -> Filler | None:
         settings = self.app.settings
@@ -204,21 +214,13 @@ class Daemon:
             ForgetSpools(engine, self.backlog),
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             FindDue(engine, self.writer, due),
+            FindKept(engine, self.keeping),
         ]
-        spare: list[Chore] = [RetryDue(self.writer, suspensions, due)]
-        if self.filler:
-            spare.append(FillGaps(self.filler))
-        return Upkeep(regular, spare)
-
-    def _warn_of_lateness(self) -> None:
-        lateness = self.app.settings.lateness
-        if lateness < SURE:
-            log.warning(
-                "statscache.coverage.lateness is %.0f s: a dead connection can go unnoticed for longer, and then "
-                "incomplete time is reported as complete; set it to %.0f s or more",
-                lateness,
-                SURE,
-            )
+        retry, release = (
+            RetryDue(self.writer, suspensions, due),
+            ReleaseKept(engine, self.writer, self.keeping),
+        )
+        return Upkeep(regular, [retry, release, *([FillGaps(self.filler)] if self.filler else [])])
 
     def _leave(self) -> None:
         """Let go of the spool, all of which is committed."""

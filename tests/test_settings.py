@@ -322,3 +322,40 @@ def test_any_value_is_read_or_refused(key: str, data: st.DataObject) -> None:
     value = data.draw(odd_values | odd_uris if key == URI else odd_values)
     message = outcome(key, value)
     assert message is None or (key in message and "\n" not in message)
+
+
+BRIDGES, LATENESS = "statscache.bridges.wait", "statscache.coverage.lateness"
+
+
+@pytest.mark.parametrize(
+    ("value", "lateness", "seconds"),
+    [
+        *((None, 300, 10.0), (None, 20, 10.0), (None, 3, 1.5), (0, 300, 0.0), (0.0, 1, 0.0)),
+        *((timedelta(0), 300, 0.0), (299, 300, 299.0), (timedelta(seconds=2), 2.5, 2.0)),
+    ],
+)
+def test_copies_are_kept_back_for_less_than_a_message_may_be_late(
+    value: Any, lateness: float, seconds: float
+) -> None:
+    """By default for ten seconds, or half of that."""
+    assert read(**{BRIDGES: value, LATENESS: lateness}).kept_back_for == seconds
+
+
+@pytest.mark.parametrize("value", [300, 300.5, timedelta(days=1)])
+def test_a_wait_as_long_as_a_message_may_be_late_is_refused(value: Any) -> None:
+    """Else originals would come when their time is complete already."""
+    with pytest.raises(
+        Unusable, match=r"^statscache.bridges.wait is \d+(.5)? s and must be less than .*300 s"
+    ):
+        _ = read(**{BRIDGES: value}).kept_back_for
+
+
+@pytest.mark.parametrize("value", [-1, True, "1", [], float("nan"), 86401, timedelta(seconds=-1)])
+def test_a_wait_is_a_time_or_none(value: Any) -> None:
+    """What else there is, is refused as for any other time."""
+    message = outcome(BRIDGES, value)
+    assert message is not None
+    assert message.startswith(
+        f"{BRIDGES} must be a number of seconds above 0 and up to 86400, or a timedelta"
+    )
+    assert "or 0 for none at all, or None for the default, not" in message

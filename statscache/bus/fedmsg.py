@@ -15,9 +15,9 @@ import zmq
 from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
-from statscache.bus.interface import FEDMSG
+from statscache.bus.interface import BOUND, FEDMSG
 from statscache.bus.reactor import steady
-from statscache.bus.watermark import APART, BOUND, Watermark
+from statscache.bus.watermark import APART, Watermark
 
 log = logging.getLogger(__name__)
 

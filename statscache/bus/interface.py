@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from statscache.bus.watermark import Watermark
 
+#: How the name of an endpoint ends that is not connected but bound: nobody knows whom to expect there.
+BOUND = " (bound, so its publishers are not known)"
 #: What the buses are called.
 FEDMSG, AMQP = "fedmsg", "amqp"
 

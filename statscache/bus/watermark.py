@@ -25,8 +25,6 @@ PAUSE = 3.0
 FROZEN = 60.0
 #: A lost message whose timestamp is more than so many seconds ahead does not say when anything happened.
 AHEAD = 86_400
-#: How the name of an endpoint ends that is not connected but bound: nobody knows whom to expect there.
-BOUND = " (bound, so its publishers are not known)"
 
 
 class Watermark:
@@ -37,7 +35,7 @@ class Watermark:
     A span begins by that of the clocks which is ahead and ends by that which is behind, and when one of them is set
     another begins. So what is claimed was heard if either of them was right.
 
-    :param on_end: called when a span has ended, with the lock held
+    :param on_end: called, with the lock held, when a span has ended
     """
 
     def __init__(self, clocks: Clocks, on_end: Callable[[], object] = lambda: None) -> None:
@@ -171,19 +169,23 @@ class Watermark:
             return claim
 
     def confirm(self, claim: Span | None) -> Span | None:
-        """Return the last claim once more, after the clocks were looked at: None if one was set since its span began.
+        """Return the last claim once more, or its beginning; None if a clock was set since its span began.
 
-        What a claim goes by was all seen before it was made, so it holds if the clocks have gone on evenly until after
-        that.
+        All that a claim goes by was seen before it was made: it holds if the clocks went on evenly until after that.
         """
         with self._lock:
-            if claim is None or self._claim is None or self._claim[0] != claim:
+            if claim is None or self._claim is None:
+                return None
+            whole = self._claim[0]
+            if claim.start != whole.start or claim.stop > whole.stop:
                 return None
             return None if self.clocks.read().jump_since(self._claim[1]) else claim
 
     def committed(self, claim: Span | None) -> None:
-        """Note that a claim is committed: it is not made again."""
+        """Note that a claim is committed, or its beginning: that is not claimed again."""
         with self._lock:
+            if claim:
+                self.late_before = min(self.late_before, claim.stop)
             if claim and self._start is not None and claim.start >= self._start:
                 self._claimed = claim.stop
 

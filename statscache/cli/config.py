@@ -143,7 +143,8 @@ def _together(found: Configuration, wrong: set[str]) -> Iterator[str]:
     """Yield what is wrong with settings that fit by themselves."""
     good = {key: value for key, value in found.values.items() if key not in wrong}
     settings = read_settings({**good, URI: NO_DATABASE}, {})
-    for check in (lambda: check_names(settings), *_checks_of_the_hub(good, settings.consumer_enabled)):
+    checks = [lambda: check_names(settings), lambda: settings.kept_back_for]
+    for check in (*checks, *_checks_of_the_hub(good, settings.consumer_enabled)):
         if fault := _fault(check):
             yield fault
 

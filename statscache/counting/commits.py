@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statscache.counting.keeping import Keeping
 from statscache.counting.writer import Writer
 from statscache.hosting.surroundings import SURROUNDINGS
 from statscache.intake.backlog import Backlog
@@ -20,13 +21,17 @@ class Commits:
 
     :param continuity: knows what was committed until now
     :param buses: limits what is covered to what other buses have brought
+    :param keeping: keeps copies of bridges back
     """
 
-    def __init__(self, writer: Writer, backlog: Backlog, continuity: Continuity, buses: Buses) -> None:
+    def __init__(
+        self, writer: Writer, backlog: Backlog, continuity: Continuity, buses: Buses, keeping: Keeping
+    ) -> None:
         self._writer = writer
         self._backlog = backlog
         self._continuity = continuity
         self._buses = buses
+        self._keeping = keeping
         self._failures = 0
 
     def commit_next(self) -> bool:
@@ -48,7 +53,7 @@ class Commits:
 
     def _commit(self, batch: Batch) -> None:
         try:
-            self._writer.write(batch, self._continuity, self._buses)
+            self._writer.write(batch, self._continuity, self._buses, self._keeping)
         except WentBack as back:
             self._backlog.take_back(back.commit)
         except BaseException:

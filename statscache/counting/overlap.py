@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from statscache.intake.batch import Batch, OldBatch
 from statscache.span import Span
 from statscache.store.coverage import covered
+from statscache.store.ledger import seconds_of
 
 #: By the id of a message that some plugin has counted, the plugins that have not.
 Missing = Mapping[str, frozenset[str]]
@@ -52,6 +53,22 @@ def without_covered(
             if any(second in span for span in has):
                 less[id] = less.get(id, plugins) - plugins_with
     return less
+
+
+def other_times(connection: Connection, batch: Batch | OldBatch, missing: Missing) -> dict[str, int]:
+    """Return the seconds by which messages have been counted, where these are others than their own.
+
+    A bridge's copy has another time than its original. The one that was counted first decides for all plugins.
+
+    :return: the seconds by id, of messages that some plugin has counted and another is to count
+    """
+    lacking = [id for id, plugins in missing.items() if plugins]
+    known = seconds_of(connection, lacking)
+    return {
+        id: known[id]
+        for id, second in zip(batch.refs, batch.seconds, strict=True)
+        if known.get(id, second) != second
+    }
 
 
 def _grouped(spans: Mapping[str, Sequence[Span]]) -> dict[tuple[Span, ...], frozenset[str]]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from statscache.counting.keeping import Keeping, released
 from statscache.counting.notifications import telling
-from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, without_covered
+from statscache.counting.overlap import (
+    MARGIN_S,
+    Missing,
+    horizon,
+    lacking_ids,
+    other_times,
+    without_covered,
+)
+from statscache.counting.putting_off import put_off
 from statscache.counting.sharing import succeeds
 from statscache.counting.transaction import Transaction, Work
 from statscache.counting.update import PluginUpdates, Share
@@ -25,15 +33,13 @@ from statscache.intake.batch import Batch, OldBatch
 from statscache.messages.message import Naming
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store import ledger, quarantine
+from statscache.store import kept_back, ledger, quarantine
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
 from statscache.store.coverage import cover, lacking, lock_coverage, record_gap, record_loss
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
 from statscache.store.presence import Presence
-
-ABSENT = Failure("put off: the daemon that counted it has no such plugin", tried=False)
 
 
 class Writer:
@@ -73,15 +79,16 @@ class Writer:
         """Give up all connections to the database, so that the next transaction begins with a new one."""
         self._engine.dispose()
 
-    def write(self, batch: Batch, continuity: Continuity, buses: Buses) -> None:
+    def write(self, batch: Batch, continuity: Continuity, buses: Buses, keeping: Keeping) -> None:
         """Write a batch: each message counts, for each plugin that has not yet counted it, or is quarantined.
 
         :param continuity: of the daemon whose batch it is
         :param buses: limits what it covers to what other buses have brought
+        :param keeping: keeps back copies of it
         :raises WentBack: if the database has lost what it had committed; then nothing is written
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
-        flush = partial(self._flush, batch, continuity, buses)
+        flush = partial(self._flush, batch, continuity, buses, keeping)
         if not (self._may_share(batch, continuity) and succeeds(partial(flush, shared=True))):
             flush()
 
@@ -91,21 +98,26 @@ class Writer:
         is_whole = not batch.losses and not batch.spool.loss and batch.spool.plugins <= self.plugins
         return is_new and is_whole
 
-    def _flush(self, batch: Batch, continuity: Continuity, buses: Buses, shared: bool = False) -> None:
+    def _flush(
+        self, batch: Batch, continuity: Continuity, buses: Buses, keeping: Keeping, shared: bool = False
+    ) -> None:
         start = time.monotonic()
         with self._counting(shared=shared) as transaction:
             connection = transaction.connection
             own = batch.spool.id == continuity.spool
-            batch.heard = continuity.write(connection, batch.end if own else None, batch.heard)
+            heard = keeping.limit(connection, batch)
+            batch.heard = continuity.write(connection, batch.end if own else None, heard)
             rows = RowCount(connection)
-            known = self._write_messages(transaction, batch) if batch.refs else 0
+            everyone = self.plugins | batch.spool.plugins
+            copies = keeping.keep(connection, batch, everyone)
+            known = sum(self._enter(transaction, part, everyone) for part in (batch, copies) if part.refs)
             if not own:
                 store_position(connection, batch.spool.id, batch.end)
             self._cover(transaction, buses, batch, own)
             loss = self._write_losses(connection, batch)
         continuity.committed()
         self.duplicates += known
-        self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds)
+        self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds + copies.seconds)
         if loss:
             batch.spool.forget_loss(loss)
 
@@ -141,7 +153,7 @@ class Writer:
             if not plugins:
                 return 0
             if batch.refs:
-                remember = span.stop > self._horizon(connection) - MARGIN_S
+                remember = span.stop > kept_back.from_when(connection, self._horizon(connection) - MARGIN_S)
                 missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
                 self._count_missing(transaction, batch, plugins, missing)
             cover(connection, plugins, span)
@@ -159,6 +171,15 @@ class Writer:
             self._count_missing(transaction, batch, self.plugins, missing)
             cover(connection, self.plugins, None)
         return sum(not plugins for plugins in missing.values())
+
+    def release(self) -> None:
+        """Count copies that were kept back and whose time is over, but for what plugins have counted meanwhile.
+
+        :raises Exception: if the transaction failed; then all are still kept back
+        """
+        with self._counting() as transaction:
+            for plugins, batch in released(transaction.connection, self._naming, self.plugins).items():
+                self._enter(transaction, batch, plugins)
 
     def retry(self, plugin: str, chosen: quarantine.Chosen) -> int:
         """Try messages in the quarantine again, and return how many of them count now.
@@ -199,39 +220,31 @@ class Writer:
             raise
         self.measures.committed(transaction.outcomes)
 
-    def _write_messages(self, transaction: Transaction, batch: Batch) -> int:
-        """Write all that the batch comes to, and return how many of its messages some plugin had already."""
+    def _enter(self, transaction: Transaction, batch: Batch | OldBatch, everyone: frozenset[str]) -> int:
+        """Write all that the batch comes to, and return how many of its messages some plugin had already.
+
+        :param everyone: the plugins that are to count it; those that are not here do so later
+        """
         connection = transaction.connection
-        absent = batch.spool.plugins - self.plugins
-        everyone = self.plugins | absent
         missing = ledger.enter(connection, batch.refs, batch.seconds, everyone)
-        if batch.old:
+        if isinstance(batch, Batch) and batch.old:
             missing = without_covered(connection, batch, everyone, missing, self._horizon(connection))
-        self._count_missing(transaction, batch, self.plugins, missing)
-        self._put_off(transaction, batch, absent, missing)
+        self._count_missing(transaction, batch, everyone & self.plugins, missing)
+        put_off(transaction, batch, everyone - self.plugins, missing)
         return len(missing)
 
     def _horizon(self, connection: Connection) -> float:
         return horizon(self._keep, began(connection))
 
-    def _put_off(
-        self, transaction: Transaction, batch: Batch, absent: Iterable[str], missing: Missing
-    ) -> None:
-        """Put what plugins lack that are not here into the quarantine, for a daemon that has them."""
-        groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-        for ident in absent:
-            groups[tuple(lacking_ids(batch, missing, ident))].append(ident)
-        for ids, idents in groups.items():
-            failures = dict.fromkeys(ids, ABSENT)
-            quarantine.put(transaction.connection, idents, batch.messages(ids), failures)
-
     def _count_missing(
         self, transaction: Transaction, batch: Batch | OldBatch, plugins: frozenset[str], missing: Missing
     ) -> None:
         """Let each of the plugins count what it lacks of the batch."""
+        batch.times = other_times(transaction.connection, batch, missing)
         lacking = {ident: lacking_ids(batch, missing, ident) for ident in self._runners if ident in plugins}
         runners = [self._runners[ident] for ident, ids in lacking.items() if ids]
         for runner in self._updates.arrange(transaction, runners):
             ids = lacking[runner.ident]
-            taken = batch.taken.get(runner.ident) if len(ids) == len(batch.refs) else None
+            whole = len(ids) == len(batch.refs) and not batch.times
+            taken = batch.taken.get(runner.ident) if whole else None
             self._updates.count(transaction, runner, Share(ids, batch.messages, taken))

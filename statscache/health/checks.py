@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from statscache.bus.watermark import BOUND
+from statscache.bus.interface import BOUND
 from statscache.errors import number_of
 from statscache.health.parts import Parts
 from statscache.process.descriptors import RESERVE, limit, used

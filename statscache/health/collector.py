@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from statscache.bus.watermark import BOUND
+from statscache.bus.interface import BOUND
 from statscache.health import metrics
 from statscache.health.checks import Health
 from statscache.health.parts import Parts
@@ -91,6 +91,7 @@ def _stores(parts: Parts) -> Iterator[Metric]:
     yield metrics.LEDGER_ROWS.value(found.ledger_rows)
     yield metrics.LEDGER_BYTES.value(found.ledger_bytes)
     yield metrics.QUARANTINE.by_label({plugin: its.quarantined for plugin, its in found.plugins.items()})
+    yield metrics.KEPT_BACK.value(parts.keeping.number)
 
 
 def _gaps(parts: Parts) -> Iterator[Metric]:

@@ -121,6 +121,9 @@ LEDGER_BYTES = MetricDefinition("statscache_ledger_bytes", "gauge", "The ledger'
 QUARANTINE = MetricDefinition(
     "statscache_quarantine_messages", "gauge", "Messages in the quarantine of a plugin.", PLUGIN
 )
+KEPT_BACK = MetricDefinition(
+    "statscache_kept_back_messages", "gauge", "Copies of bridges that are kept back until the originals come."
+)
 GAPS = MetricDefinition("statscache_gaps", "gauge", "Gaps in what a plugin has counted.", PLUGIN)
 GAP_SECONDS = MetricDefinition(
     "statscache_gap_seconds", "gauge", "The total length of a plugin's gaps.", PLUGIN

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statscache.bus.interface import Bus
 from statscache.bus.watermark import Watermark
 from statscache.counting.flusher import Flusher
+from statscache.counting.keeping import Keeping
 from statscache.counting.writer import Writer
 from statscache.history.filler import Filler
 from statscache.hosting.suspensions import Suspensions
@@ -42,6 +43,7 @@ class Parts:
     watches: Sequence[Watch]
     unable: Mapping[str, str]
     inventory: TakeInventory
+    keeping: Keeping
     filler: Filler | None
     bus: Bus | None
 

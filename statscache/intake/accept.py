@@ -25,6 +25,8 @@ MANY = 20_000
 
 #: A message and its record in the spool.
 Accepted = tuple[Message, bytes]
+#: The same by its id and whether it is a copy that may be kept back.
+Fresh = Mapping[tuple[str, bool], Accepted]
 
 
 class Intake:
@@ -38,6 +40,7 @@ class Intake:
     :param memory: how many bytes of messages plugins may have taken that are not yet committed
     :param hurry: called when so much is queued that the next flush should not wait
     :param on_loss: called with the second of a message that was lost
+    :param may_wait: whether a message is a bridge's copy that may be kept back; no plugin is handed it here
     :param no_room: called with a message that finds no room in the spool, and the reason, if whoever sent it keeps it
         and those after it; None if they are lost
     """
@@ -51,8 +54,10 @@ class Intake:
         hurry: Callable[[], None] = lambda: None,
         on_loss: Callable[[int], None] = lambda second: None,
         no_room: Callable[[Message, str], object] | None = None,
+        may_wait: Callable[[Message], bool] = lambda message: False,
     ) -> None:
         self._no_room = no_room
+        self._may_wait = may_wait
         self._spool = spool
         self._dispatch = dispatch
         self._naming = naming
@@ -94,11 +99,11 @@ class Intake:
 
     def _keep(self, entries: Sequence[Accepted]) -> list[Message]:
         """Spool messages, by one write, and hand them to the plugins; return those that there was room for."""
-        known = self._batch.refs if self._batch is not None else {}
-        fresh: dict[str, Accepted] = {}
+        batch, fresh = self._batch, dict[tuple[str, bool], Accepted]()
         for entry in entries:
-            if (id := entry[0].id) not in known:
-                fresh.setdefault(id, entry)
+            message, is_copy = entry[0], self._may_wait(entry[0])
+            if batch is None or not batch.has(message, is_copy):
+                fresh.setdefault((message.id, is_copy), entry)
         records = b"".join([record for _, record in fresh.values()])
         try:
             position = self._spool.append(records) if records else self._spool.end
@@ -132,20 +137,20 @@ class Intake:
         """Return whether what finds no room stays with those who sent it, and so does what comes after it."""
         return self._no_room is not None and len(record) <= self._spool.limit
 
-    def _hand_over(self, batch: Batch, entries: Mapping[str, Accepted], position: int) -> None:
+    def _hand_over(self, batch: Batch, entries: Fresh, position: int) -> None:
         """Hand messages to the plugins, the first of which lies at that position in the spool."""
-        before = len(batch.refs)
-        for message, record in entries.values():
-            batch.add(message, position)
+        before = batch.size
+        for (_, is_copy), (message, record) in entries.items():
+            batch.add(message, position, is_copy)
             position += len(record)
         batch.end = position
         try:
-            self._dispatch.take([message for message, _ in entries.values()])
+            self._dispatch.take([message for (_, is_copy), (message, _) in entries.items() if not is_copy])
         except BaseException:
             self._give_up()  # some plugins have it and some not: the flush reads it back, with all others
             raise
         self._full = position - self._committed > self._memory
-        if before < MANY <= len(batch.refs) or self._full:
+        if before < MANY <= batch.size or self._full:
             self._hurry()
 
     @property
@@ -157,7 +162,7 @@ class Intake:
     def queued(self) -> int:
         """How many messages plugins have taken since the last cut."""
         batch = self._batch
-        return len(batch.refs) if batch else 0
+        return batch.size if batch else 0
 
     @property
     def position(self) -> int:
@@ -171,7 +176,7 @@ class Intake:
         """
         with self._lock:
             batch = self._batch
-            if batch is None or not (batch.refs or self._spool.loss):
+            if batch is None or not (batch.size or self._spool.loss):
                 return None
             batch.taken = self._dispatch.cut()
             self._batch = None if self._full else self._new_batch()

@@ -47,6 +47,7 @@ class Backlog:
     For the flush's thread alone.
 
     :param lateness: how many seconds old a message may be when it comes
+    :param may_wait: whether a message is a bridge's copy that may be kept back; no plugin is handed it here
     :param on_commit: called with the position up to which the daemon's own spool is committed
     """
 
@@ -59,8 +60,10 @@ class Backlog:
         watermark: Watermark,
         lateness: int,
         on_commit: Callable[[int], object] = lambda position: None,
+        may_wait: Callable[[Message], bool] = lambda message: False,
     ) -> None:
         self._intake = intake
+        self._may_wait = may_wait
         self._began = time.time()
         self._own = Source(spool, spool.end, self._began)
         self._dispatch = dispatch
@@ -107,7 +110,7 @@ class Backlog:
     def _claim(self, batch: Batch) -> None:
         """Note what the batch covers, which is nothing from the first message on that could not be read."""
         before = self._watermark.late_before
-        batch.late = sum(second < before for second in batch.seconds)
+        batch.late = sum(second < before for second in (*batch.seconds, *batch.copies.seconds))
         end = batch.losses.start if batch.losses else batch.end
         batch.heard = self._watermark.claim(end, self._lateness)
 
@@ -192,7 +195,7 @@ class Backlog:
     def _fill(self, batch: Batch) -> Iterator[Message]:
         """Add what lies in the spool to the batch, up to its bounds, and yield it."""
         for position, found in batch.spool.scan(batch.start, batch.end):
-            if len(batch.refs) == MANY or position - batch.start > BYTES:
+            if batch.size == MANY or position - batch.start > BYTES:
                 batch.end = position
                 break
             if isinstance(found, Damage):
@@ -202,8 +205,11 @@ class Backlog:
             if message is None:
                 continue
             batch.losses.before(message.second)
-            if message.id not in batch.refs:
-                batch.add(message, position)
+            is_copy = self._may_wait(message)
+            if batch.has(message, is_copy):
+                continue
+            batch.add(message, position, is_copy)
+            if not is_copy:
                 yield message
 
     def _message(self, batch: Batch, body: dict[str, Any]) -> Message | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from statscache.hosting.dispatch import Taken
 from statscache.intake.losses import Losses
-from statscache.messages.message import Message, Naming
+from statscache.messages.message import Message, Naming, at_second
 from statscache.span import Span
 from statscache.spool.spool import Spool
 
@@ -23,6 +25,7 @@ class Batch:
     :param late: how many messages came when their time had been covered
     :param losses: what it should hold and cannot be read
     :param old: whether the ledger may not reach back to when it was accepted
+    :param times: the seconds by which messages count, by id, where these are not their own
     """
 
     spool: Spool
@@ -36,16 +39,52 @@ class Batch:
     late: int = 0
     losses: Losses = field(default_factory=lambda: Losses(0.0, 0))
     old: bool = False
+    times: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, message: Message, position: int) -> None:
-        """Add a message that is not in it yet."""
-        self.refs[message.id] = position
-        self.seconds.append(message.second)
+    @cached_property
+    def copies(self) -> Batch:
+        """The copies of bridges that may be kept back: plugins have taken none of these, and `refs` has none.
+
+        Of the same message there can be a copy here and the original in `refs`.
+        """
+        return Batch(self.spool, self.naming, self.start, self.end, old=self.old)
+
+    @property
+    def size(self) -> int:
+        """How many messages it has, those included that may be kept back."""
+        return len(self.refs) + len(self.copies.refs)
+
+    def add(self, message: Message, position: int, is_copy: bool = False) -> None:
+        """Add a message that is not in it yet.
+
+        :param is_copy: whether it is one that may be kept back
+        """
+        part = self.copies if is_copy else self
+        part.refs[message.id] = position
+        part.seconds.append(message.second)
+
+    def has(self, message: Message, is_copy: bool) -> bool:
+        """Return whether a message is in it.
+
+        :param is_copy: whether it is one that may be kept back: of that its original will do
+        """
+        return message.id in self.refs or (is_copy and message.id in self.copies.refs)
+
+    def only(self, ids: Collection[str]) -> Batch:
+        """Return a batch with some of its messages."""
+        some = Batch(self.spool, self.naming, self.start, self.end, old=self.old)
+        some.refs = {id: position for id, position in self.refs.items() if id in ids}
+        some.seconds = [second for id, second in zip(self.refs, self.seconds, strict=True) if id in ids]
+        return some
 
     def messages(self, ids: Iterable[str]) -> Iterator[Message]:
         """Read messages back."""
         for id in ids:
-            yield Message(self.spool.read(self.refs[id]), self.naming)
+            yield Message(self._body(id), self.naming)
+
+    def _body(self, id: str) -> Mapping[str, Any]:
+        body = self.spool.read(self.refs[id])
+        return at_second(body, self.times[id]) if id in self.times else body
 
 
 @dataclass
@@ -53,12 +92,14 @@ class OldBatch:
     """Messages of the past, which are held in memory since their archive has them.
 
     :param taken: what plugins have taken from all of them already, by the plugin's ident
+    :param times: the seconds by which messages count, by id, where these are not their own
     """
 
     naming: Naming
     refs: dict[str, Message] = field(default_factory=dict)
     seconds: list[int] = field(default_factory=list)
     taken: dict[str, Taken] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, message: Message) -> None:
         """Add a message that is not in it yet."""
@@ -67,4 +108,8 @@ class OldBatch:
 
     def messages(self, ids: Iterable[str]) -> Iterator[Message]:
         """Return messages."""
-        return (self.refs[id] for id in ids)
+        for id in ids:
+            message = self.refs[id]
+            if id in self.times:
+                message = Message(at_second(message, self.times[id]), self.naming)
+            yield message

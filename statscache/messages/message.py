@@ -90,6 +90,11 @@ class Message(FrozenDict):
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
 
+def at_second(body: Mapping[str, Any], second: int) -> dict[str, Any]:
+    """Return a body with another timestamp, in whole seconds since 1970."""
+    return {**body, "timestamp": second}
+
+
 def _topic(topic: Any) -> str:
     if not isinstance(topic, str) or not topic:
         raise Rejected("no topic")

@@ -26,6 +26,7 @@ PRIVATE = (
     "statscache_bus",
     "statscache_heard",
     "statscache_consumer",
+    "statscache_kept_back",
 )
 #: Tables of statscache's own that describe the figures.
 PUBLIC = (

@@ -22,6 +22,7 @@ from statscache.schema.tables import create_tables, misfit, table_of
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
+from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -45,6 +46,7 @@ CORE_MODELS = (
     BusRow,
     HeardRow,
     ConsumerRow,
+    KeptRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

@@ -13,6 +13,8 @@ from statscache.setting.setting import Setting, SettingType
 
 URI = "statscache.sqlalchemy.uri"
 URI_VARIABLE = "STATSCACHE_SQLALCHEMY_URI"
+#: How long a bridge's copy is kept back if no setting says so.
+LONGEST_WAIT_S = 10.0
 T = TypeVar("T")
 
 
@@ -129,6 +131,13 @@ class Settings:
         False,
         "whether fedmsg and AMQP carry the same messages, so that a time is complete when one of them has been heard",
     )
+    bridges_wait: float | None = _setting(
+        "statscache.bridges.wait",
+        types.WAIT,
+        None,
+        "how long a bridge's copy of a message is kept back until the original comes over the other bus, where both "
+        "are listened to; 0 for not at all; None for 10 s, or half of statscache.coverage.lateness if that is less",
+    )
     datagrepper_endpoint: str = _setting(
         "statscache.datagrepper.endpoint",
         types.ENDPOINT,
@@ -203,6 +212,21 @@ class Settings:
     def embedded(self) -> str | None:
         """The directory of the embedded database, None if the database is another one."""
         return self.uri.removeprefix(types.EMBEDDED) if self.uri.startswith(types.EMBEDDED) else None
+
+    @property
+    def kept_back_for(self) -> float:
+        """How long a bridge's copy is kept back, in seconds; 0 for not at all.
+
+        :raises Unusable: if an original could then come when its time is complete already
+        """
+        if self.bridges_wait is None:
+            return min(LONGEST_WAIT_S, self.lateness / 2)
+        if self.bridges_wait >= self.lateness:
+            raise Unusable(
+                f"statscache.bridges.wait is {self.bridges_wait:g} s and must be less than "
+                f"statscache.coverage.lateness, which is {self.lateness:g} s: correct one of them in fedmsg.d"
+            )
+        return self.bridges_wait
 
     @property
     def spools(self) -> Path:

@@ -47,6 +47,16 @@ def _seconds_or_none(value: Any) -> float:
         raise ValueError(f"{error}, or 0 for none") from None
 
 
+def _wait(value: Any) -> float | None:
+    """Read a time that may be 0, for none at all, or None, for one that follows from other settings."""
+    if value is None:
+        return None
+    try:
+        return _seconds_or_none(value)
+    except ValueError as error:
+        raise ValueError(f"{error} at all, or None for the default") from None
+
+
 def _budget(value: Any) -> float:
     """Read a time that is shorter than the database lets a transaction be idle."""
     try:
@@ -225,6 +235,7 @@ FLAG = SettingType("bool", "", _flag)
 URL_TEXT = SettingType("text", "", _uri)
 SECONDS = SettingType("number or timedelta", "s", _seconds)
 SECONDS_OR_NONE = SettingType("number or timedelta", "s", _seconds_or_none)
+WAIT = SettingType("number or timedelta", "s", _wait)
 BUDGET = SettingType("number or timedelta", "s", _budget)
 DAYS = SettingType("number or timedelta", "d", _days)
 NAMES = SettingType("list of text", "", _names)

@@ -12,14 +12,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Identity, cast, extract, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Identity, cast, extract, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.arrays import column_of_numbers
 from statscache.plugins import Base
 from statscache.span import Span
 from statscache.spool.loss import Loss
+from statscache.store.kept_back_table import KeptRow
 from statscache.store.positions import SpoolRow
 
 
@@ -106,6 +108,8 @@ def cover(
 ) -> None:
     """Note that these plugins have counted, and covered a span, as far as it is over.
 
+    A second of which a copy is kept back is not covered: that is still to count.
+
     What was covered by a clock that was ahead and has been set back is taken away: it has not come yet.
 
     :param span: None for nothing
@@ -115,12 +119,31 @@ def cover(
     """
     have = CoverageRow.covered
     if span is not None:
-        new = ranges(span) * until(func.now())
+        new = ranges(span) * until(func.now()) - _kept_back(span)
         have = have + (new if within is None else new * within)
     values: dict[str, Any] = {"updated": func.now(), "covered": have * possible(wall)}
     if late:
         values["late"] = CoverageRow.late + late
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(**values))
+
+
+def _kept_back(span: Span) -> Any:
+    """Return the seconds of a span of which copies are kept back, as a multirange."""
+    second = func.tstzrange(KeptRow.timestamp, KeptRow.timestamp + text("interval '1 second'"))
+    start, stop = func.to_timestamp(span.start), func.to_timestamp(span.stop)
+    inside = KeptRow.timestamp >= start, KeptRow.timestamp < stop
+    seconds = select(func.range_agg(second, type_=TSTZMULTIRANGE)).where(*inside).scalar_subquery()
+    return func.coalesce(seconds, text("'{}'::tstzmultirange"), type_=TSTZMULTIRANGE)
+
+
+def of_covered(connection: Connection, plugins: Collection[str], seconds: Collection[int]) -> set[int]:
+    """Return which of some seconds any of these plugins has covered."""
+    if not seconds:
+        return set()
+    each = select(column_of_numbers(set(seconds), BigInteger).label("second")).subquery("each")
+    has = CoverageRow.covered.contains(func.to_timestamp(each.c.second))
+    any_has = select(CoverageRow.plugin).where(CoverageRow.plugin.in_(plugins), has).exists()
+    return set(connection.scalars(select(each.c.second).where(any_has)))
 
 
 def uncover(connection: Connection, plugins: Collection[str], span: Span) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Connection,
     Double,
@@ -20,7 +21,10 @@ from sqlalchemy import (
     Integer,
     Subquery,
     Text,
+    cast,
     delete,
+    exists,
+    extract,
     func,
     literal,
     select,
@@ -35,6 +39,7 @@ from statscache.database.lock import counting, must_be_alone
 from statscache.plugins import Base
 from statscache.store.canonical_ids import IS_CANONICAL
 from statscache.store.coverage import CoverageRow
+from statscache.store.kept_back_table import KeptRow
 from statscache.store.lost_sets import find_again
 
 #: The constraint by which each flush of an earlier version fails, which knows messages by other ids and would count
@@ -151,6 +156,16 @@ def _lock(connection: Connection, ids: Collection[str]) -> None:
     connection.execute(rows.order_by(LedgerRow.msg_id).with_for_update(of=LedgerRow))
 
 
+def seconds_of(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """Return by which second each of those messages counts that are in the ledger, since 1970. It needs no lock."""
+    if not ids:
+        return {}
+    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    second = cast(func.floor(extract("epoch", LedgerRow.timestamp)), BigInteger)
+    query = select(LedgerRow.msg_id, second).join(given, given.c.msg_id == LedgerRow.msg_id)
+    return dict(connection.execute(query).all())
+
+
 def set_of(connection: Connection, plugins: frozenset[str]) -> int:
     """Return the number of the set with exactly these plugins, which is made if need be."""
     names = sorted(plugins)
@@ -193,12 +208,13 @@ def prune(engine: Engine, keep: timedelta) -> int:
     """Delete messages that were counted longer ago than `keep`, some at a time, and return how many.
 
     A message stays as long as one of the plugins that have it has not covered its time: that gap will be filled from
-    an archive, which has the message, too.
+    an archive, which has the message, too. It also stays while a copy of it is kept back, which must not count as well.
     """
+    kept = exists().where(KeptRow.msg_id == LedgerRow.msg_id)
     old = (
         select(LedgerRow.msg_id)
         .join(done := _done(), done.c.id == LedgerRow.plugin_set)
-        .where(LedgerRow.counted_at < func.now() - keep, done.c.covered.contains(LedgerRow.timestamp))
+        .where(LedgerRow.counted_at < func.now() - keep, done.c.covered.contains(LedgerRow.timestamp), ~kept)
         .limit(PRUNED)
     )
     with counting(engine) as connection:

@@ -68,6 +68,7 @@ def test_every_setting_is_listed_with_its_value_and_where_it_comes_from(place: P
         ({"statscache.datagrepper.endpoint": f"ftp://me:{SECRET}@h/"}, "'ftp://me:***@h/'"),
         ({URI: f"postgresql://me:{SECRET}@h/d?bogus=1"}, "does not understand an option"),
         ({URI: f"mysql://me:{SECRET}@h/d"}, "must be a URL such as postgresql://"),
+        ({"statscache.bridges.wait": 400}, "statscache.bridges.wait is 400 s and must be less than"),
         ({URI: None}, "statscache.sqlalchemy.uri is not set"),
     ],
 )

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, insert, text
 
 from statscache.database.engine import make_engine
 from statscache.database.lock import counting
 from statscache.schema.tables import create_tables
 from statscache.span import Span
 from statscache.store.coverage import CoverageRow, cover, covered, gaps, lacking, uncover, want, wanted
+from statscache.store.kept_back_table import KeptRow
 
 AB = ["a", "b"]
 YEAR = 1_700_000_000
@@ -28,7 +29,7 @@ WHOLE = Span(YEAR, YEAR + 70)
 def book(database: str) -> Iterator[Engine]:
     """An engine on a database in which two plugins have covered nothing."""
     engine = make_engine(database)
-    create_tables(engine, [CoverageRow.__table__])
+    create_tables(engine, [CoverageRow.__table__, KeptRow.__table__])
     with counting(engine) as connection:
         want(connection, dict.fromkeys("ab", datetime.fromtimestamp(YEAR, UTC)))
     yield engine
@@ -113,3 +114,19 @@ def insert_future(connection: Connection, now: int) -> None:
     ranges = "tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))"
     values = {"start": now - 50, "stop": now + 3600}
     connection.execute(text(f"UPDATE statscache_coverage SET covered = {ranges}"), values)
+
+
+def test_a_second_of_which_a_copy_is_kept_back_is_not_covered(book: Engine) -> None:
+    """Whoever covers its time; what was covered before stays so."""
+    row = {"bus": "fedmsg", "plugin_set": 1, "until": func.now(), "body": "{}"}
+    with counting(book) as connection:
+        cover(connection, ["b"], Span(YEAR, YEAR + 10))
+        for second in (5, 6, 9, 70):
+            when = func.to_timestamp(YEAR + second)
+            connection.execute(insert(KeptRow).values(msg_id=str(second), timestamp=when, **row))
+        cover(connection, AB, Span(YEAR + 5, YEAR + 20))
+        found = covered(connection, AB, WHOLE)
+    assert found == {
+        "a": [Span(YEAR + 7, YEAR + 9), Span(YEAR + 10, YEAR + 20)],
+        "b": [Span(YEAR, YEAR + 20)],
+    }

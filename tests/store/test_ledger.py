@@ -20,6 +20,7 @@ from statscache.schema.tables import create_tables
 from statscache.span import Span
 from statscache.store import ledger
 from statscache.store.coverage import CoverageRow, cover, want
+from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
 
 FIXTURE = [HealthCheck.function_scoped_fixture]
@@ -36,7 +37,7 @@ batches = st.lists(
 def book(database: str) -> Iterator[Engine]:
     """An engine on a database with an empty ledger, and three plugins that want history since the year 2000."""
     engine = make_engine(database)
-    create_tables(engine, [PluginSet.__table__, LedgerRow.__table__, CoverageRow.__table__])
+    create_tables(engine, [model.__table__ for model in (PluginSet, LedgerRow, CoverageRow, KeptRow)])
     with counting(engine) as connection:
         want(connection, dict.fromkeys("abc", datetime(2000, 1, 1, tzinfo=UTC)))
     yield engine

@@ -76,9 +76,14 @@ def fail(session: Any) -> None:
 
 
 class Bench:
-    """A daemon on plugins of the test's choice."""
+    """A daemon on plugins of the test's choice.
 
-    def __init__(self, url: str, directory: Path, *classes: type[BasePlugin], **settings: Any) -> None:
+    :param bus: what it listens to, that says no more than what is asked of it without being started; None for fedmsg
+    """
+
+    def __init__(
+        self, url: str, directory: Path, *classes: type[BasePlugin], bus: Any = None, **settings: Any
+    ) -> None:
         self.engine = make_engine(url)
         core = [Base.metadata.tables[name] for name in CORE_TABLES]
         create_tables(self.engine, core)
@@ -95,7 +100,7 @@ class Bench:
             rules,
         )
         self.app.open()
-        self.daemon = Daemon(self.app)
+        self.daemon = Daemon(self.app, bus=bus)
         self.daemon.open()
         self.flush = self.daemon.flusher.flush
         self.intake = self.daemon.intake

@@ -24,7 +24,7 @@ from statscache.history.recount.verify import MOST, Finding, Report, closed
 from statscache.plugins import Base
 from statscache.schema.relations import note_relations
 from statscache.span import Span
-from statscache.store import ledger, quarantine
+from statscache.store import kept_back, ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -130,7 +130,8 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))
-    _remember(connection, horizon(app.settings.ledger_keep, began(connection)) - MARGIN_S)
+    oldest = horizon(app.settings.ledger_keep, began(connection)) - MARGIN_S
+    _remember(connection, kept_back.from_when(connection, oldest))
     changes.tell(connection)
     return findings
 
