@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from statscache.bus.interface import AMQP, FEDMSG
-from statscache.cli.consume import needing_amqp
+from statscache.cli.consume import needs_amqp
 from statscache.cli.terminal import console, one_line
 
 if TYPE_CHECKING:
@@ -56,6 +56,6 @@ def _publisher(bus: str, directory: Path) -> Publisher:
         from statscache.demo.fedmsg import FedmsgPublisher
 
         return FedmsgPublisher(directory)
-    with needing_amqp():
+    with needs_amqp():
         from statscache.demo.amqp import AmqpPublisher
     return AmqpPublisher(directory)

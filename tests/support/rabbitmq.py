@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,34 +33,12 @@ class Broker(RabbitMQ):
     :param plugins: its enabled_plugins
     """
 
-    def __init__(self, directory: Path, settings: Iterable[str] = (), plugins: str = PLUGINS) -> None:
-        self.port, self.tls_port, distribution, epmd = (_free_port() for _ in range(4))
+    def __init__(
+        self, directory: Path, settings: Iterable[str] = (), plugins: Sequence[str] = PLUGINS
+    ) -> None:
+        self.tls_port = free_port()
         settings = [line.format(port=self.tls_port) for line in settings]
-        self._directory = directory
-        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "log.file = false", "log.console = true"]
-        lines += ["log.console.level = warning", "disk_free_limit.absolute = 50MB", *settings]
-        (directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (directory / "enabled_plugins").write_text(plugins, encoding="utf-8")
-        self._environment = {
-            **os.environ,
-            "HOME": str(directory),
-            "RABBITMQ_NODENAME": f"statscache-{self.port}@localhost",
-            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(directory / "log"),
-            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
-            "ERL_EPMD_PORT": str(epmd),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
-        self._epmd = subprocess.Popen(
-            [EPMD or "epmd", "-port", str(epmd)],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        super().__init__(directory, directory / "out", settings, plugins)
         self.start()
         wait_for("RabbitMQ to answer", lambda: self.answers, 90.0)
 

@@ -228,7 +228,7 @@ def plain(tmp_path: Path) -> Iterator[Broker]:
     needs_rabbitmq()
     directory = tmp_path / "rabbitmq"
     directory.mkdir()
-    broker = Broker(directory, plugins="[].")
+    broker = Broker(directory, plugins=())
     yield broker
     broker.close()
 
