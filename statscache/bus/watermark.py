@@ -43,6 +43,7 @@ class Watermark:
         self._on_end = on_end
         self._lock = threading.Lock()
         self._missing: dict[str, float] = {}
+        self._standby: dict[str, int] = {}
         self._expects_any = False
         #: All endpoints that there are.
         self.endpoints: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class Watermark:
         """Note that an expected endpoint is not connected any more; it may keep for us what is sent from now on."""
         with self._lock:
             self._missing.setdefault(endpoint, self.clocks.monotonic())
+            self._standby.pop(endpoint, None)
             if not may_keep:
                 self._begin()
 
@@ -93,6 +95,18 @@ class Watermark:
             if self._start is not None and self._claimed is None:
                 self._start = min(self._start, second)
                 self._back_since = self._began.latest
+
+    def stand_by(self, endpoint: str) -> None:
+        """Note that another daemon hears what comes by an endpoint, and we do not."""
+        with self._lock:
+            self._standby[endpoint] = math.floor(self.clocks.read().earliest)
+            self._begin()
+
+    def take_over(self, endpoint: str) -> None:
+        """Note that it is we who hear what comes by an endpoint from now on."""
+        with self._lock:
+            self._standby.pop(endpoint, None)
+            self._begin()
 
     def interrupt(self, second: int) -> None:
         """Note that a message of that second was lost."""
@@ -238,10 +252,16 @@ class Watermark:
         with self._lock:
             return dict(self._missing)
 
+    @property
+    def standby(self) -> dict[str, int]:
+        """The endpoints by which another daemon hears what comes, and since when, in seconds since 1970."""
+        with self._lock:
+            return dict(self._standby)
+
     def _begin(self, now: Reading | None = None) -> None:
-        """Begin a new span, or none if not all endpoints are connected."""
+        """Begin a new span, or none if we do not hear all endpoints."""
         self._began = now = now or self.clocks.read()
-        attends = self._expects_any and not self._missing
+        attends = self._expects_any and not self._missing and not self._standby
         self._start = max(math.ceil(now.latest + SETTLE), self._earliest) if attends else None
         self.late_before = min(self.late_before, math.floor(now.earliest))
         self._stop = 0

@@ -65,7 +65,9 @@ def status(as_json: bool) -> None:
 
 
 def _show(found: Status, terminal: Console) -> None:
-    terminal.print(found.status, style=STYLES[found.status])
+    terminal.print(
+        "standby" if found.standby and not found.code else found.status, style=STYLES[found.status]
+    )
     for cause in found.causes:
         terminal.print(
             Padding(styled(cause, STYLES[found.status].removeprefix("bold ")), (0, 0, 0, 2), expand=False)
@@ -99,8 +101,10 @@ def _facts(found: Status) -> list[tuple[str, str]]:
         else f"about {number_of(found.ledger_rows or 0, 'message')}, {_size(found.ledger_bytes)}",
     }
     known = [(name, UNKNOWN if value is None else value) for name, value in facts.items()]
+    standby = [("standby", sentence) for sentence in found.standby]
     waiting = [("broker", waits) for waits in found.waiting]
-    return known + waiting + [("removed by hand", removed) for removed in found.removed]
+    removed = [("removed by hand", sentence) for sentence in found.removed]
+    return known[:1] + standby + known[1:] + waiting + removed
 
 
 def _cells(plugin: PluginStatus) -> list[str | Text]:

@@ -125,6 +125,9 @@ class Health:
             if now - since > AWAY:
                 every = len(missing) == len(watermark.endpoints)
                 yield lasting("bus", f"no connection to {name}", now - since, severe=every)
+        if (standby := watermark.standby) and len(standby) < len(watermark.endpoints):
+            what = "another daemon consumes some of our queues, and no time is covered"
+            yield Trouble("bus", what, f"{what}: {', '.join(sorted(standby))}", 0.0, severe=False)
         if not watermark.endpoints:
             what = "the hub has no endpoint of the bus"
             yield Trouble("bus", what, f"{what}: name some in fedmsg.d", 0.0)

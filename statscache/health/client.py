@@ -20,9 +20,10 @@ class DaemonReport:
     """What a daemon reports about itself.
 
     :param status: as /ready has it
+    :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
     :param database: the id of the database that it writes to, None while it starts
     :param waiting: how many messages wait in each queue of the broker, a sentence for each
-    :param metrics: the samples of a scrape, by the name and the value of the only label, empty where there is none
+    :param standby: what another daemon consumes, for which it stands by, a sentence for each
     """
 
     status: str
@@ -30,10 +31,15 @@ class DaemonReport:
     metrics: Mapping[tuple[str, str], float]
     database: str | None = None
     waiting: Sequence[str] = ()
+    standby: Sequence[str] = ()
 
     def get(self, name: str, label: str = "") -> float | None:
         """Return a sample, None if there is none."""
         return self.metrics.get((name, label))
+
+    def is_of_another(self, database: str | None) -> bool:
+        """Return whether it writes to another database than that of this id, as far as both are known."""
+        return database is not None and self.database not in (None, database)
 
 
 def ask(address: str) -> DaemonReport:
@@ -51,8 +57,11 @@ def ask(address: str) -> DaemonReport:
             for sample in family.samples
             if len(sample.labels) < 2
         }
-        causes, waiting = (list(map(str, texts)) for texts in (told["causes"], told.get("waiting", ())))
-        return DaemonReport(str(told["status"]), causes, metrics, told.get("database"), waiting)
+        causes, waiting, standby = (
+            list(map(str, texts))
+            for texts in (told["causes"], told.get("waiting", ()), told.get("standby", ()))
+        )
+        return DaemonReport(str(told["status"]), causes, metrics, told.get("database"), waiting, standby)
     except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise OSError(f"what answers is not a statscache daemon: {error}") from None
 

@@ -106,3 +106,5 @@ def _bus(parts: Parts) -> Iterator[Metric]:
     names = [name for name in parts.watermark.endpoints if not name.endswith(BOUND)]
     yield metrics.CONNECTED.by_label({name: name not in missing for name in names})
     yield metrics.WAITING.by_label(parts.waiting)
+    standby = parts.watermark.standby
+    yield metrics.STANDBY.by_label({name: name in standby for name in names})

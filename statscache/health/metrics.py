@@ -138,6 +138,12 @@ WAITING = MetricDefinition(
     "Messages that wait in a queue of the broker, without those that are delivered and not yet acknowledged.",
     ("queue",),
 )
+STANDBY = MetricDefinition(
+    "statscache_bus_standby",
+    "gauge",
+    "1 if this daemon stands by for another at an endpoint, else 0.",
+    ("endpoint",),
+)
 
 #: All of them, in the order in which they are declared.
 METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, MetricDefinition))

@@ -72,7 +72,8 @@ class HealthServer:
     def status(self) -> str:
         """The state of the daemon and its causes, in one line."""
         troubles = self._troubles
-        return f"{_word(troubles)}{': ' if troubles else ''}{'; '.join(trouble.text for trouble in troubles)}"
+        said = [trouble.text for trouble in troubles] or self._standby
+        return f"{self._word(troubles)}{': ' if said else ''}{'; '.join(said)}"
 
     @property
     def _database(self) -> str | None:
@@ -84,6 +85,12 @@ class HealthServer:
         """How many messages wait in each queue of the broker, a sentence for each; nothing where there is no broker."""
         waiting = self._health.parts.waiting if self._health else {}
         return {"waiting": [_waits(*queue) for queue in waiting.items()]} if waiting else {}
+
+    @property
+    def _standby(self) -> list[str]:
+        """What another daemon consumes, for which this one stands by, a sentence for each."""
+        queues = self._health.parts.watermark.standby if self._health else ()
+        return [f"another daemon consumes {queue}" for queue in sorted(queues)]
 
     @property
     def _troubles(self) -> list[Trouble]:
@@ -108,13 +115,24 @@ class HealthServer:
         if path == "/ready":
             troubles = self._troubles
             causes = [trouble.text for trouble in troubles]
-            body = {"status": _word(troubles), "causes": causes, "database": self._database, **self._waiting}
+            body = {
+                "status": self._word(troubles),
+                "causes": causes,
+                "standby": self._standby,
+                "database": self._database,
+                **self._waiting,
+            }
             return _send(start_response, _code(any(trouble.severe for trouble in troubles)), body)
         if path == "/live":
             deaths = self._deaths
             body = {"status": "dead" if deaths else "live", "causes": [death.text for death in deaths]}
             return _send(start_response, _code(bool(deaths)), body)
         return _send(start_response, "404 Not Found", {"error": "there are /live, /ready and /metrics"})
+
+    def _word(self, troubles: Iterable[Trouble]) -> str:
+        severe = [trouble.severe for trouble in troubles]
+        well = "standby" if self._standby else "ready"
+        return "not ready" if any(severe) else "degraded" if severe else well
 
     def _head(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer as to GET, without the body."""
@@ -135,11 +153,6 @@ def _listen(address: str) -> HttpServer:
             f"{KEY} is {address}, but nothing can listen there ({error.strerror or error}): stop what else "
             "listens there, or set another address in fedmsg.d, or '' for none"
         ) from None
-
-
-def _word(troubles: Iterable[Trouble]) -> str:
-    severe = [trouble.severe for trouble in troubles]
-    return "not ready" if any(severe) else "degraded" if severe else "ready"
 
 
 def _waits(queue: str, number: int) -> str:

@@ -41,6 +41,7 @@ class Status:
     :param queue: how many messages wait for the next flush
     :param waiting: how many messages wait in each queue of the broker, a sentence for each
     :param spool: how many bytes are accepted and not written
+    :param standby: what another daemon consumes, for which this one stands by, a sentence for each
     :param removed: what somebody has removed by hand, a sentence for each table
     """
 
@@ -48,6 +49,7 @@ class Status:
     causes: list[str] = field(default_factory=list)
     daemon: str = ""
     answers: bool = False
+    standby: list[str] = field(default_factory=list)
     last_flush: datetime | None = None
     delay: float | None = None
     queue: float | None = None

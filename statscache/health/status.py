@@ -40,11 +40,7 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
     status = Status(daemon=settings.monitoring_address, plugins=[PluginStatus(plugin) for plugin in plugins])
     answer = _ask_daemon(settings)
     reached = _ask_database(settings, status)
-    if (
-        isinstance(answer, DaemonReport)
-        and reached.id is not None
-        and answer.database not in (None, reached.id)
-    ):
+    if isinstance(answer, DaemonReport) and answer.is_of_another(reached.id):
         answer = f"the daemon there writes to another database than that of {settings.uri_name}"
     _take_answer(settings, status, answer)
     if reached.trouble:
@@ -101,7 +97,7 @@ def _ask_daemon(settings: Settings) -> DaemonReport | str:
 def _take_answer(settings: Settings, status: Status, answer: DaemonReport | str) -> None:
     """Take over what the daemon said of itself, or why nothing is known from it."""
     if isinstance(answer, DaemonReport):
-        status.answers = True
+        status.answers, status.standby = True, list(answer.standby)
         for cause in answer.causes:
             status.blame(2 if answer.status == "not ready" else 1, cause)
     elif answer:

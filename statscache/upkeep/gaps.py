@@ -16,7 +16,8 @@ from statscache.hosting.suspensions import Suspensions
 class Gaps:
     """Finds what is missing and old enough to be in an archive.
 
-    Time since the present connection to the bus is not missing: it is still being heard.
+    Time since the present connection to the bus is not missing: it is still being heard. Nor is time since we stand by
+    for another daemon, which hears it.
 
     :param lateness: how many seconds old a message may be when it comes
     """
@@ -39,7 +40,8 @@ class Gaps:
         """Return the second before which what is not covered is missing, whichever clock is right."""
         stop = math.floor(self._watermark.clocks.read().earliest - self._lateness)
         start = self._watermark.start
-        return stop if start is None else min(stop, start)
+        heard = list(self._watermark.standby.values()) if start is None else [start]
+        return min([stop, *heard])
 
     def pieces(self) -> list[Piece]:
         """Return what the plugins lack that are not suspended, newest first."""

@@ -67,9 +67,12 @@ class Place:
             **extra,
         )
 
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Return the command's exit code and what it wrote on standard output and standard error."""
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def run(self, *arguments: str, script: str = "") -> tuple[int, str, str]:
+        """Return the command's exit code and what it wrote on standard output and standard error.
+
+        :param script: is run in its process first
+        """
+        process = self.start(*arguments, script=script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         output, errors = process.communicate(timeout=60)
         return process.returncode, output, errors
 

@@ -83,9 +83,8 @@ class AmqpBus:
         self._half = max(prefetch // 2, 1)
         self._deliveries = Deliveries()
         self._connector = Connector(reactor, configuration, queues, prefetch, self, self.kept)
-        in_turn = [queue.name for queue in queues if queue.arguments.get("x-single-active-consumer") is True]
         names = [queue.name for queue in queues]
-        self._hearing = Hearing(names, self._connector.broker, in_turn, self.kept)
+        self._hearing = Hearing(names, self._connector.broker, self.kept)
         self._channels: Channels | None = None
         self._timer = LoopingCall(self._tick)
         self._committed = 0
@@ -195,6 +194,7 @@ class AmqpBus:
             self._break()
 
     def _take(self, queue: str, method: Any, properties: Any, payload: bytes) -> None:
+        self._hearing.came(queue)
         marker = marker_of(properties)
         if marker is not None:
             self._deliveries.came(method.delivery_tag)
@@ -240,7 +240,10 @@ class AmqpBus:
             self._channels.consuming.basic_ack(tag, multiple=True)
 
     def _tick(self) -> None:
-        self._hearing.tick(self._position())
+        position = self._position()
+        self._hearing.tick(position, idle=not self._deliveries.waiting)
+        if self._hearing.give_way():
+            self._connector.renew()
 
     def _fail(self, failure: Any) -> None:
         log.critical(

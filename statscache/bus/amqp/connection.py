@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from statscache.bus.amqp.configuration import AmqpConfiguration, Queue
-from statscache.bus.amqp.declaring import declare
+from statscache.bus.amqp.declaring import declare, find_in_turn
 from statscache.bus.amqp.marks import Marks
 from statscache.bus.amqp.parameters import endpoint_of, name_of, parameters_of
 from statscache.bus.amqp.protocol import BrokerConnection
@@ -39,12 +39,14 @@ class Channels:
     :param publishing: for messages into these queues, of another connection; None where the broker does not let us
     :param queues: what each queue is called, by its configured name
     :param kept: whether the queues are those that they were, and have kept what was sent meanwhile
+    :param in_turn: the configured names of those that give one of their consumers everything until it goes
     """
 
     consuming: TwistedChannel
     publishing: TwistedChannel | None
     queues: Mapping[str, str]
     kept: bool = False
+    in_turn: frozenset[str] = frozenset()
 
 
 class Listener(Protocol):
@@ -173,8 +175,10 @@ class Connector:
         channel = await connection.channel()
         await channel.basic_qos(prefetch_count=self._prefetch)
         names = await declare(channel, self._configuration, self._queues)
+        in_turn = await find_in_turn(connection, self._configuration, self._queues)
         publishing = await self._publishing.open(names)
-        await self._consume(connection, Channels(channel, publishing, names, self._publishing.kept))
+        kept = self._publishing.kept
+        await self._consume(connection, Channels(channel, publishing, names, kept, in_turn))
 
     async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
         channel = channels.consuming

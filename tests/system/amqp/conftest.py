@@ -106,11 +106,11 @@ def shares(broker: Broker) -> Iterator[str]:
 
 @pytest.fixture
 def topology(there: Place, shares: str, broker: Broker, exchange: str) -> Callable[..., tuple[int, str, str]]:
-    """Runs `statscache amqp-topology` for the exchange; takes its options, and the URL of another broker."""
+    """Runs `statscache amqp-topology` for the exchange; takes its options, the URL of another broker, and a script."""
 
-    def run(*options: str, url: str = "") -> tuple[int, str, str]:
+    def run(*options: str, url: str = "", script: str = "") -> tuple[int, str, str]:
         there.write("messaging.toml", shared_out(url or broker.url, exchange))
         there.configure({"statscache.amqp.config": "messaging.toml", **LATENESS})
-        return there.run("amqp-topology", "--name", shares, *options)
+        return there.run("amqp-topology", "--name", shares, *options, script=script)
 
     return run

@@ -15,6 +15,31 @@ from tests.support.place import Place
 from tests.support.rabbitmq import Broker, Delivery, Publisher, needs_rabbitmq
 from tests.support.sql import run, scalar
 
+#: Lets a command be killed before or after one of the things that it asks of the broker.
+KILLED = """
+import os
+from pika.adapters.blocking_connection import BlockingChannel
+left = [{number}]
+def dying(real):
+    def call(*given, **named):
+        left[0] -= 1
+        if left[0] == 0 and not {after}:
+            os._exit(9)
+        found = real(*given, **named)
+        if left[0] == 0:
+            os._exit(9)
+        return found
+    return call
+for name in ("exchange_declare", "exchange_bind", "queue_declare", "queue_bind", "queue_unbind"):
+    setattr(BlockingChannel, name, dying(getattr(BlockingChannel, name)))
+"""
+#: What is asked for, and the things before or after which that is killed: each queue is made, then bound.
+KILLS = [
+    (("--queues", "2"), [(4, False), (5, False), (6, False), (7, False), (7, True)]),
+    (("--queues", "3"), [(8, False), (9, False), (9, True)]),
+    (("--retire", "{}-2"), [(8, False), (8, True)]),
+]
+
 Topology = Callable[..., tuple[int, str, str]]
 
 
@@ -208,6 +233,40 @@ def test_what_could_not_be_finished_makes_nothing_complete_and_is_finished_later
     assert all(-6 < ago < 0 for _, ago in rows(engine))
     publisher.send(map(Delivery, range(1, 101)))
     assert sum(map(len, drained(broker, queues_of(shares, 2)))) == 100
+
+
+@pytest.mark.slow
+def test_wherever_it_is_killed_no_queue_has_messages_that_are_not_awaited(
+    topology: Topology, broker: Broker, publisher: Publisher, shares: str, engine: Engine
+) -> None:
+    """As two queues are made, one more, and one fewer. What was killed is finished later."""
+    filled: dict[str, int] = {}
+    newest: dict[str, float] = {}
+    made = False
+    for options, kills in KILLS:
+        asked = [option.format(shares) for option in options]
+        for killed in [*kills, None]:
+            script = KILLED.format(number=killed[0], after=killed[1]) if killed else ""
+            code, _, errors = topology(*asked, "--apply", script=script)
+            assert (code, errors) == (9 if killed else 0, "")
+            now = scalar(engine, "SELECT extract(epoch FROM now())::float8")
+            publisher.send(map(Delivery, range(200)))
+            there = broker.ctl("list_queues", "--no-table-headers", "name").split()
+            queues = [queue for queue in queues_of(shares, 3) if queue in there]
+            before, filled = filled, dict(zip(queues, numbers(broker, queues), strict=True))
+            newest |= {queue: now for queue in queues if filled[queue] > before.get(queue, 0)}
+            if not (made or killed):  # what came before the first were made is of a time that nobody claims
+                newest.clear()
+                made = True
+            assert {queue for queue in newest if not awaits(engine, queue, newest[queue])} == set(), killed
+            assert sum(filled.values()) - sum(before.values()) == (200 if filled.get(f"{shares}-1") else 0)
+    assert newest[f"{shares}-2"] < newest[f"{shares}-1"] == newest[f"{shares}-3"]
+
+
+def awaits(engine: Engine, queue: str, when: float) -> bool:
+    """Return whether messages of an instant are awaited from a queue."""
+    query = f"SELECT NOT heard @> to_timestamp({when}) FROM statscache_bus WHERE bus = 'amqp/{queue}'"
+    return bool(scalar(engine, query))
 
 
 def test_two_who_change_the_same_at_once_get_in_no_ones_way(
