@@ -15,7 +15,8 @@ from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.schema.tables import create_tables
 from statscache.settings import read_settings
-from statscache.store.buses import BusRow
+from statscache.store.buses import BusRow, ConsumerRow
+from statscache.store.coverage import HeardRow
 from statscache.store.queues import Member, begin, forget, join, members, retire
 
 if TYPE_CHECKING:  # they need the extra
@@ -89,7 +90,7 @@ def _apply(
     from statscache.bus.amqp.blocking import connected
     from statscache.bus.amqp.topology import Broker
 
-    create_tables(engine, [BusRow.__table__])  # type: ignore[list-item]
+    create_tables(engine, [row.__table__ for row in (BusRow, HeardRow, ConsumerRow)])  # type: ignore[misc]
     with connected(configuration) as connection:
         broker = Broker(connection, configuration)
         broker.lock(topology.name)
