@@ -159,18 +159,20 @@ class Writer:
             cover(connection, plugins, span)
         return len(plugins)
 
-    def write_loose(self, batch: OldBatch) -> int:
+    def write_loose(self, batch: OldBatch, plugins: frozenset[str] | None = None) -> int:
         """Write messages of the past that are not all of any span, and return how many every plugin had already.
 
+        :param plugins: None for all
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
         with self._counting() as transaction:
             connection = transaction.connection
-            missing = ledger.enter(connection, batch.refs, batch.seconds, self.plugins)
-            missing = without_covered(connection, batch, self.plugins, missing, self._horizon(connection))
-            self._count_missing(transaction, batch, self.plugins, missing)
-            cover(connection, self.plugins, None)
-        return sum(not plugins for plugins in missing.values())
+            plugins = self.plugins if plugins is None else plugins
+            missing = ledger.enter(connection, batch.refs, batch.seconds, plugins)
+            missing = without_covered(connection, batch, plugins, missing, self._horizon(connection))
+            self._count_missing(transaction, batch, plugins, missing)
+            cover(connection, plugins, None)
+        return sum(not lacking for lacking in missing.values())
 
     def release(self) -> None:
         """Count copies that were kept back and whose time is over, but for what plugins have counted meanwhile.

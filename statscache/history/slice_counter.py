@@ -18,6 +18,7 @@ from statscache.hosting.dispatch import Dispatch
 from statscache.intake.batch import OldBatch
 from statscache.messages.message import Message
 from statscache.reasons import ReasonCounter
+from statscache.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -42,22 +43,32 @@ class SliceCounter:
 
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """
+        return self.count_all(self.messages(found), found.span, plugins)
+
+    def messages(self, found: Slice) -> Iterator[Message]:
+        """Yield the messages of a slice, without those that do not count."""
+        messages = (message for message in map(self._message, found.bodies) if message)
+        return (message for message in messages if message.second in found.span)
+
+    def count_all(self, messages: Iterable[Message], span: Span, plugins: frozenset[str]) -> int:
+        """Count all messages of a span, as `count` does."""
         plugins = frozenset(plugin for plugin in plugins if not self._app.suspensions.holds(plugin))
         batch = OldBatch(self._app.naming)
-        messages = (message for message in map(self._message, found.bodies) if message)
-        self._take(batch, (m for m in messages if m.second in found.span), self._app.dispatch(plugins))
+        self._take(batch, messages, self._app.dispatch(plugins))
         if plugins:
-            self._app.writer.write_slice(batch, found.span, plugins)
+            self._app.writer.write_slice(batch, span, plugins)
         return len(batch.refs)
 
-    def count_loose(self, messages: Iterable[Message]) -> int:
+    def count_loose(self, messages: Iterable[Message], plugins: frozenset[str] | None = None) -> int:
         """Count messages that are not all of any time, and return how many of them every plugin had.
 
+        :param plugins: None for all
         :raises Exception: if the transaction failed, whatever made it; then nothing is counted
         """
         batch = OldBatch(self._app.naming)
-        double = self._take(batch, messages, self._app.own)
-        return double + (self._app.writer.write_loose(batch) if batch.refs else 0)
+        dispatch = self._app.own if plugins is None else self._app.dispatch(plugins)
+        double = self._take(batch, messages, dispatch)
+        return double + (self._app.writer.write_loose(batch, plugins) if batch.refs else 0)
 
     def _message(self, body: Body) -> Message | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,11 +12,12 @@ from sqlalchemy import BigInteger, Connection, cast, extract, func, literal, or_
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 
 from statscache.errors import StatscacheError
-from statscache.history.archives.archive import Archive, Hole
+from statscache.history.archives.archive import Archive, Hole, Slice
 from statscache.history.plan import pieces
 from statscache.history.recount.shadow import Shadow, analyze, shadow
 from statscache.history.recount.targets import Target
-from statscache.span import Span, clipped
+from statscache.messages.message import Message
+from statscache.span import Span, clipped, without
 from statscache.store.coverage import uncover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import QuarantineRow
@@ -68,13 +70,17 @@ class Recount:
         return found
 
     def fetch_again(self, unseen: Mapping[Target, Mapping[str, int]]) -> None:
-        """Ask the archive again for messages that did not come, and count those that do now."""
+        """Ask the archive again for messages that did not come, and count those that do now.
+
+        It is also asked for a time around theirs, which it may have by the time of another copy.
+        """
         again = {target: _around(self.spans[target], its.values()) for target, its in unseen.items()}
         for target, spans in again.items():
             for span in spans:
                 with self.shadow.own() as connection:
                     uncover(connection, target.plugins, span)
         self._fetch(again)
+        self._fetch_around(unseen)
 
     def failed(self, connection: Connection) -> dict[Target, str]:
         """Return why plugins could not be counted again: what they raised for so many messages that no more were tried.
@@ -104,7 +110,39 @@ class Recount:
                         raise StatscacheError(f"nothing was changed: {part.reason}")
                     self.holes.append(part)
                     continue
-                self.advance(part.span.seconds, self.shadow.count(part, piece.plugins))
+                self.advance(part.span.seconds, self._count(part, piece.plugins))
+
+    def _count(self, part: Slice, plugins: frozenset[str]) -> int:
+        """Count a slice, and return how many messages it has.
+
+        A message that was counted by another second than the archive has counts by that one here: it is then in the
+        windows in which it was counted, and in no others.
+        """
+        messages = self.shadow.messages(part)
+        moved = self.shadow.moved(messages)
+        elsewhere = {message.id for message in moved}
+        stay = [message for message in messages if message.id not in elsewhere]
+        self.shadow.count(stay, part.span, plugins)
+        self._count_moved(moved)
+        return len(messages)
+
+    def _count_moved(self, messages: Sequence[Message]) -> None:
+        """Count messages for the tables in whose spans they are."""
+        for target, spans in self.spans.items():
+            its = [message for message in messages if any(message.second in span for span in spans)]
+            if its:
+                self.shadow.count_loose(its, target.plugins)
+
+    def _fetch_around(self, unseen: Mapping[Target, Mapping[str, int]]) -> None:
+        """Ask the archive for messages beyond the spans, as far from their seconds as a message may be late."""
+        ids = {number for its in unseen.values() for number in its}
+        seconds = {second for its in unseen.values() for second in its.values()}
+        reach = math.ceil(self.shadow.app.settings.lateness)
+        for span in _beyond((span for spans in self.spans.values() for span in spans), seconds, reach):
+            for part in self.archive.slices(span):
+                if isinstance(part, Slice):
+                    found = [message for message in self.shadow.messages(part) if message.id in ids]
+                    self._count_moved(self.shadow.moved(found))
 
     def _alike(self) -> dict[tuple[Span, ...], list[Target]]:
         """Return the tables that are counted again in the same spans, by these."""
@@ -152,6 +190,19 @@ def _around(spans: Iterable[Span], seconds: Iterable[int]) -> list[Span]:
         else:
             near.append(Span(second, second + 1))
     return clipped(spans, near)
+
+
+def _beyond(spans: Iterable[Span], seconds: Iterable[int], reach: int) -> list[Span]:
+    """Return what lies as near to these seconds as the reach, and in none of the spans."""
+    near: list[Span] = []
+    for second in sorted(seconds):
+        start, stop = max(second - reach, 0), second + reach + 1
+        if near and start <= near[-1].stop:
+            near[-1] = Span(near[-1].start, stop)
+        else:
+            near.append(Span(start, stop))
+    spans = list(spans)
+    return [part for span in near for part in without(span, spans)]
 
 
 def _text(second: int) -> str:

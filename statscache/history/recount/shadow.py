@@ -6,7 +6,7 @@ knowing. They go with the session, whatever happens, and no transaction in which
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,13 +38,23 @@ from statscache.history.recount.targets import Target
 from statscache.history.slice_counter import SliceCounter
 from statscache.hosting.loader import Part
 from statscache.hosting.suspensions import SuspensionRow, Suspensions
+from statscache.messages.message import Message, at_second
 from statscache.plugins import Base
-from statscache.store.coverage import CoverageRow, want
-from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.span import Span
+from statscache.store.coverage import CoverageRow, HeardRow, want
+from statscache.store.ledger import LedgerRow, PluginSet, seconds_of
 from statscache.store.quarantine_tables import Body, QuarantineRow
 
 #: What else is written by counting.
-CORE: list[type[Base]] = [LedgerRow, PluginSet, CoverageRow, Body, QuarantineRow, SuspensionRow]
+CORE: list[type[Base]] = [
+    LedgerRow,
+    PluginSet,
+    CoverageRow,
+    HeardRow,
+    Body,
+    QuarantineRow,
+    SuspensionRow,
+]
 SCHEMA = "pg_temp"
 #: All ids that are counted are kept, to be compared with the real ledger's.
 FOR_EVER = timedelta(days=1_000_000)
@@ -89,9 +99,28 @@ class Shadow:
         with self.own() as connection:
             want(connection, dict.fromkeys(chosen, datetime.fromtimestamp(0, UTC)))
 
-    def count(self, found: Slice, plugins: frozenset[str]) -> int:
-        """Count a slice for those of the plugins that have counted nothing of it here, and return its length."""
-        return self._counter.count(found, plugins)
+    def messages(self, found: Slice) -> list[Message]:
+        """Return the messages of a slice."""
+        return list(self._counter.messages(found))
+
+    def count(self, messages: Iterable[Message], span: Span, plugins: frozenset[str]) -> int:
+        """Count all messages of a span for those of the plugins that have counted nothing of it here.
+
+        :return: how many there are
+        """
+        return self._counter.count_all(messages, span, plugins)
+
+    def count_loose(self, messages: Iterable[Message], plugins: frozenset[str]) -> None:
+        """Count messages that are not all of any time, for plugins that lack them here."""
+        self._counter.count_loose(messages, plugins)
+
+    def moved(self, messages: Iterable[Message]) -> list[Message]:
+        """Return those of the messages that have been counted by another second than they have, by that one."""
+        messages = list(messages)
+        with self.beside() as connection:
+            known = seconds_of(connection, {message.id for message in messages})
+        others = {m.id: m for m in messages if known.get(m.id, m.second) != m.second}
+        return [Message(at_second(its, known[id]), self.app.naming) for id, its in others.items()]
 
     @contextmanager
     def own(self) -> Iterator[Connection]:
