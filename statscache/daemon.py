@@ -69,8 +69,7 @@ class Daemon:
 
     def __init__(self, app: App, restart: Callable[[], None] = end_hung, bus: Bus | None = None) -> None:
         settings = app.settings
-        self._bus = bus
-        self.app = app
+        self.app, self._bus = app, bus
         self.engine = app.engine
         self.writer = app.writer
         self.database = database_id(self.engine)

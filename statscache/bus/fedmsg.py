@@ -16,8 +16,9 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 
 from statscache.bus.interface import BOUND, FEDMSG
+from statscache.bus.looks import APART
 from statscache.bus.reactor import steady
-from statscache.bus.watermark import APART, Watermark
+from statscache.bus.watermark import Watermark
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from statscache.bus.checks import Check, Checks
+from statscache.bus.endpoints import Endpoints
+from statscache.bus.looks import FROZEN, PAUSE, Looks
 from statscache.process.clocks import Clocks, Reading
 from statscache.span import Span
 
@@ -15,14 +17,6 @@ log = logging.getLogger(__name__)
 
 #: A connection counts from so many seconds on: a subscription takes effect a moment after it, and clocks differ.
 SETTLE = 5.0
-#: So many seconds after a check that found nothing to read, all that had arrived by then has shown up.
-APART = 1.0
-#: A check that comes so many seconds after the last one may be the first thing that a process does which was frozen,
-#: before ZeroMQ has read on.
-PAUSE = 3.0
-#: After so many seconds without a check messages may be missing: of a connection that meanwhile died nothing is heard
-#: for another 90 seconds, and publishers keep little for those who do not read.
-FROZEN = 60.0
 #: A lost message whose timestamp is more than so many seconds ahead does not say when anything happened.
 AHEAD = 86_400
 
@@ -42,11 +36,7 @@ class Watermark:
         self.clocks = clocks
         self._on_end = on_end
         self._lock = threading.Lock()
-        self._missing: dict[str, float] = {}
-        self._standby: dict[str, int] = {}
-        self._expects_any = False
-        #: All endpoints that there are.
-        self.endpoints: tuple[str, ...] = ()
+        self._endpoints = Endpoints()
         self._earliest = 0
         self._start: int | None = None
         self._stop = 0
@@ -54,8 +44,7 @@ class Watermark:
         self._claim: tuple[Span, Reading] | None = None
         self._back_since = -math.inf
         self._checks = Checks()
-        self._checked: float | None = None
-        self._empty_since: Reading | None = None
+        self._looks = Looks()
         self._began = clocks.read()
         #: The end of the last claim, in seconds since 1970: a message of before it has come too late to be in it.
         self.late_before = 0
@@ -63,9 +52,7 @@ class Watermark:
     def expect(self, endpoints: Iterable[str]) -> None:
         """Name the endpoints that there are: nothing is heard in full until all are connected."""
         with self._lock:
-            self._missing = dict.fromkeys(endpoints, self.clocks.monotonic())
-            self.endpoints = tuple(self._missing)
-            self._expects_any = bool(self._missing)
+            self._endpoints.expect(endpoints, self.clocks.monotonic())
             self._begin()
 
     def connected(self, endpoint: str, kept: bool = False) -> None:
@@ -74,7 +61,7 @@ class Watermark:
         :param kept: whether everything was kept that was sent since it was disconnected, and comes now
         """
         with self._lock:
-            if self._missing.pop(endpoint, None) is None:
+            if self._endpoints.missing.pop(endpoint, None) is None:
                 return
             if kept and self._start is not None:
                 self._back_since = self.clocks.read().latest
@@ -84,8 +71,8 @@ class Watermark:
     def disconnected(self, endpoint: str, may_keep: bool = False) -> None:
         """Note that an expected endpoint is not connected any more; it may keep for us what is sent from now on."""
         with self._lock:
-            self._missing.setdefault(endpoint, self.clocks.monotonic())
-            self._standby.pop(endpoint, None)
+            self._endpoints.missing.setdefault(endpoint, self.clocks.monotonic())
+            self._endpoints.standby.pop(endpoint, None)
             if not may_keep:
                 self._begin()
 
@@ -99,13 +86,13 @@ class Watermark:
     def stand_by(self, endpoint: str) -> None:
         """Note that another daemon hears what comes by an endpoint, and we do not."""
         with self._lock:
-            self._standby[endpoint] = math.floor(self.clocks.read().earliest)
+            self._endpoints.standby[endpoint] = math.floor(self.clocks.read().earliest)
             self._begin()
 
     def take_over(self, endpoint: str) -> None:
         """Note that it is we who hear what comes by an endpoint from now on."""
         with self._lock:
-            self._standby.pop(endpoint, None)
+            self._endpoints.standby.pop(endpoint, None)
             self._begin()
 
     def interrupt(self, second: int) -> None:
@@ -139,26 +126,15 @@ class Watermark:
         """
         now = self.clocks.read()
         with self._lock:
-            pause = 0.0 if self._checked is None else now.monotonic - self._checked
-            self._checked = now.monotonic
+            pause = self._looks.pause(now)
             jump = now.jump_since(self._began)
             if jump or pause > FROZEN:
                 self._begin(now)
-            if pause > PAUSE:
-                self._empty_since = None
-            self._note(empty, position, now)
+            arrived = self._looks.note(empty and self._start is not None, now)
+            if arrived is not None:
+                self._checks.keep(Check(arrived.earliest, position))
         if jump:
             log.warning("%s: a new span of coverage begins", jump)
-
-    def _note(self, empty: bool, position: int, now: Reading) -> None:
-        """Keep what a check shows together with the one before it."""
-        if not empty or self._start is None:
-            self._empty_since = None
-        elif self._empty_since is None:
-            self._empty_since = now
-        elif now.monotonic - self._empty_since.monotonic >= APART:
-            self._checks.keep(Check(self._empty_since.earliest, position))
-            self._empty_since = now
 
     def claim(self, position: int, lateness: int) -> Span | None:
         """Return what was heard in full since the last claim that was committed, or else since the present span
@@ -229,10 +205,7 @@ class Watermark:
                 self._checks.take(after)
 
     def tell_reach(self, tell: Callable[[int | None], object]) -> None:
-        """Call a function with up to which second of the present span all is claimed, and committed; None if none is.
-
-        The span does not end meanwhile.
-        """
+        """Call a function with up to which second of the present span, which stays, all is committed; None if none."""
         with self._lock:
             tell(self._start if self._claimed is None else self._claimed)
 
@@ -244,29 +217,34 @@ class Watermark:
     @property
     def looked(self) -> float | None:
         """When the sockets were last looked at, on the monotonic clock; None for never."""
-        return self._checked
+        return self._looks.last
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """All endpoints that there are."""
+        return self._endpoints.names
 
     @property
     def missing(self) -> dict[str, float]:
         """The endpoints that are not connected, and since when on the monotonic clock."""
         with self._lock:
-            return dict(self._missing)
+            return dict(self._endpoints.missing)
 
     @property
     def standby(self) -> dict[str, int]:
         """The endpoints by which another daemon hears what comes, and since when, in seconds since 1970."""
         with self._lock:
-            return dict(self._standby)
+            return dict(self._endpoints.standby)
 
     def _begin(self, now: Reading | None = None) -> None:
         """Begin a new span, or none if we do not hear all endpoints."""
         self._began = now = now or self.clocks.read()
-        attends = self._expects_any and not self._missing and not self._standby
-        self._start = max(math.ceil(now.latest + SETTLE), self._earliest) if attends else None
+        begin = max(math.ceil(now.latest + SETTLE), self._earliest)
+        self._start = begin if self._endpoints.all_heard else None
         self.late_before = min(self.late_before, math.floor(now.earliest))
         self._stop = 0
         self._claimed = None
         self._checks.clear()
-        self._empty_since = None
+        self._looks.forget()
         self._back_since = -math.inf
         self._on_end()

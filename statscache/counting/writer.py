@@ -95,8 +95,7 @@ class Writer:
     def _may_share(self, batch: Batch, continuity: Continuity) -> bool:
         """Return whether a batch only adds new messages and what was heard, which several daemons may do at once."""
         is_new = batch.spool.id == continuity.spool and not batch.old
-        is_whole = not batch.losses and not batch.spool.loss and batch.spool.plugins <= self.plugins
-        return is_new and is_whole
+        return is_new and not (batch.losses or batch.spool.loss) and batch.spool.plugins <= self.plugins
 
     def _flush(
         self, batch: Batch, continuity: Continuity, buses: Buses, keeping: Keeping, shared: bool = False
@@ -136,8 +135,7 @@ class Writer:
         """Write what is lost for good, and return what of it the spool itself has noted."""
         for lost in batch.losses.all:
             record_gap(connection, self.plugins, lost)
-        loss = batch.spool.loss
-        if loss:
+        if loss := batch.spool.loss:
             record_loss(connection, self.plugins, batch.spool.id, loss)
         return loss
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -112,15 +113,9 @@ def _address_or_none(value: Any) -> str:
     return str(value)
 
 
-def _connections(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
-        raise ValueError("a whole number from 1 to 32")
-    return value
-
-
-def _prefetch(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65_535:
-        raise ValueError("a whole number from 1 to 65535")
+def _whole(value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"a whole number from 1 to {most}")
     return value
 
 
@@ -244,8 +239,8 @@ DIRECTORY = SettingType("text", "", _directory_or_home)
 INSTANT = SettingType("text, datetime or number", "", _instant)
 ENDPOINT = SettingType("text", "", _endpoint)
 ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)
-CONNECTIONS = SettingType("number", "", _connections)
-PREFETCH = SettingType("number", "", _prefetch)
+CONNECTIONS = SettingType("number", "", partial(_whole, most=32))
+PREFETCH = SettingType("number", "", partial(_whole, most=65_535))
 QUEUES = SettingType("list of text", "", _queues)
 PATH_OR_NONE = SettingType("text", "", _path_or_none)
 PREFIX_PATH = SettingType("text", "", _prefix_path)

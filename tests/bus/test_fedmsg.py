@@ -9,7 +9,8 @@ import txzmq
 from moksha.hub.hub import MokshaHub
 
 from statscache.bus.fedmsg import watch
-from statscache.bus.watermark import APART, Watermark
+from statscache.bus.looks import APART
+from statscache.bus.watermark import Watermark
 from statscache.process.clocks import Clocks
 from tests.support.clock import Machine
 from tests.support.hub import Bus, ordinary, wait_for

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from statscache.bus.checks import KEPT
-from statscache.bus.watermark import AHEAD, APART, FROZEN, PAUSE, SETTLE, Watermark
+from statscache.bus.looks import APART, FROZEN, PAUSE
+from statscache.bus.watermark import AHEAD, SETTLE, Watermark
 from statscache.span import Span
 from tests.support.clock import NOON, Machine
 

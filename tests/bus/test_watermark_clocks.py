@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from statscache.bus.watermark import APART, SETTLE, Watermark
+from statscache.bus.looks import APART
+from statscache.bus.watermark import SETTLE, Watermark
 from statscache.span import Span
 from tests.bus.test_watermark import ENDPOINTS, LATENESS, AnyHistory, Outage, attending, calms, watch
 from tests.support.clock import NOON, Machine

@@ -21,7 +21,7 @@ LATENESS = 1
 #: `claim ACCEPTED START STOP`.
 WATCHED = f"""
 import moksha.hub, threading, time
-from statscache.bus import fedmsg, watermark
+from statscache.bus import fedmsg, looks, watermark
 from tests.support.hub import wait_for
 
 def observe():
@@ -35,7 +35,7 @@ def observe():
         last = span
         time.sleep(0.01)
 
-watermark.SETTLE, watermark.APART, fedmsg.EVERY, fedmsg.PATIENCE = 0.1, 0.2, 0.001, 0.3
+watermark.SETTLE, looks.APART, fedmsg.EVERY, fedmsg.PATIENCE = 0.1, 0.2, 0.001, 0.3
 threading.Thread(target=observe, daemon=True).start()
 """
 

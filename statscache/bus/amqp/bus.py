@@ -20,8 +20,9 @@ from statscache.bus.amqp.hearing import Hearing
 from statscache.bus.amqp.markers import marker_of
 from statscache.bus.amqp.marks import Marks
 from statscache.bus.interface import AMQP
+from statscache.bus.looks import APART
 from statscache.bus.reactor import steady
-from statscache.bus.watermark import APART, Watermark
+from statscache.bus.watermark import Watermark
 from statscache.errors import Rejected
 from statscache.messages.delivery import body_of
 from statscache.messages.message import usable_id
@@ -78,8 +79,7 @@ class AmqpBus:
         #: Of queues that keep what is sent while nobody consumes them.
         self.kept = Marks() if keeps else None
         self.queues = [queue.name for queue in queues if queue.name]
-        self._reactor = reactor
-        self._sink = sink
+        self._reactor, self._sink = reactor, sink
         self._half = max(prefetch // 2, 1)
         self._deliveries = Deliveries()
         self._connector = Connector(reactor, configuration, queues, prefetch, self, self.kept)
@@ -240,13 +240,11 @@ class AmqpBus:
             self._channels.consuming.basic_ack(tag, multiple=True)
 
     def _tick(self) -> None:
-        position = self._position()
-        self._hearing.tick(position, idle=not self._deliveries.waiting)
+        self._hearing.tick(self._position(), idle=not self._deliveries.waiting)
         if self._hearing.give_way():
             self._connector.renew()
 
     def _fail(self, failure: Any) -> None:
         log.critical(
-            "watching the bus has failed, and no time is covered until a restart: %s",
-            failure.getTraceback(),
+            "watching the bus failed, no time is covered until a restart: %s", failure.getTraceback()
         )

@@ -4,9 +4,8 @@ Where we may publish, a marker of ours that is back shows that all before it has
 too, who may have got some of it: that is looked at afterwards. Elsewhere the queues are ours alone, and two looks in a
 row that find them empty, with our consumer in them, show what had come at the first.
 
-Of a queue that gives one consumer everything, we may not be that one, but stand by until it goes.
-
-A queue is asked for on the channel that consumes it: if it is gone, its consumer is, too, and all begins anew anyway.
+Of a queue that gives one consumer everything, we may not be that one, but stand by until it goes. A queue is asked for
+on the channel that consumes it: if it is gone, its consumer is, too, and all begins anew anyway.
 """
 
 from __future__ import annotations
@@ -83,12 +82,11 @@ class Hearing:
     def closed(self) -> None:
         """Note that they are not."""
         # Where others may take a queue over meanwhile, what they have got is not kept for us.
-        alone = self._channels is not None and not self._channels.in_turn
-        may_keep = alone and self._marks is not None and bool(self._marks.keys)
+        keys = self._marks.keys if self._marks and self._channels and not self._channels.in_turn else {}
         self._channels = None
         self.waiting = {}
         for name in self.names.values():
-            self._watermark.disconnected(name, may_keep)
+            self._watermark.disconnected(name, bool(keys))
 
     def came(self, queue: str) -> None:
         """Note that anything has come from a queue, before it is looked at what."""
@@ -236,8 +234,7 @@ class Hearing:
 
     def give_way(self) -> bool:
         """Return whether to leave all queues to another daemon, which has some of them. To be called every second."""
-        gives = self._turns.give_way(self._watermark.clocks.monotonic())
-        if gives:
+        if gives := self._turns.give_way(self._watermark.clocks.monotonic()):
             log.info("another daemon consumes some of our queues, and is left the others, too")
         return gives
 
