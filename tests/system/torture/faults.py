@@ -28,7 +28,19 @@ DatabaseFault = Callable[["Stage", random.Random], str | None]
 KILL, CRASH, OTHER = "SIGKILLs under load", "database kills in the middle of a commit", "other faults"
 TIMES = ("before", "after")
 #: Every step that a hub comes to again and again while messages arrive.
-BUSY = ("cut", "write", "enter", "count", "update", "position", "written", "release", "append", "quarantine")
+BUSY = (
+    "cut",
+    "write",
+    "enter",
+    "count",
+    "update",
+    "join",
+    "position",
+    "written",
+    "release",
+    "append",
+    "quarantine",
+)
 AT = [f"{when} {step}" for step in (*BUSY, "commit") for when in TIMES] + ["before lock", "in append"]
 AT_START = [f"{when} {step}" for step in ("adopt", "remove", "segment", "take") for when in TIMES] + [
     "in remove"
@@ -84,7 +96,7 @@ def freeze(stage: Stage, slot: Slot, chance: random.Random) -> str:
 
 def freeze_at_step(stage: Stage, slot: Slot, chance: random.Random) -> str | None:
     """Stop a hub for a while in the middle of its transaction, while it holds the lock of all who count."""
-    step = chance.choice(["after enter", "after count", "after update", "after position", "before commit"])
+    step = chance.choice(["after enter", "after count", "after join", "after position", "before commit"])
     done = slot.order(step, chance.randint(1, 4), signal.SIGSTOP)
     time.sleep(chance.uniform(0.5, 6) if done else 0)
     slot.thaw()

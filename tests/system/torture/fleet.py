@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from tests.support.hub import Bus, Hub
-from tests.system.torture.launcher import ACCEPTED, LOST, ORDER
+from tests.system.torture.launcher import ACCEPTED, LOST
+from tests.system.torture.orders import ORDER
 from tests.system.torture.unreadable import UNREADABLE
 
 ROOT = Path(__file__).parents[3]

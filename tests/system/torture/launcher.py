@@ -8,7 +8,6 @@ TORTURE_DIRECTORY is where the logs go, and where an order is read from: at the 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import signal
 import sys
@@ -18,9 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.system.torture.orders import Orders, wrap
 from tests.system.torture.unreadable import UNREADABLE, fail_reading
 
-ORDER = "order.json"
 ACCEPTED, LOST = "accepted.log", "lost.log"
 #: Short pauses, small batches and segments, so that much happens in little time.
 SETTINGS = {
@@ -47,6 +46,7 @@ STEPS = {
     "enter": ("store.ledger", None, "enter"),
     "count": ("counting.update", "PluginUpdates", "count"),
     "update": ("counting.update", None, "update_table"),
+    "join": ("counting.update", None, "join_table"),
     "quarantine": ("store.quarantine", None, "put"),
     "take": ("store.quarantine", None, "take"),
     "position": ("store.continuity", "Continuity", "write"),
@@ -62,45 +62,20 @@ STEPS = {
 
 #: What has a commit at which a daemon can be told to die, and that step's name.
 COMMITS = {"write": "commit", "write_slice": "slice's commit"}
-
-
-class Orders:
-    """What the suite has told this process to do, and when."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / ORDER
-        self._step = ""
-        self._left = 0
-        self._signal: int = signal.SIGKILL
-
-    def read(self, *_: Any) -> None:
-        """Read the order, if there is one."""
-        if self._path.exists():
-            order = json.loads(self._path.read_text())
-            self._left, self._signal = order["n"], order["signal"]
-            self._step = order["step"]
-            self._path.unlink()
-
-    def due(self, step: str) -> bool:
-        """Return whether the order is to be carried out at this step."""
-        if step != self._step:
-            return False
-        self._left -= 1
-        return self._left <= 0
-
-    def carry_out(self) -> None:
-        """Die or freeze."""
-        self._step = ""
-        os.kill(os.getpid(), self._signal)
-
-    def reach(self, step: str) -> None:
-        """Die or freeze here if that is the order."""
-        if self.due(step):
-            self.carry_out()
+#: What gives a transaction under the lock, alone or with others.
+LOCKS = ("counting", "counting_shared")
 
 
 def main() -> None:
     """Run the hub."""
+    prepare()
+    from fedmsg.commands.hub import hub
+
+    hub()
+
+
+def prepare() -> None:
+    """Let this process log what it accepts, and take orders."""
     directory = Path(os.environ["TORTURE_DIRECTORY"])
     orders = Orders(directory)
     orders.read()
@@ -108,9 +83,6 @@ def main() -> None:
     log_intake(directory)
     arm(orders)
     fail_reading(directory / UNREADABLE)
-    from fedmsg.commands.hub import hub
-
-    hub()
 
 
 def arm(orders: Orders) -> None:
@@ -124,20 +96,6 @@ def arm(orders: Orders) -> None:
         wrap(orders, step, getattr(home, owner) if owner else home, name)
     tear(orders)
     arm_commits(orders)
-
-
-def wrap(orders: Orders, step: str, owner: Any, name: str) -> None:
-    """Put a step before and after a function."""
-    inner = getattr(owner, name)
-
-    @functools.wraps(inner)
-    def wrapped(*args: Any, **extra: Any) -> Any:
-        orders.reach(f"before {step}")
-        result = inner(*args, **extra)
-        orders.reach(f"after {step}")
-        return result
-
-    setattr(owner, name, wrapped)
 
 
 def tear(orders: Orders) -> None:
@@ -166,9 +124,10 @@ def arm_commits(orders: Orders) -> None:
     """Put steps around the commits of what writes, and around the lock that everything which counts takes."""
     from statscache.counting import writer
     from statscache.database import engine as db
+    from statscache.database.round_trip import RoundTrip
 
     present = threading.local()
-    make_engine, counting = db.make_engine, writer.counting
+    make_engine = db.make_engine
 
     def arm_writing(name: str, step: str) -> None:
         inner = getattr(writer.Writer, name)
@@ -184,7 +143,9 @@ def arm_commits(orders: Orders) -> None:
 
     def armed_engine(url: str, *rest: Any) -> Any:
         engine = make_engine(url, *rest)
-        engine.dialect.do_commit = armed_commit(engine.dialect.do_commit)
+        commit, armed = engine.dialect.do_commit, armed_commit(engine.dialect.do_commit)
+        # What sends its own COMMIT comes here when that is done.
+        engine.dialect.do_commit = lambda connection: (commit if connection.autocommit else armed)(connection)
         return engine
 
     def armed_commit(commit: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -198,15 +159,22 @@ def arm_commits(orders: Orders) -> None:
 
         return do_commit
 
-    @functools.wraps(counting)
-    def armed_counting(engine: Any) -> Any:
-        orders.reach("before lock")
-        return counting(engine)
+    def arm_lock(name: str) -> None:
+        inner = getattr(writer, name)
+
+        @functools.wraps(inner)
+        def armed(engine: Any) -> Any:
+            orders.reach("before lock")
+            return inner(engine)
+
+        setattr(writer, name, armed)
 
     for name, step in COMMITS.items():
         arm_writing(name, step)
-    writer.counting = armed_counting
+    for name in LOCKS:
+        arm_lock(name)
     db.make_engine = armed_engine
+    RoundTrip.commit = armed_commit(RoundTrip.commit)  # type: ignore[method-assign]
 
 
 def log_intake(directory: Path) -> None:
