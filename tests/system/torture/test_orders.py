@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
 
 from tests.support.hub import Bus, ordinary
 from tests.system.torture.faults import AT
@@ -19,17 +18,13 @@ from tests.system.torture.repeated import Repeated
 
 #: What a daemon does only with messages that plugins cannot digest, and what no process survives.
 SELDOM = {"before update", "after update", "before quarantine", "after quarantine", "in append"}
-OPEN = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'statscache' AND state LIKE 'idle in transaction%'"
-    " AND datname = current_database()"
-)
 
 
 def steps_missed(slot: Slot, steps: list[str]) -> list[str]:
     """Return the steps that a daemon does not come to."""
     missed = []
     for step in steps:
-        if not slot.order(step, 1, signal.SIGSTOP):
+        if not any(slot.order(step, 1, signal.SIGSTOP) for _ in range(3)):
             missed.append(step)
         slot.thaw()
     return missed
@@ -53,13 +48,3 @@ def slot(tmp_path: Path, bus: Bus, config: dict[str, Any]) -> Iterator[Slot]:
 def test_a_hub_comes_to_every_step(slot: Slot) -> None:
     """Else the suite waits for a kill that never comes, and kills at random instead."""
     assert steps_missed(slot, [step for step in AT if step not in SELDOM]) == []
-
-
-@pytest.mark.parametrize(("step", "is_open"), [("before commit", True), ("after commit", False)])
-def test_a_commit_is_a_commit(step: str, is_open: bool, slot: Slot, engine: Engine) -> None:
-    """Before it the transaction is open, and after it there is none."""
-    for n in (1, 2):
-        assert slot.order(step, n, signal.SIGSTOP)
-        with engine.connect() as connection:
-            assert bool(connection.scalar(text(OPEN))) == is_open
-        slot.thaw()
