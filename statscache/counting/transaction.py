@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.notifications import Changes
 from statscache.database.round_trip import RoundTrip
+from statscache.database.trouble import is_the_statements
 from statscache.store.failure import Failure
 
 #: What a transaction is for: new messages, or what is in the quarantine.
@@ -48,6 +50,10 @@ class Transaction:
     def at_the_end(self) -> AbstractContextManager[None]:
         """Have the statements that are executed meanwhile, and return nothing, sent with the COMMIT if others count."""
         return self.round_trip.taking() if self.round_trip else nullcontext()
+
+    def is_made_again_after(self, error: BaseException) -> bool:
+        """Return whether all of this is tried again alone if it ends by an error."""
+        return self.round_trip is not None and isinstance(error, DBAPIError) and is_the_statements(error)
 
     def commit(self) -> None:
         """Tell those who listen what has changed, and commit where whoever has begun it does not."""

@@ -165,7 +165,8 @@ class PluginUpdates:
         except SpoolUnreadable:
             raise
         except Exception as error:
-            self._policy.ended(runner.ident, transaction.work, error)
+            if not transaction.is_made_again_after(error):
+                self._policy.ended(runner.ident, transaction.work, error)
             raise
         finally:
             self._end(runner.ident, stopwatch, taken)

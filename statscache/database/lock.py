@@ -87,7 +87,7 @@ def must_be_alone(connection: Connection, why: str) -> None:
 
 def _end(connection: Connection) -> None:
     """Roll back a transaction that is not over, of which the driver knows nothing."""
-    if connection.invalidated:
+    if connection.invalidated or connection.closed:
         return
     raw: Any = connection.connection.dbapi_connection
     if raw.closed or raw.info.transaction_status == TRANSACTION_STATUS_IDLE:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import Connection, Engine, event
 
 from statscache.database.timing import CHANGED, ROWS, UNSURE, Bounds, bounds_of, table_of
@@ -78,7 +79,17 @@ class RoundTrip:
 
 
 def install_round_trips(engine: Engine) -> None:
-    """Let `RoundTrip` take effect on each connection of an engine."""
+    """Let `RoundTrip` take effect on each connection of an engine.
+
+    A connection that somebody gives back to the pool in a transaction of which the driver knows nothing, as a plugin
+    can, is closed: what was written in it must not be committed with what comes next.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def end(connection: Any, record: Any) -> None:
+        is_open = connection is not None and not connection.closed
+        if is_open and connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            connection.close()
 
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:

@@ -71,13 +71,13 @@ def _commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...]
 
 
 def test_every_command_that_tells_something_has_json() -> None:
-    """Two serve or play until they are interrupted, and one prints statements of SQL."""
+    """Three run until they are interrupted, one prints statements of SQL, and one a plan for a broker."""
     without = {
         " ".join(name)
         for name, command in _commands(main)
         if not any("--json" in parameter.opts for parameter in command.params)
     }
-    assert without == {"serve", "demo", "grant", "consume"}
+    assert without == {"serve", "demo", "grant", "consume", "amqp-topology"}
 
 
 def test_in_a_narrow_terminal_bars_give_way_and_keys_do_not() -> None:

@@ -15,7 +15,17 @@ from statscache.database.engine import make_engine
 from statscache.database.lock import counting
 from statscache.schema.tables import create_tables
 from statscache.span import Span
-from statscache.store.coverage import CoverageRow, cover, covered, gaps, lacking, uncover, want, wanted
+from statscache.store.coverage import (
+    CoverageRow,
+    HeardRow,
+    cover,
+    covered,
+    gaps,
+    lacking,
+    uncover,
+    want,
+    wanted,
+)
 from statscache.store.kept_back_table import KeptRow
 
 AB = ["a", "b"]
@@ -29,7 +39,7 @@ WHOLE = Span(YEAR, YEAR + 70)
 def book(database: str) -> Iterator[Engine]:
     """An engine on a database in which two plugins have covered nothing."""
     engine = make_engine(database)
-    create_tables(engine, [CoverageRow.__table__, KeptRow.__table__])
+    create_tables(engine, [row.__table__ for row in (CoverageRow, HeardRow, KeptRow)])
     with counting(engine) as connection:
         want(connection, dict.fromkeys("ab", datetime.fromtimestamp(YEAR, UTC)))
     yield engine
