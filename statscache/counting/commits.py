@@ -60,7 +60,7 @@ class Commits:
             self._failures += 1
             if self._failures >= RENEW:
                 self._writer.renew_connections()
-            self._backlog.failed()
+            self._backlog.failed(batch)
             raise
         else:
             self._failures = 0

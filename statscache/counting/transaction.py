@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.notifications import Changes
+from statscache.database.keep_alive import KeepAlive
 from statscache.database.round_trip import RoundTrip
 from statscache.database.trouble import is_the_statements
 from statscache.store.failure import Failure
@@ -42,6 +43,7 @@ class Transaction:
     """
 
     connection: Connection
+    alive: KeepAlive
     work: Work = "flushes"
     round_trip: RoundTrip | None = None
     changes: Changes = field(default_factory=Changes)

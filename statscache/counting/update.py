@@ -12,6 +12,7 @@ from statscache.counting.joining import Joining
 from statscache.counting.measures import Measures
 from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
+from statscache.database.keep_alive import ConnectionLost
 from statscache.database.timing import Stopwatch, Written
 from statscache.database.trouble import first_line, is_database_trouble, is_elsewhere, is_writers_own
 from statscache.errors import is_interrupt, loggable, number_of
@@ -149,11 +150,12 @@ class PluginUpdates:
         :return: why, for each message that the plugin's `process` refused
         :raises PluginError: if its `update` failed; then it has written nothing
         """
+        transaction.alive.beat()
         stopwatch, taken = Stopwatch(transaction.connection), share.taken
         try:
             if taken is None:
                 self._watch.begin(runner.ident)
-                taken = self._take(runner, share)
+                taken = self._take(transaction, runner, share)
             if runner.has_taken(taken):
                 self._watch.begin(runner.ident, stopwatch)
                 write = join_table if self._joining.joins(transaction, runner) else update_table
@@ -162,7 +164,7 @@ class PluginUpdates:
         except PluginError:
             runner.discard()
             raise
-        except SpoolUnreadable:
+        except (SpoolUnreadable, ConnectionLost):
             raise
         except Exception as error:
             if not transaction.is_made_again_after(error):
@@ -172,18 +174,21 @@ class PluginUpdates:
             self._end(runner.ident, stopwatch, taken)
         return taken.failures
 
-    def _take(self, runner: Runner, share: Share) -> Taken:
+    def _take(self, transaction: Transaction, runner: Runner, share: Share) -> Taken:
         try:
-            return runner.take(lambda: self._watched(runner.ident, share.read(share.ids)))
-        except SpoolUnreadable:
+            return runner.take(lambda: self._watched(transaction, runner.ident, share.read(share.ids)))
+        except (SpoolUnreadable, ConnectionLost):
             raise  # it is not the plugin's
         except BaseException as error:
             if is_interrupt(error):
                 raise
             raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
 
-    def _watched(self, ident: str, messages: Iterator[Message]) -> Iterator[Message]:
+    def _watched(
+        self, transaction: Transaction, ident: str, messages: Iterator[Message]
+    ) -> Iterator[Message]:
         for message in messages:
+            transaction.alive.beat()
             self._watch.begin(ident)
             yield message
 

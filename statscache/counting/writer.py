@@ -25,6 +25,7 @@ from statscache.counting.sharing import succeeds
 from statscache.counting.transaction import Transaction, Work
 from statscache.counting.update import PluginUpdates, Share
 from statscache.database.clock import began
+from statscache.database.keep_alive import KeepAlive
 from statscache.database.lock import counting, counting_shared
 from statscache.database.round_trip import RoundTrip
 from statscache.database.timing import RowCount
@@ -209,9 +210,8 @@ class Writer:
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
-                transaction = Transaction(
-                    connection, work, RoundTrip(connection, telling) if shared else None
-                )
+                trip = RoundTrip(connection, telling) if shared else None
+                transaction = Transaction(connection, KeepAlive(connection), work, trip)
                 yield transaction
                 transaction.commit()
         except BaseException:

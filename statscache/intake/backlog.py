@@ -21,6 +21,8 @@ from statscache.store.continuity import Commit
 
 log = logging.getLogger(__name__)
 
+#: However often flushes fail, a batch can have so many messages.
+FEW = 100
 #: A batch ends with the message that makes it so many bytes.
 BYTES = 16 << 20
 #: So many messages that wait for the next flush are a burst.
@@ -73,6 +75,9 @@ class Backlog:
         self._on_commit = on_commit
         self._adopted: list[Source] = []
         self._accepted = 0
+        #: How many messages the next batch that is read may have: after a failure half as many, as the flush may have
+        #: taken too long, and by and by more again.
+        self._many = MANY
         #: The names of the adopted spools that have been written whole and removed.
         self.finished: list[str] = []
 
@@ -144,6 +149,7 @@ class Backlog:
 
     def written(self, batch: Batch) -> None:
         """Let go of what is committed."""
+        self._many = min(self._many + self._many // 4, MANY)
         if batch.spool is self._own.spool:
             self._own.position, self._own.since = batch.end, self._began
             self._intake.committed(batch.end)
@@ -159,8 +165,9 @@ class Backlog:
             if batch.spool.leave():
                 self.finished.append(batch.spool.id)
 
-    def failed(self) -> None:
+    def failed(self, batch: Batch) -> None:
         """Give up what plugins have taken; all is read back from the spools, which meanwhile lie on the disk."""
+        self._many = min(self._many, max(batch.size // 2, FEW))
         self._intake.halt()
         self._own.spool.sync()
 
@@ -195,7 +202,7 @@ class Backlog:
     def _fill(self, batch: Batch) -> Iterator[Message]:
         """Add what lies in the spool to the batch, up to its bounds, and yield it."""
         for position, found in batch.spool.scan(batch.start, batch.end):
-            if batch.size == MANY or position - batch.start > BYTES:
+            if batch.size >= self._many or position - batch.start > BYTES:
                 batch.end = position
                 break
             if isinstance(found, Damage):

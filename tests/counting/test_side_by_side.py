@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from statscache.database.engine import make_engine
+from statscache.database import keep_alive
+from statscache.database.engine import SETTINGS, make_engine
+from statscache.database.keep_alive import ConnectionLost
 from statscache.database.lock import counting, counting_shared
 from statscache.database.round_trip import RoundTrip
 from statscache.history.archives.archive import Slice
@@ -115,6 +117,83 @@ def test_all_upserts_and_the_commit_go_in_one_round_trip(make_bench: Make) -> No
     parts = [part.split()[0] for part in together.split("; ")]
     assert parts == ["SELECT", "INSERT", "INSERT", "SELECT", "UPDATE", "SELECT", "COMMIT"]
     assert together.index("test_good") < together.index("test_other") < together.index("statscache_coverage")
+
+
+class Slow(Good):
+    """Computes for a while before it writes."""
+
+    def update(self, session: Any) -> None:
+        time.sleep(0.8)
+        super().update(session)
+
+
+class SlowToo(Slow):
+    name = "other"
+    model = Other.model
+
+
+def test_plugins_that_together_compute_for_long_do_not_lose_the_transaction(
+    make_bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends a session that is silent for too long, and all that they write is sent at the end."""
+    monkeypatch.setitem(SETTINGS, "idle_in_transaction_session_timeout", "1s")
+    monkeypatch.setattr(keep_alive, "SILENCE", 0.1)
+    bench = make_bench(Slow, SlowToo)
+    bench.accept("x")
+    bench.flush()
+    assert (bench.volume("test_good"), bench.volume("test_other")) == (1, 1)
+
+
+class SlowToRead(Good):
+    """Takes its time with each message."""
+
+    def process(self, message: Message) -> None:
+        time.sleep(0.3)
+        super().process(message)
+
+
+def test_a_plugin_that_takes_long_to_take_messages_again_does_not_lose_the_transaction(
+    make_bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it must where another daemon has counted some of them."""
+    monkeypatch.setitem(SETTINGS, "idle_in_transaction_session_timeout", "1s")
+    monkeypatch.setattr(keep_alive, "SILENCE", 0.1)
+    first, second = make_bench(SlowToRead), make_bench(SlowToRead)
+    first.send("counted already")
+    first.flush()
+    for message in ("counted already", *"abcdef"):
+        second.send(message)
+    second.flush()
+    assert second.volume("test_good") == 7
+
+
+def test_a_connection_that_is_lost_while_a_plugin_takes_messages_is_not_its_fault(
+    make_bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flush fails, and all of it counts the next time."""
+    monkeypatch.setattr(keep_alive, "SILENCE", 0.1)
+    process, loses = SlowToRead.process, list[str]()
+
+    def lose(plugin: Any, message: Message) -> None:
+        if loses:
+            first.execute(loses.pop())
+        process(plugin, message)
+
+    monkeypatch.setattr(SlowToRead, "process", lose)
+    first, second = make_bench(SlowToRead), make_bench(SlowToRead)
+    first.send("counted already")
+    first.flush()
+    for message in ("counted already", "a", "b"):
+        second.send(message)
+    loses.append(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE state LIKE 'idle in%' AND datname = current_database()"
+    )
+    with pytest.raises(ConnectionLost, match=r"terminat|closed"):
+        second.flush()
+    assert (second.volume("test_good"), second.quarantined("good")) == (1, [])
+    second.flush()
+    assert second.volume("test_good") == 3
 
 
 def test_daemons_that_write_the_same_rows_lose_none_and_never_deadlock(make_bench: Make) -> None:

@@ -134,7 +134,7 @@ def test_a_process_that_hangs_when_messages_are_read_back_is_named(
 ) -> None:
     """So is it on the flush's thread, when a flush has failed before."""
     bench = make_bench(Other, Sleeper, Keeper)
-    bench.daemon.backlog.failed()
+    bench.daemon.backlog.failed(bench.daemon.backlog.nothing())
     bench.accept("a", "hang")
     assert not Sleeper.hanging.is_set()
     with meanwhile(bench.flush):

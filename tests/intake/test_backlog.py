@@ -35,6 +35,20 @@ def failed_flush(bench: Bench) -> None:
     Bad.trouble = staticmethod(lambda session: None)
 
 
+def written_sizes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Flush, and return how many messages each batch has."""
+    sizes: list[int] = []
+    write = bench.daemon.writer.write
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            bench.daemon.writer,
+            "write",
+            lambda batch, *rest: (sizes.append(len(batch.refs)), write(batch, *rest)),
+        )
+        bench.flush()
+    return sizes
+
+
 @pytest.fixture(autouse=True)
 def no_trouble() -> None:
     """The plugin that can fail does not, until a test says so."""
@@ -89,20 +103,29 @@ def test_after_a_failed_flush_all_is_read_back_in_bounded_batches(
     bench.accept(*"x" * 12)
     failed_flush(bench)
     bench.accept(*"x" * 8, *["y" * 700] * 8)
-    sizes = []
-    write = bench.daemon.writer.write
-    monkeypatch.setattr(
-        bench.daemon.writer,
-        "write",
-        lambda batch, *rest: (sizes.append(len(batch.refs)), write(batch, *rest)),
-    )
-    bench.flush()
-    assert sizes == [5, 5, 5, 5, 3, 3, 2]
+    assert written_sizes(bench, monkeypatch) == [5, 5, 5, 5, 3, 3, 2]
     assert bench.volumes() == [28] * 4
     bench.send("live")
     batch = bench.daemon.backlog.next()
     assert batch is not None
     assert (list(batch.refs), batch.taken["good"].items) == (["live"], [(30, "x")])
+
+
+def test_a_batch_that_fails_is_tried_in_smaller_ones_which_grow_again(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that took too long would do so again and again."""
+    monkeypatch.setattr(backlog_module, "FEW", 4)
+    bench = make_bench(*ALL)
+    bench.accept(*"x" * 60)
+    failed_flush(bench)
+    failed_flush(bench)
+    assert written_sizes(bench, monkeypatch) == [15, 18, 22, 5]
+    bench.accept(*"x" * 10)
+    for _ in range(3):
+        failed_flush(bench)
+    assert written_sizes(bench, monkeypatch) == [4, 5, 1]
+    assert bench.volumes() == [70] * 4
 
 
 def test_what_a_failed_reading_left_is_not_counted_twice(
