@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
 from tests.support.commands import MARK, left_over
 from tests.support.place import STATSCACHE, Place
+
+#: How long in seconds a demo may take until it sends messages, on a machine that has much else to do.
+START = 300.0
 
 
 def statscache(arguments: str) -> str:
@@ -40,10 +44,13 @@ class Demo(Place):
         """What it has written so far."""
         return (self.directory / "output.txt").read_text(encoding="utf-8")
 
-    @property
-    def plays(self) -> bool:
-        """Whether it sends messages."""
-        return "Ctrl-C ends the demo" in self.output
+    def wait_until_it_plays(self) -> None:
+        """Wait until it sends messages, which takes its database, its broker and its daemon."""
+        until = time.monotonic() + START
+        while "Ctrl-C ends the demo" not in self.output:
+            assert self.process.poll() is None, f"it has ended:\n{self.output}"
+            assert time.monotonic() < until, f"after {START:.0f} s:\n{self.output}"
+            time.sleep(0.1)
 
     def end(self, patience: float = 60.0) -> tuple[int, int, int]:
         """Return the exit code, how many messages were sent and how many counted."""

@@ -36,7 +36,7 @@ def test_one_line_makes_another_terminal_reach_the_demo(demos: Mapping[str, Demo
     """Commands and the HTTP API look at the demo, whatever the directory there is configured to; the demo's own API
     answers at the address that is printed, in whole, on a line of its own."""
     demo = demos["endless"]
-    wait_for("messages to be sent", lambda: demo.plays, 90)
+    demo.wait_until_it_plays()
     demo.configure({"statscache.sqlalchemy.uri": "embedded:./other"})
     lines = demo.output.splitlines()
     [url] = [line.strip() for line in lines if line.startswith("  http://127.0.0.1:")]
@@ -56,7 +56,7 @@ def test_one_line_makes_another_terminal_reach_the_demo(demos: Mapping[str, Demo
 def test_a_demo_ends_on_interrupts(demos: Mapping[str, Demo]) -> None:
     """Ctrl-C, even pressed twice, ends it with 0; it has counted each message it sent and leaves no process."""
     demo = demos["endless"]
-    wait_for("messages to be sent", lambda: demo.plays, 90)
+    demo.wait_until_it_plays()
     time.sleep(1)
     for _ in range(2):
         os.killpg(demo.process.pid, signal.SIGINT)
@@ -70,7 +70,7 @@ def test_a_demo_ends_on_interrupts(demos: Mapping[str, Demo]) -> None:
 def test_a_demo_whose_hub_is_killed_says_so(demos: Mapping[str, Demo]) -> None:
     """It ends with one line on why, exit code 2, and no process left."""
     demo = demos["orphaned"]
-    wait_for("messages to be sent", lambda: demo.plays, 90)
+    demo.wait_until_it_plays()
     [hub] = [p for p in psutil.Process(demo.process.pid).children() if "--config-filename" in p.cmdline()]
     hub.kill()
     assert demo.process.wait(60) == 2

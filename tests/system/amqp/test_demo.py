@@ -48,7 +48,7 @@ def test_a_demo_on_amqp_counts_all_that_it_sends(start_demo: StartDemo) -> None:
     """Other terminals reach it as they reach the other one, and other machines do not. Ctrl-C, even pressed twice, ends
     it with 0; neither the broker nor its epmd is left, nor anything of what the broker has kept."""
     demo = start_demo()
-    wait_for("messages to be sent", lambda: demo.plays, 120)
+    demo.wait_until_it_plays()
     status = wait_for(
         "the broker to be named",
         lambda: queue_in(in_shell(demo, ". demo/activate", statscache("status || true"))),
@@ -94,7 +94,7 @@ def test_a_demo_on_amqp_that_sends_as_fast_as_it_can_counts_each_message(start_d
 def test_a_demo_whose_broker_is_killed_says_so(start_demo: StartDemo) -> None:
     """It ends with one line on why, exit code 2, and no process left."""
     demo = start_demo()
-    wait_for("messages to be sent", lambda: demo.plays, 120)
+    demo.wait_until_it_plays()
     [server] = [
         each for each in psutil.Process(demo.process.pid).children() if "rabbitmq" in str(each.cmdline())
     ]
@@ -108,7 +108,7 @@ def test_a_demo_whose_broker_is_killed_says_so(start_demo: StartDemo) -> None:
 def test_a_demo_on_amqp_whose_daemon_is_killed_says_so(start_demo: StartDemo) -> None:
     """As of a hub."""
     demo = start_demo()
-    wait_for("messages to be sent", lambda: demo.plays, 120)
+    demo.wait_until_it_plays()
     [daemon] = children(demo, "consume")
     daemon.kill()
     assert demo.process.wait(60) == 2
