@@ -94,8 +94,8 @@ class Writer:
             flush()
 
     def _may_share(self, batch: Batch, continuity: Continuity) -> bool:
-        """Return whether a batch only adds new messages and what was heard, which several daemons may do at once."""
-        is_new = batch.spool.id == continuity.spool and not batch.old
+        """Return whether a batch only adds new messages and what was heard: copies limit what others may cover."""
+        is_new = batch.spool.id == continuity.spool and not (batch.old or batch.copies.refs)
         return is_new and not (batch.losses or batch.spool.loss) and batch.spool.plugins <= self.plugins
 
     def _flush(

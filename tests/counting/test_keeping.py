@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from statscache.database.lock import counting_shared
 from statscache.health.checks import Health
 from statscache.health.collector import make_registry
 from statscache.history.archives.archive import Slice
@@ -212,6 +214,21 @@ def test_a_plugin_that_lacks_a_counted_message_gets_it_by_the_time_that_counts(m
     both.send(copied_to_amqp(1, LATER), on_fedmsg(2, 0))
     assert both.kept() == []
     assert_once(both, {"m1": 0, "m2": 0})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_other_daemon_flushes_while_a_copy_is_kept_back(way: str, both: Both) -> None:
+    """It could cover the time of the copy just then."""
+    copy = WAYS[way][1](1, LATER)
+    bench = both.of(copy)
+    bench.intake.accept(copy)
+    with ThreadPoolExecutor(1) as pool:
+        with counting_shared(both.fedmsg.engine):
+            flush = pool.submit(bench.flush)
+            with pytest.raises(TimeoutError):
+                flush.result(0.5)
+        flush.result(10)
+    assert both.kept() == [(1, way, LATER)]
 
 
 def test_with_a_single_bus_nothing_is_kept_back(make_bench: Make) -> None:
