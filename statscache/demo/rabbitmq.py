@@ -7,7 +7,9 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from statscache.errors import Unusable
 #: Debian's and Fedora's packages have one of the same name in /usr/sbin, which runs this one as another user.
 SERVER = shutil.which("rabbitmq-server", path="/usr/lib/rabbitmq/bin") or shutil.which("rabbitmq-server")
 EPMD = shutil.which("epmd")
+#: How long in seconds epmd may take until it listens: a broker ends that does not find it.
+EPMD_START = 10.0
 #: Of one thread, so that it leaves the machine to others. Its epmd is one of its own, and nobody else's is used.
 ERLANG = "+S 1:1 +SDio 1 +A 4 -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 # It logs each try to connect, in many lines.
@@ -68,6 +72,7 @@ class RabbitMQ:
         assert EPMD
         if self._epmd is None:
             self._epmd = self._run([EPMD, "-port", str(self._epmd_port)], subprocess.DEVNULL)
+            _wait_for(self._epmd, self._epmd_port)
         with self.log.open("ab") as log:
             self._server = self._run([SERVER], log)
 
@@ -131,3 +136,15 @@ class RabbitMQ:
         if self._epmd is not None:
             self._epmd.kill()
             self._epmd.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until a process listens, or has ended."""
+    deadline = time.monotonic() + EPMD_START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return

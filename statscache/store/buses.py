@@ -11,7 +11,19 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, cast, exists, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Text,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -132,7 +144,10 @@ class Buses:
             return set(found) == set(self._sources)
 
     def common(self) -> Any:
-        """Return what of the time all other sources have brought for the plugin of a row of coverage."""
+        """Return what of the time this daemon can have heard, and all other sources have brought.
+
+        The latter is for the plugin of a row of coverage.
+        """
         heard = BusRow.heard + func.coalesce(HeardRow.heard, NEVER)
         of_plugin = (HeardRow.bus == BusRow.bus) & (HeardRow.plugin == CoverageRow.plugin)
         others = (
@@ -142,7 +157,17 @@ class Buses:
             .where(self._is_another())
             .correlate(CoverageRow)
         )
-        return func.coalesce(others.scalar_subquery(), EVER, type_=TSTZMULTIRANGE)
+        return func.coalesce(others.scalar_subquery(), EVER, type_=TSTZMULTIRANGE) * self._shared()
+
+    def _shared(self) -> Any:
+        """Return the time in which this daemon's queues get what is theirs, of those that share messages.
+
+        What was published before can have gone nowhere, though the queue was there; one that is retired gets nothing.
+        """
+        queues = [source for source in self._sources if source != self._bus]
+        gets = case((func.lower_inf(BusRow.heard), EVER - BusRow.heard), else_=NEVER)
+        each = select(func.range_intersect_agg(gets, type_=TSTZMULTIRANGE)).where(BusRow.bus.in_(queues))
+        return func.coalesce(each.scalar_subquery(), EVER, type_=TSTZMULTIRANGE) if queues else EVER
 
     def _is_another(self) -> Any:
         """Return whether a row is of another source, of this bus where all carry the same."""

@@ -1,9 +1,9 @@
 """Which queues share the messages of AMQP, from when until when, in rows of `statscache_bus`.
 
 `heard` of such a row is the time of which nothing is awaited from the queue; what daemons have heard of it is in
-`statscache_heard`. No time may be called complete of which a
-message is in a queue: so a row is committed before anything goes into its queue, and it says that nothing of later is
-awaited only once nothing more goes into the queue. While a row is there and its queue is not, nothing is complete.
+`statscache_heard`. No time may be called complete of which a message is in a queue: so a row is committed before
+anything goes into its queue, and it says that nothing of later is awaited only once nothing more goes into the queue.
+While a row is there and its queue is not, nothing is complete.
 """
 
 from __future__ import annotations
@@ -86,15 +86,13 @@ def join(engine: Engine, name: str, queues: Collection[str], lateness: float) ->
 
 
 def begin(engine: Engine, name: str) -> None:
-    """Note that the first queues of a name get their messages, from a moment ago at the latest.
+    """Note that the first queues of a name get all that is published from now on.
 
-    Where a daemon has heard something of them already, since this was not called before, they do since then.
+    What was published before can have gone nowhere, so no daemon covers it, whatever it has heard.
     """
     with counting(engine, patient=True) as connection:
         new = [queue for queue, member in members(connection, name).items() if not member.begun]
-        is_new = HeardRow.bus.in_([bus_of(queue) for queue in new])
-        heard = select(func.min(func.lower(HeardRow.heard))).where(is_new).scalar_subquery()
-        before = _ranges(None, func.coalesce(heard, func.now() + MOMENT))
+        before = _ranges(None, func.now() + MOMENT)
         connection.execute(update(BusRow).where(_any_of(new)).values(heard=BusRow.heard + before))
 
 

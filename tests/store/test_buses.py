@@ -84,14 +84,36 @@ def test_a_single_bus_covers_what_it_has_heard(claims: Claims, make: Make) -> No
 def test_a_time_is_complete_when_the_last_of_two_has_heard_it(
     sources: tuple[str, str], claims: Claims, make: Make
 ) -> None:
-    """Whichever is the last, in as many spans as there are; what was before the second came is the first's alone."""
+    """Whichever is the last, in as many spans as there are; what was before the second came is the first's alone.
+
+    Queues that share began together, and what was before is nobody's.
+    """
     one, two = make(*sources)
-    assert claims.claim(one, -90_000, -89_900) == (before := [Span(-90_000, -89_900)])
+    before = [] if "/" in sources[0] else [Span(-90_000, -89_900)]
+    assert claims.claim(one, -90_000, -89_900) == before
     assert claims.claim(one, 10, 60) == before
     assert claims.claim(two, 20, 30) == [*before, Span(20, 30)]
     assert claims.claim(two, 30, 40) == [*before, Span(20, 40)]
     assert claims.claim(two, 50, 100) == [*before, Span(20, 40), Span(50, 60)]
     assert claims.claim(one, 60, 120) == [*before, Span(20, 40), Span(50, 100)]
+
+
+@pytest.mark.parametrize("others", [(), ("amqp/two",)])
+def test_a_queue_covers_no_time_before_it_gets_its_share(
+    others: tuple[str, ...], claims: Claims, make: Make
+) -> None:
+    """A daemon may consume it before what it is to get is bound, and what is published then goes nowhere."""
+    one, *two = make("amqp/one", *others)
+    with claims.engine.begin() as connection:
+        connection.execute(text("UPDATE statscache_bus SET heard = '{}'"))
+    for buses in (one, *two):
+        assert claims.claim(buses, 0, 60) == []
+    since = "tstzmultirange(tstzrange(NULL, to_timestamp(:since)))"
+    with claims.engine.begin() as connection:
+        connection.execute(text(f"UPDATE statscache_bus SET heard = {since}"), {"since": NOW + 80})
+    for buses in (one, *two):
+        claims.claim(buses, 60, 100)
+    assert claims.covered() == [Span(80, 100)]
 
 
 def test_what_one_daemon_has_no_plugin_for_is_complete_for_others_alone(claims: Claims, make: Make) -> None:

@@ -40,7 +40,11 @@ class Broker(RabbitMQ):
         settings = [line.format(port=self.tls_port) for line in settings]
         super().__init__(directory, directory / "out", settings, plugins)
         self.start()
-        wait_for("RabbitMQ to answer", lambda: self.answers, 90.0)
+        try:
+            wait_for("RabbitMQ to answer", lambda: self.answers, 180.0)
+        except Exception as error:
+            self.close()
+            raise AssertionError(self.log.read_text(errors="replace")[-4000:]) from error
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ class Words:
     def __init__(self, broker: str, parameters: pika.ConnectionParameters) -> None:
         self._broker = f"the broker {broker}"
         self._host = parameters.virtual_host
+        self._is_tls = parameters.ssl_options is not None
         self._user = getattr(parameters.credentials, "username", "") or "whom the certificate names"
 
     def of(self, error: object) -> str:
@@ -49,6 +50,8 @@ class Words:
             return f"{what} {CODES.get(error.reply_code, 'has closed the connection')}: {error.reply_text}"
         if is_of_tls(error):
             return f"{what} and we do not trust each other's certificates: {_brief(error)}"
+        if self._is_tls and isinstance(error, IncompatibleProtocolError):
+            return f"{what} closes the connection before it answers: it may not trust our certificate"
         return f"{what} cannot be reached: {_brief(error)}"
 
 

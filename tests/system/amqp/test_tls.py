@@ -133,7 +133,7 @@ def test_a_command_shows_its_certificate_too(
     for trusted, own, said in (
         (known, known, ""),
         (unknown, known, "and we do not trust each other's certificates"),
-        (known, unknown, "bad certificate"),
+        (known, unknown, "bad certificate|may not trust our certificate"),  # its alert may not arrive
         (there.directory, known, "cannot be used"),
     ):
         there.write("messaging.toml", tls(trusted, own, "localhost", secure.tls_port))
@@ -141,7 +141,7 @@ def test_a_command_shows_its_certificate_too(
         if said:
             assert (code, output) == (2, "")
             assert re.fullmatch(r"statscache: [^\n]*\n", errors)
-            assert said in errors
+            assert re.search(said, errors)
         else:
             assert (code, errors) == (0, "")
     assert "statscache-1" in secure.ctl("list_queues", "name")

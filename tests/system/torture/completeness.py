@@ -72,7 +72,7 @@ class Completeness:
                 rows = connection.execute(text(WATCH)).all()
         except DBAPIError:
             return
-        most = Counter(map(_second, list(self._sent.values())))
+        most = Counter(map(_second, self._sent.copy().values()))
         least = Counter(_second(self._sent[id]) for id in self._punctual())
         for second, volume in rows:
             self._judge(WATCHED, second, volume, least[second], most[second])
@@ -90,7 +90,7 @@ class Completeness:
 
     def _punctual(self) -> list[str]:
         """Return the ids of what was sent so early that a second which is complete must have it."""
-        ages = ((id, self._publisher.age(body)) for id, body in list(self._sent.items()))
+        ages = ((id, self._publisher.age(body)) for id, body in self._sent.copy().items())
         return [id for id, age in ages if age is not None and age <= PUNCTUAL]
 
     def _compare_ledger(
