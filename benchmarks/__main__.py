@@ -26,6 +26,7 @@ from benchmarks.history import history
 from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
+from benchmarks.queues import queue, waiting
 from benchmarks.sharing import sharing
 from benchmarks.variables import URI
 
@@ -41,7 +42,7 @@ USUAL: dict[str, Case] = {
     "sharing": sharing,
 }
 #: What takes too long to be part of every run.
-SPECIAL: dict[str, Case] = {"growth": growth, "soak": soak}
+SPECIAL: dict[str, Case] = {"growth": growth, "soak": soak, "queue": queue, "waiting": waiting}
 CASES = USUAL | SPECIAL
 RESULTS = Path(__file__).with_name("results")
 

@@ -33,6 +33,7 @@ class Sizes:
     :param files: messages in the file of history
     :param archive: messages in the other archives
     :param rows: rows in the tables that have grown
+    :param waiting: messages in a queue that was filled long before
     :param minutes: of the soak, at `soak_rate` messages a second
     """
 
@@ -46,6 +47,7 @@ class Sizes:
     archive: int = 20_000
     plugins: tuple[int, ...] = (10, 100)
     rows: int = 50_000_000
+    waiting: int = 1_000_000
     minutes: float = 30.0
     soak_rate: float = 200.0
 
@@ -61,6 +63,7 @@ QUICK = Sizes(
     archive=300,
     plugins=(1, 2),
     rows=1_000,
+    waiting=500,
     minutes=0.05,
 )
 

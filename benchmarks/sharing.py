@@ -74,7 +74,8 @@ def sharing(bench: Bench) -> list[Figure]:
 
 
 def _flush_at_once(bench: Bench, number: int, delay: float) -> Done:
-    flushes = max(bench.sizes.short // (SIZE * DAEMONS), 1)
+    """Let so many daemons write the same messages, a part each."""
+    flushes = max(bench.sizes.short // (SIZE * DAEMONS), 1) * DAEMONS // number
     file = bench.messages("burst", (flushes + 1) * SIZE * DAEMONS)
     with bench.database() as url, _daemons(bench, url, file, number, flushes, delay) as daemons:
         for daemon in daemons:
