@@ -101,10 +101,11 @@ def _fill(broker: Broker, path: Path, count: int) -> None:
 
 
 def _properties(body: dict[str, Any]) -> pika.BasicProperties:
+    """Return what fedora-messaging says of a message beside its payload, its time in whole seconds."""
     headers = {
         "fedora_messaging_schema": "base.message",
         "fedora_messaging_severity": 20,
-        "sent-at": datetime.fromtimestamp(body["timestamp"], UTC).isoformat(),
+        "sent-at": datetime.fromtimestamp(int(body["timestamp"]), UTC).isoformat(),
     }
     return pika.BasicProperties(
         content_type="application/json",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from pika.adapters.twisted_connection import ClosableDeferredQueue, TwistedChannel
@@ -22,6 +23,7 @@ from statscache.bus.amqp.parameters import endpoint_of, name_of, parameters_of
 from statscache.bus.amqp.protocol import BrokerConnection
 from statscache.bus.amqp.publishing import Publishing
 from statscache.bus.amqp.refusals import Words, is_refusal
+from statscache.bus.micro_batch import MicroBatch
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 FIRST_S, LAST_S = 0.5, 15.0
 #: How long in seconds it may take to reach the broker, and then to have the queues consumed.
 CONNECT_S, OPEN_S = 10.0, 30.0
+
+#: A message of pika's, with the configured name of its queue.
+Delivery = tuple[str, Any]
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,7 @@ class Connector:
 
     async def _consume(self, connection: BrokerConnection, channels: Channels) -> None:
         channel = channels.consuming
+        came = MicroBatch(partial(self._hand_on, connection), partial(self._reactor.callLater, 0))
         channel.on_closed.addBoth(lambda reason: self._lost(connection, reason))
         for queue in self._queues:
             alone = queue.exclusive or channels.publishing is None
@@ -189,7 +195,7 @@ class Connector:
             if self._connection is not connection:  # not before the broker lets us
                 self._connection = connection
                 self._listener.opened(channels)
-            self._take(queue.name, messages)
+            self._take(queue.name, messages, came)
         if channels.publishing is not None and channels.publishing.is_closed:  # meanwhile
             self.renew()
 
@@ -198,15 +204,21 @@ class Connector:
         log.warning("lost the connection for markers: %s", self._words.of(reason))
         self.renew()
 
-    def _take(self, queue: str, messages: ClosableDeferredQueue) -> None:
-        """Hand each message on as it comes. There is always one who waits, so none is kept in between."""
-        delivered, get = self._listener.delivered, messages.get
+    def _take(self, queue: str, messages: ClosableDeferredQueue, came: MicroBatch[Delivery]) -> None:
+        """Gather each message as it comes. There is always one who waits, so none is kept in between."""
+        put, get = came.put, messages.get
 
         def take(message: Any) -> None:
             get().addCallbacks(take, self._ended)
-            delivered(queue, message.method, message.properties, message.body)
+            put((queue, message))
 
         get().addCallbacks(take, self._ended)
+
+    def _hand_on(self, connection: BrokerConnection, deliveries: Sequence[Delivery]) -> None:
+        """Hand on what has come, in its order; nothing of a connection that is lost, as that comes again."""
+        if self._connection is connection:
+            for queue, message in deliveries:
+                self._listener.delivered(queue, message.method, message.properties, message.body)
 
     def _ended(self, failure: Failure) -> None:
         """Begin anew where the broker has ended the consumer alone, as it does with a queue that is deleted."""
