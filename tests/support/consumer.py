@@ -47,6 +47,8 @@ class Consumer(Hub):
     :param messaging: the configuration of fedora-messaging
     """
 
+    script = SCRIPT
+
     def __init__(
         self, directory: Path, messaging: str, settings: Mapping[str, Any], **environment: str
     ) -> None:
@@ -65,7 +67,7 @@ class Consumer(Hub):
         self.started = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SCRIPT],
+                [sys.executable, "-c", self.script],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

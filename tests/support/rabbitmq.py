@@ -40,11 +40,21 @@ class Broker(RabbitMQ):
         settings = [line.format(port=self.tls_port) for line in settings]
         super().__init__(directory, directory / "out", settings, plugins)
         self.start()
+
+    def start(self) -> None:
+        """Start it, also once more, and wait until it answers."""
+        super().start()
         try:
             wait_for("RabbitMQ to answer", lambda: self.answers, 180.0)
         except Exception as error:
             self.close()
             raise AssertionError(self.log.read_text(errors="replace")[-4000:]) from error
+
+    def stop(self) -> None:
+        """End it in order."""
+        assert self._server is not None
+        self._server.terminate()
+        self._server.wait()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -86,9 +96,13 @@ class Broker(RabbitMQ):
         raise AssertionError(f"there is no queue {queue}")
 
 
+#: Whether a RabbitMQ is installed.
+IS_INSTALLED = rabbitmq.SERVER is not None and rabbitmq.EPMD is not None
+
+
 def needs_rabbitmq() -> None:
     """Skip a test where no RabbitMQ is installed."""
-    if rabbitmq.SERVER is None or rabbitmq.EPMD is None:
+    if not IS_INSTALLED:
         pytest.skip("needs RabbitMQ: install rabbitmq-server")
 
 

@@ -61,6 +61,7 @@ class Inspector:
                 self._expect("accepted, lost and not in statscache_gap", missing if not tables.gap else ())
             else:
                 self._expect("accepted and not in the ledger", missing)
+            self._expect("sent, kept by a queue, and not in the ledger", self._kept - tables.ledger.keys())
             self._expect("in the ledger and never sent", tables.ledger.keys() - self._sent.keys())
             known = {id: self._sent[id] for id in tables.ledger if id in self._sent}
             self._compare(tables, known)
@@ -82,6 +83,11 @@ class Inspector:
             self._expect("bodies kept for nothing", range(tables.bodies_left))
         self._compare_spools()
         self.completeness.compare(self._stage.admin)
+
+    @property
+    def _kept(self) -> set[str]:
+        """What must be counted though daemons were killed."""
+        return {id for id, body in self._sent.items() if self._stage.bus.keeps(body)}
 
     def has_put_off(self) -> bool:
         """Return whether anything is in the quarantine that a plugin should be able to count."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL, NullPool, create_engine, text
 
 from tests.support.gate import Gate
+from tests.system.torture.deadlocks import ServerLog
 from tests.system.torture.server import Server
 
 
@@ -36,6 +37,11 @@ class Cluster:
     def url(self) -> URL:
         """The database's URL on the present primary."""
         return self.server.url(self._name)
+
+    @property
+    def logs(self) -> list[ServerLog]:
+        """The logs of all that were the primary."""
+        return [ServerLog(server.log, whole=True) for server in (*self._dead, self.server)]
 
     def scalar(self, query: str) -> int:
         """Return what a query gives on the present primary."""

@@ -68,7 +68,7 @@ def kill(stage: Stage, slot: Slot, chance: random.Random) -> str:
 
 def kill_at_step(stage: Stage, slot: Slot, chance: random.Random) -> str:
     """Let a hub kill itself at some step of its work, or kill it if it does not come to that step."""
-    step = chance.choice(AT)
+    step = chance.choice([*AT, *slot.steps])
     slot.order(step, chance.randint(1, 500 if "append" in step else 12), signal.SIGKILL)
     slot.kill()
     slot.start()
@@ -79,7 +79,8 @@ def kill_at_start(stage: Stage, slot: Slot, chance: random.Random) -> str:
     """Kill a hub, and then the next one while it starts or takes over what the first has left."""
     slot.run()
     slot.kill()
-    slot.start({"step": chance.choice(AT_START), "n": chance.randint(1, 2), "signal": int(signal.SIGKILL)})
+    step = chance.choice([*AT_START, *slot.first_steps])
+    slot.start({"step": step, "n": chance.randint(1, 2), "signal": int(signal.SIGKILL)})
     time.sleep(chance.random() * 6)
     slot.kill()
     slot.start()

@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.support.hub import Bus, Hub
+from tests.support.hub import Hub
 from tests.system.torture.launcher import ACCEPTED, LOST
 from tests.system.torture.orders import ORDER
 from tests.system.torture.unreadable import UNREADABLE
@@ -32,14 +32,20 @@ class Victim(Hub):
 class Slot:
     """A place for one hub after the other, each with a directory of its own.
 
+    :param bus: what they listen to, as they are to be told
     :param settings: what all of them are started with
     :param environment: the same of the environment's variables
     """
 
-    victim: type[Victim] = Victim
+    #: Makes a daemon in a directory, of a bus, settings and the environment's variables.
+    victim: Callable[..., Hub] = Victim
+    #: The steps to which such a daemon comes beside those of every other.
+    steps: tuple[str, ...] = ()
+    #: The same of those to which it comes when it starts.
+    first_steps: tuple[str, ...] = ()
 
     def __init__(
-        self, directory: Path, bus: Bus, settings: dict[str, Any], environment: dict[str, str]
+        self, directory: Path, bus: Any, settings: dict[str, Any], environment: dict[str, str]
     ) -> None:
         self.name = directory.name
         self._directory = directory
@@ -48,7 +54,7 @@ class Slot:
         self._environment = environment
         self._count = 0
         self._doomed = False
-        self.hub: Victim | None = None
+        self.hub: Hub | None = None
         #: What went otherwise than it should.
         self.complaints: list[str] = []
 
@@ -64,7 +70,7 @@ class Slot:
         environment = {**self._environment, "TORTURE_DIRECTORY": str(directory), "PYTHONPATH": path}
         self.hub = self.victim(directory, self._bus, self.settings, **environment)
 
-    def run(self) -> Victim:
+    def run(self) -> Hub:
         """Return a hub that runs, started as often as that takes."""
         deadline = time.monotonic() + START
         while not self.running or self.frozen:
@@ -110,7 +116,7 @@ class Slot:
             time.sleep(0.01)
         return True
 
-    def _send_order(self, hub: Victim, order: dict[str, Any]) -> None:
+    def _send_order(self, hub: Hub, order: dict[str, Any]) -> None:
         place = self._directory / f"{self._count:03}"
         (place / "order.tmp").write_text(json.dumps(order))
         (place / "order.tmp").rename(place / ORDER)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tests.support.hub import Bus
+from tests.system.torture.buses import Bus
 from tests.system.torture.messages import Body
+
+#: So many are sent at once.
+TOGETHER = 20
 
 
 class Publisher:
@@ -35,21 +37,26 @@ class Publisher:
 
         :param begin: when the first is sent, in seconds since 1970
         """
+        try:
+            self._publish(bodies, begin)
+        finally:
+            self.half.set()
+            self.is_sending = False
+
+    def _publish(self, bodies: Sequence[Body], begin: float) -> None:
         time.sleep(max(begin - time.time(), 0))
         start = time.monotonic()
-        for number, body in enumerate(bodies):
-            if number % 20 == 0:
-                time.sleep(max(start + number / self._rate - time.monotonic(), 0))
+        for number in range(0, len(bodies), TOGETHER):
+            time.sleep(max(start + number / self._rate - time.monotonic(), 0))
             if number > len(bodies) // 2:
                 self.half.set()
-            self._send(body)
-        self.is_sending = False
+            self._note(self._bus.send(bodies[number : number + TOGETHER]))
+        self._note(self._bus.finish())
 
-    def _send(self, body: Body) -> None:
-        frames = [body["topic"].encode(), json.dumps(body).encode()]
+    def _note(self, sent: Iterable[Body]) -> None:
         self.last = time.time()
-        self._sent.setdefault(id(body), (body, self.last))
-        self._bus.send_frames(frames)
+        for body in sent:
+            self._sent.setdefault(id(body), (body, self.last))
 
     def age(self, body: Body) -> float | None:
         """Return how many seconds old a message was when it was sent first; None if it has not been sent."""

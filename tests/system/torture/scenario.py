@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.system.torture import faults
+from tests.system.torture import broker_faults, faults
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,12 @@ class Scenario:
     """What is played.
 
     :param hubs: for each hub the settings in which it differs
+    :param consumers: for each daemon on AMQP the queue that it consumes
     :param later: so many of the last hubs join when half is sent
     :param hub_faults: what is done to hubs, with weights
+    :param consumer_faults: the same for daemons on AMQP
     :param database_faults: the same for the database
+    :param broker_faults: the same for the broker
     :param group: the name of a group of scenarios that it is one of
     :param odd: whether messages come that plugins cannot digest
     :param legacy: whether plugins of statscache 0.0.4 run beside ours
@@ -23,15 +26,21 @@ class Scenario:
     :param forgets: whether the database may lose what it had committed
     :param damages: whether what was accepted may be lost, as long as the tables say so
     :param pooled: whether the hubs reach the database through a pooler in transaction mode
+    :param deadlocks: whether what the suite itself does to the database can end in one
+    :param shares: whether the queues share the messages, and do not get all of them each
+    :param purges: whether queues may lose what was sent, as long as no such time is called complete
     :param sets_clocks: whether the clocks of the hubs are set
     :param settings: settings of all hubs
     """
 
     name: str
     hubs: tuple[dict[str, Any], ...] = ({},)
+    consumers: tuple[str, ...] = ()
     later: int = 0
     hub_faults: dict[faults.HubFault, int] = field(default_factory=lambda: faults.HUB)
+    consumer_faults: dict[faults.HubFault, int] = field(default_factory=lambda: broker_faults.CONSUMER)
     database_faults: dict[faults.DatabaseFault, int] = field(default_factory=lambda: faults.DATABASE)
+    broker_faults: dict[broker_faults.BrokerFault, int] = field(default_factory=lambda: broker_faults.BROKER)
     group: str = "mix"
     odd: bool = False
     legacy: bool = False
@@ -39,6 +48,9 @@ class Scenario:
     forgets: bool = False
     damages: bool = False
     pooled: bool = False
+    deadlocks: bool = False
+    shares: bool = False
+    purges: bool = False
     sets_clocks: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.system.torture import faults, hardships
+from tests.system.torture import broker_faults, faults, hardships
+from tests.system.torture.broker import SHARES
 from tests.system.torture.failover import fail_over
 from tests.system.torture.restore import restore_data, restore_each, restore_whole
 from tests.system.torture.scenario import Scenario
@@ -31,11 +32,27 @@ RESTORE: dict[str, Any] = {
     "database_faults": {restore_whole: 1, restore_each: 1, restore_data: 1},
     "settings": TAIL,
     "forgets": True,
+    "deadlocks": True,
 }
 CLOCK: dict[str, Any] = {"database_faults": {}, "sets_clocks": True}
 UNREADABLE: dict[faults.HubFault, int] = {hardships.fail_reading: 2, hardships.hide_segments: 1}
 DAMAGE: dict[faults.HubFault, int] = {hardships.flip_byte: 2, hardships.remove_spool: 1}
 FEW: dict[faults.HubFault, int] = {hardships.take_descriptors: 1}
+#: Of queues that lose nothing, so that the time is covered in which daemons are dead.
+KEEPING = {"statscache.amqp.bounded": False}
+BROKER: dict[str, Any] = {"group": "broker", "hubs": ()}
+BOTH: dict[str, Any] = {"group": "broker", "consumers": ("statscache",)}
+#: The queues that `statscache amqp-topology` makes for four daemons.
+SHARED = tuple(f"{SHARES}-{number}" for number in range(1, 5))
+PURGED: dict[str, Any] = {
+    **BROKER,
+    "consumers": ("statscache",),
+    "consumer_faults": broker_faults.PURGES,
+    "broker_faults": broker_faults.PURGING,
+    "database_faults": {},
+    "settings": {"statscache.amqp.prefetch": 100},
+    "purges": True,
+}
 
 SCENARIOS = (
     Scenario("one daemon"),
@@ -53,6 +70,12 @@ SCENARIOS = (
     Scenario("unreadable spool", group="spool", hub_faults=UNREADABLE, database_faults={}),
     Scenario("damaged spool", group="damage", hub_faults=DAMAGE, database_faults={}, damages=True),
     Scenario("no descriptors", group="descriptors", hub_faults=FEW, database_faults={}),
+    Scenario("broker", consumers=("statscache",), settings=KEEPING, **BROKER),
+    Scenario("two daemons, two queues", consumers=("first", "second"), **BROKER),
+    Scenario("purged queues", **PURGED),
+    Scenario("both buses", **BOTH),
+    Scenario("both buses, which are alike", settings={**KEEPING, "statscache.buses.alike": True}, **BOTH),
+    Scenario("four daemons that share", consumers=SHARED, shares=True, settings=KEEPING, **BROKER),
 )
 #: What can be chosen by name.
 GROUPS = tuple(dict.fromkeys(scenario.group for scenario in SCENARIOS))

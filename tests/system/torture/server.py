@@ -52,6 +52,11 @@ class Server:
         self.end(signal.SIGINT)
         self.begin()
 
+    @property
+    def log(self) -> Path:
+        """The file to which it writes its log."""
+        return self._data / "log"
+
     def begin(self) -> None:
         """Start the server unless it runs."""
         with self._lock:

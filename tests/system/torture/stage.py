@@ -1,4 +1,4 @@
-"""A scenario as it is played: a database behind a gate, hubs, a publisher, and faults on all of them."""
+"""A scenario as it is played: a database behind a gate, a bus, daemons, a publisher, and faults on all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,11 +17,12 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.support.clock_preload import MovableClock
-from tests.support.hub import Bus, wait_for
+from tests.support.hub import wait_for
 from tests.system.datagrepper import Archive, fetch
-from tests.system.torture import faults
+from tests.system.torture.buses import make_bus
 from tests.system.torture.completeness import LATENESS
 from tests.system.torture.fleet import ROOT, Slot
+from tests.system.torture.lanes import lanes_of
 from tests.system.torture.messages import POISON, POISONED, Body
 from tests.system.torture.publisher import Publisher
 from tests.system.torture.scenario import Scenario
@@ -32,8 +32,6 @@ from tests.system.torture.ways import Ways
 
 #: How long in seconds all that was accepted may take to be counted when the faults are over.
 RECOVERY = 180.0
-#: How long in seconds nothing is done between two faults, and how often it is long, so that some time is heard in full.
-BUSY, CALM, CALM_SHARE = (0.0, 1.0), (3.0, 6.0), 0.25
 COMMAND = "from statscache.cli import main; main()"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
 
@@ -61,20 +59,22 @@ class Stage:
         #: The ways to its database.
         self.ways = Ways(scenario, server, directory)
         self.gate, self.admin = self.ways.gate, self.ways.admin
-        self._bus = Bus()
-        self.publisher = Publisher(self._bus, rate)
+        #: What the daemons listen to.
+        self.bus = make_bus(scenario, seed, directory / "broker")
+        self.publisher = Publisher(self.bus, rate)
         self._environment = {"PYTHONPATH": str(plugins)} if scenario.legacy else {}
         self.clocks: dict[str, MovableClock] = {}
-        self.slots = [self._make_slot(f"hub-{n}", own) for n, own in enumerate(scenario.hubs)]
+        #: The places of the daemons.
+        self.slots = self.bus.slots(self._make_slot)
 
-    def _make_slot(self, name: str, own: dict[str, Any]) -> Slot:
+    def _make_slot(self, kind: type[Slot], name: str, source: Any, own: dict[str, Any]) -> Slot:
         settings = {**self._settings(self.ways.url), **self.scenario.settings, **own}
         directory, environment = self._directory / name, dict(self._environment)
         if self.scenario.sets_clocks:
             directory.mkdir()
             self.clocks[name] = MovableClock(directory)
             environment |= self.clocks[name].environment
-        return Slot(directory, self._bus, settings, environment)
+        return kind(directory, source, settings, environment)
 
     @property
     def server(self) -> Server:
@@ -95,13 +95,14 @@ class Stage:
         }
 
     def open(self) -> None:
-        """Start the hubs that are there from the first."""
-        first = self.slots[: len(self.slots) - self.scenario.later]
+        """Start the daemons that are there from the first."""
+        self.bus.open(self.command)
+        first = [slot for slot in self.slots if not self.is_later(slot)]
         for slot in first:
             slot.start()
         for slot in first:
             slot.run()
-        self._bus.wait_for_subscriber()
+        self.bus.wait_for_subscriber()
         refuse = f"ALTER TABLE {POISONED} ADD CHECK (topic NOT LIKE '%{POISON}%')"
         with self.admin.begin() as connection:
             connection.execute(text(refuse))
@@ -113,7 +114,7 @@ class Stage:
         """
         self.publisher.is_sending = True
         threads = [threading.Thread(target=self.publisher.publish, args=(bodies, begin))]
-        threads += [threading.Thread(target=self._lane, args=(slot,)) for slot in (None, *self.slots)]
+        threads += [threading.Thread(target=lane.run, args=(self,)) for lane in lanes_of(self, self._seed)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -138,7 +139,7 @@ class Stage:
             if "in the spool for the next start" in slot.end():
                 self.complaints.append(f"{slot.name} has not written all at its end")
         self.complaints += [line for slot in self.slots for line in slot.complaints]
-        self.complaints += self.ways.left()
+        self.complaints += [*self.bus.left(), *self.ways.left()]
 
     def _complain_unless(self, what: str, condition: Callable[[], bool]) -> None:
         try:
@@ -154,26 +155,9 @@ class Stage:
         with Tables(self.admin) as tables:
             return tables.covered_through > self.publisher.last
 
-    def _lane(self, slot: Slot | None) -> None:
-        """Inject one fault after the other, into a hub or else into the database, while messages are sent."""
-        chance = random.Random(f"faults {self._seed} {slot and slot.name}")
-        kinds = self.scenario.hub_faults if slot else self.scenario.database_faults
-        if slot in self.slots[len(self.slots) - self.scenario.later :]:
-            self.publisher.half.wait()
-        try:
-            while self.publisher.is_sending and kinds:
-                time.sleep(chance.uniform(*(CALM if chance.random() < CALM_SHARE else BUSY)))
-                self._inject(faults.draw(chance, kinds), slot, chance)
-        except Exception:
-            self.complaints.append(f"the lane of {slot and slot.name} ended:\n{traceback.format_exc()}")
-
-    def _inject(self, fault: Callable[..., str | None], slot: Slot | None, chance: random.Random) -> None:
-        before = time.monotonic()
-        kind = fault(self, slot, chance) if slot else fault(self, chance)
-        if kind:
-            self.faults[kind] += 1
-        took = time.monotonic() - before
-        self.log(f"{slot.name if slot else 'database'} {fault.__name__} {took:.1f} s: {kind}")
+    def is_later(self, slot: Slot) -> bool:
+        """Return whether the daemons of a place join when half is sent."""
+        return slot in self.slots[len(self.slots) - self.scenario.later :]
 
     def log(self, line: str) -> None:
         """Keep what was done, and when."""
@@ -191,6 +175,8 @@ class Stage:
                 f"{tables.put_off} are put off": not self.scenario.damages and tables.put_off,
                 f"{late:.1f} seconds are not covered": late > 0,
             }
+        waiting = self.bus.waiting
+        wanting[f"{waiting} messages wait in queues"] = waiting
         spools = not (self.scenario.damages or self.scenario.keeps_spools)
         wanting[f"{len(self.spools)} spools are left"] = spools and len(self.spools) > len(self.slots)
         return ", ".join(words for words, is_so in wanting.items() if is_so)
@@ -218,11 +204,9 @@ class Stage:
     def command(self, *arguments: str) -> str:
         """Run a statscache command that must succeed, and return what it prints."""
         settings = self._settings(self.admin.url.render_as_string(hide_password=False))
-        endpoints = {"endpoints": {}, "zmq_enabled": True, "validate_signatures": False}
+        bus = {**self.bus.settings, "endpoints": {}, "zmq_enabled": True, "validate_signatures": False}
         (self._directory / "fedmsg.d").mkdir(exist_ok=True)
-        (self._directory / "fedmsg.d" / "config.py").write_text(
-            f"config = { ({**endpoints, **settings})!r}\n"
-        )
+        (self._directory / "fedmsg.d" / "config.py").write_text(f"config = { ({**bus, **settings})!r}\n")
         path = os.pathsep.join([str(ROOT), *filter(None, [self._environment.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "-c", COMMAND, *arguments],
@@ -255,5 +239,5 @@ class Stage:
         for slot in self.slots:
             if slot.hub is not None:
                 slot.hub.kill()
-        self._bus.close()
+        self.bus.close()
         self.ways.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.pgbouncer import BINARY
+from tests.support import pgbouncer, rabbitmq
 from tests.system.torture.check import Inspector
 from tests.system.torture.messages import Body, Dating, make
 from tests.system.torture.repeated import Repeated
@@ -82,8 +82,8 @@ class Suite:
 
     def play(self, scenario: Scenario, seed: int) -> None:
         """Play a scenario and compare; its logs are kept if anything differs."""
-        if scenario.pooled and BINARY is None:
-            self._say(f"seed {seed}, {scenario.name}: left out, as there is no pgbouncer")
+        if missing := missing_for(scenario):
+            self._say(f"seed {seed}, {scenario.name}: left out, as there is no {missing}")
             return
         place = self._directory / f"seed-{seed}"
         stage = Stage(scenario, seed, self._load.rate, self._server, place, self._plugins)
@@ -124,6 +124,15 @@ class Suite:
         self._server.close()
         if not self.score.differences:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def missing_for(scenario: Scenario) -> str:
+    """Return the program that a scenario needs and that is not installed; empty for none."""
+    if scenario.pooled and pgbouncer.BINARY is None:
+        return "pgbouncer"
+    if scenario.consumers and not rabbitmq.IS_INSTALLED:
+        return "rabbitmq-server"
+    return ""
 
 
 def run(scenarios: Iterable[Scenario], load: Load, seed: int, say: Callable[[str], None] = print) -> Score:

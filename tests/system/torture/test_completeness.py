@@ -18,6 +18,7 @@ from statscache.span import Span
 from statscache.store.coverage import cover
 from tests.support.hub import Bus, wait_for
 from tests.support.reference import Body, Reference
+from tests.system.torture.buses import FedmsgBus
 from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import Dating, make
 from tests.system.torture.publisher import Publisher
@@ -30,7 +31,7 @@ CHECKS = [Completeness.compare, Completeness.watch]
 @pytest.fixture
 def sent(bus: Bus) -> tuple[dict[str, Body], Publisher]:
     """Messages of the last seconds, by their ids, and who has sent them."""
-    publisher = Publisher(bus, 1000)
+    publisher = Publisher(FedmsgBus(bus), 1000)
     bodies = [body for body in make(1, 300, odd=False) if "msg_id" in body]
     begin = time.time()
     dated = Dating(1, 1000).date(bodies, begin)

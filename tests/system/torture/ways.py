@@ -10,6 +10,7 @@ from sqlalchemy import NullPool, create_engine, make_url
 from tests.support.gate import Gate
 from tests.support.pgbouncer import PgBouncer
 from tests.system.torture.cluster import Cluster
+from tests.system.torture.deadlocks import ServerLog
 from tests.system.torture.pooler import SESSIONS, left_in_sessions
 from tests.system.torture.scenario import Scenario
 from tests.system.torture.server import Server
@@ -29,6 +30,7 @@ class Ways:
         self.database = f"torture_{directory.name.replace('-', '_')}"
         #: What stands in for the server where there is a standby, too.
         self.cluster = Cluster(directory, self.database) if scenario.replicated else None
+        self._log, self._deadlocks = ServerLog(server.log), scenario.deadlocks
         url = self.server.database(self.database)
         if self.cluster:
             url = make_url(self.cluster.gate(directory / "admin").url)
@@ -63,8 +65,10 @@ class Ways:
         return self.cluster.server if self.cluster else self._server
 
     def left(self) -> list[str]:
-        """Return what hubs that have ended have left in the sessions of a pooler."""
-        return left_in_sessions(self._pooler.url) if self._pooler else []
+        """Return what is wrong that nobody sees in the tables: what is left in sessions of a pooler, and deadlocks."""
+        left = left_in_sessions(self._pooler.url) if self._pooler else []
+        logs = self.cluster.logs if self.cluster else [self._log]
+        return left if self._deadlocks else [*left, *(found for log in logs for found in log.deadlocks())]
 
     def dump(self) -> Path:
         """Dump the database into a file, and return it."""
