@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import signal
 import socket
@@ -21,6 +22,10 @@ SERVE = "from statscache.cli import main; main()"
 PORT = 8080
 #: How long in seconds a process may take to stop.
 STOP = 15.0
+#: Where Linux says which ports it gives to connections, and from which on it usually does.
+GIVEN, USUALLY = Path("/proc/sys/net/ipv4/ip_local_port_range"), 32_768
+#: So many ports, from this one on, are tried at most.
+LOWEST, TRIES = 10_000, 100
 
 
 class Processes:
@@ -111,9 +116,24 @@ class Processes:
 
 
 def free_port() -> int:
-    """Return a port of this machine at which nobody listens."""
+    """Return a port of this machine at which nobody listens.
+
+    If there is one, it is of those that no connection is given for its own end, which would keep a server from it.
+    """
+    for port in random.sample(_own_ports(), TRIES):
+        if _is_free(port):
+            return port
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         return int(reserved.getsockname()[1])
+
+
+def _own_ports() -> Sequence[int]:
+    """Return the ports below those that connections are given."""
+    try:
+        first = int(GIVEN.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = USUALLY
+    return range(LOWEST, max(first, LOWEST + TRIES))
 
 
 def _is_free(port: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import ExitStack, closing
@@ -15,6 +14,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy.engine import URL, make_url
 
+from statscache.demo.processes import free_port
 from tests.support.sql import url_of
 
 #: What has outlived the transactions of a session, but for what PgBouncer itself sets as each client has it.
@@ -39,7 +39,7 @@ class PgBouncer:
     """
 
     def __init__(self, url: URL, directory: Path, mode: str = "transaction", size: int = 4) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._config = directory / "pgbouncer.ini"
         users = directory / "users.txt"
         users.write_text(f'"{url.username}" ""\n')
@@ -106,9 +106,3 @@ class PgBouncer:
         """End it."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

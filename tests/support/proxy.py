@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from statscache.demo.processes import free_port
+
 
 class Pair:
     """A connection through the proxy: the client's end and the server's."""
@@ -134,14 +136,12 @@ class TcpProxy(Proxy[Pair]):
 
     def __init__(self, target: int) -> None:
         self._target = "127.0.0.1", target
-        #: Where it listens.
-        self.port = 0
+        #: Where it listens, also when it is opened again.
+        self.port = free_port()
         super().__init__()
 
     def _listen(self) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        self.port = listener.getsockname()[1]
-        return listener
+        return socket.create_server(("127.0.0.1", self.port), backlog=64)
 
     def _reach(self) -> socket.socket:
         return socket.create_connection(self._target)
