@@ -28,6 +28,8 @@ EXCHANGE = "amq.topic"
 SHARES = "statscache"
 #: How long in seconds the broker may be away, and how long there is between two tries.
 AWAY, AGAIN = 120.0, 0.1
+#: A queue that gives nothing for so many seconds is empty.
+QUIET = 2.0
 
 
 class BrokerBus:
@@ -188,7 +190,10 @@ def properties_of(body: Body) -> pika.BasicProperties:
 def drained(channel: BlockingChannel, queue: str) -> list[str]:
     """Take all that is in a queue, and return the ids of what is no marker."""
     ids = []
-    while (got := channel.basic_get(queue, auto_ack=True))[0] is not None:
-        if marker_of(got[1]) is None:
-            ids.append(str(got[1].message_id))
+    for method, properties, _ in channel.consume(queue, auto_ack=True, inactivity_timeout=QUIET):
+        if method is None:
+            break
+        if marker_of(properties) is None:
+            ids.append(str(properties.message_id))
+    channel.cancel()
     return ids
