@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from statscache.counting.transaction import Transaction
 from statscache.database.lock import lock_tables
@@ -35,18 +36,18 @@ class Joining:
 
     def arrange(self, transaction: Transaction, runners: Sequence[Runner]) -> list[Runner]:
         """Return plugins in the order in which they are to write, their tables locked where others count, too."""
-        before = [runner for runner in runners if not self._may_join(runner)]
-        joining = sorted((runner for runner in runners if self._may_join(runner)), key=_table_of)
+        before: list[Runner] = []
+        joining: list[Runner] = []
+        for runner in runners:  # each is asked about once: the answer changes with time
+            (joining if self._may_join(runner) else before).append(runner)
+        joining.sort(key=_table_of)
         if transaction.round_trip and runners:
             tables = Counter(map(_table_of, joining))
             alone = {_table_of(runner) for runner in before} | {
                 name for name, many in tables.items() if many > 1
             }
-            if before:
+            with nullcontext() if before else transaction.at_the_end():
                 lock_tables(transaction.connection, alone, tables.keys())
-            else:
-                with transaction.at_the_end():
-                    lock_tables(transaction.connection, alone, tables.keys())
         return before + joining
 
     def _may_join(self, runner: Runner) -> bool:
