@@ -75,16 +75,15 @@ def telling(cursor: Any, statement: str, table: str, bounds: Bounds | None) -> s
     return f"WITH written AS ({statement} RETURNING 1) {tell}"
 
 
-def look_at_queue(engine: Engine) -> bool:
-    """Return whether there is room in the queue of notifications; log it if there is not."""
+def look_at_queue(engine: Engine) -> None:
+    """Log it if there is no room in the queue of notifications."""
     with engine.connect() as connection:
-        room: bool = connection.scalar(select(_room())) or False
+        room = connection.scalar(select(_room()))
     if not room:
         log.warning(
             "NOTIFY is left out while PostgreSQL's queue of notifications is half full: end the session whose "
             "transaction keeps it full; pg_stat_activity lists it"
         )
-    return room
 
 
 def _room() -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ARRAY, String, bindparam, cast, func, literal
+from sqlalchemy import ARRAY, String, Subquery, Text, bindparam, cast, func, literal, select
 
 
 def array_of_numbers(numbers: Iterable[float | str]) -> str:
@@ -38,6 +38,11 @@ def column_of_numbers(numbers: Iterable[float | str], kind: Any) -> Any:
 def column_of_texts(texts: Iterable[str], kind: Any) -> Any:
     """Return the texts, at least one, as a column of the SQL type `kind`, each in the form that PostgreSQL reads."""
     return _unnest(literal(array_of_texts(texts), String), kind)
+
+
+def given_ids(ids: Iterable[str]) -> Subquery:
+    """Return the ids of messages, at least one, as a table of the column `msg_id`."""
+    return select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
 
 
 def _unnest(array: Any, kind: Any) -> Any:

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.arrays import column_of_numbers, column_of_texts, given_ids
 from statscache.database.lock import counting, must_be_alone
 from statscache.plugins import Base
 from statscache.store.canonical_ids import IS_CANONICAL
@@ -140,7 +140,7 @@ def _insert(connection: Connection, ids: Collection[str], seconds: Collection[in
 
 def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """Return the sets of those messages that were there before this transaction."""
-    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    given = given_ids(ids)
     found = (
         select(LedgerRow.msg_id, LedgerRow.plugin_set)
         .join(given, given.c.msg_id == LedgerRow.msg_id)
@@ -151,7 +151,7 @@ def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:
 
 def _lock(connection: Connection, ids: Collection[str]) -> None:
     """Lock the rows of messages against others who would change them, too."""
-    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    given = given_ids(ids)
     rows = select(LedgerRow.msg_id).join(given, given.c.msg_id == LedgerRow.msg_id)
     connection.execute(rows.order_by(LedgerRow.msg_id).with_for_update(of=LedgerRow))
 
@@ -160,7 +160,7 @@ def seconds_of(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """Return by which second each of those messages counts that are in the ledger, since 1970. It needs no lock."""
     if not ids:
         return {}
-    given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+    given = given_ids(ids)
     second = cast(func.floor(extract("epoch", LedgerRow.timestamp)), BigInteger)
     query = select(LedgerRow.msg_id, second).join(given, given.c.msg_id == LedgerRow.msg_id)
     return dict(connection.execute(query).all())
@@ -197,7 +197,7 @@ def _widen(
         if not plugins <= sets[number]:
             by_set[number].append(id)
     for number, ids in by_set.items():
-        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        given = given_ids(ids)
         wider = set_of(connection, sets[number] | plugins)
         connection.execute(
             update(LedgerRow).where(LedgerRow.msg_id == given.c.msg_id).values(plugin_set=wider)

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
-from statscache.database.arrays import column_of_numbers, column_of_texts
+from statscache.database.arrays import column_of_numbers, column_of_texts, given_ids
 from statscache.messages.message import Message, Naming
 from statscache.store.failure import TOPIC, Failure, printable
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -215,7 +215,7 @@ def take(connection: Connection, chosen: Chosen, naming: Naming) -> dict[str, Qu
 
 def _bodies(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str, str]]:
     if ids:
-        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        given = given_ids(ids)
         for row in connection.execute(
             select(Body.msg_id, Body.body).join(given, given.c.msg_id == Body.msg_id)
         ):
@@ -225,7 +225,7 @@ def _bodies(connection: Connection, ids: Collection[str]) -> Iterator[tuple[str,
 def forget_bodies(connection: Connection, ids: Collection[str]) -> None:
     """Delete the bodies of those messages that are in the quarantine for no plugin any more."""
     if ids:
-        given = select(column_of_texts(ids, Text).label("msg_id")).subquery("given")
+        given = given_ids(ids)
         still = select(QuarantineRow.msg_id).where(QuarantineRow.msg_id == Body.msg_id).exists()
         connection.execute(delete(Body).where(Body.msg_id == given.c.msg_id, ~still))
 
