@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from benchmarks.figures import Bar, Figure
 from benchmarks.hubs import ROOT
 from benchmarks.messages import bodies
 from benchmarks.watch import Watch
+from statscache.demo.amqp import payload_of, properties_with
 from tests.support.consumer import Consumer, fedora_messaging
 from tests.support.rabbitmq import Broker
 
@@ -92,8 +92,7 @@ def _fill(broker: Broker, path: Path, count: int) -> None:
         channel.queue_bind(QUEUE, "amq.topic", "#")
         channel.tx_select()
         for number, body in enumerate(bodies(path), 1):
-            payload = json.dumps(body["msg"]).encode()
-            channel.basic_publish("amq.topic", body["topic"], payload, _properties(body))
+            channel.basic_publish("amq.topic", body["topic"], payload_of(body), _properties(body))
             if number % TOGETHER == 0 or number == count:
                 channel.tx_commit()
             if number == count:
@@ -102,18 +101,8 @@ def _fill(broker: Broker, path: Path, count: int) -> None:
 
 def _properties(body: dict[str, Any]) -> pika.BasicProperties:
     """Return what fedora-messaging says of a message beside its payload, its time in whole seconds."""
-    headers = {
-        "fedora_messaging_schema": "base.message",
-        "fedora_messaging_severity": 20,
-        "sent-at": datetime.fromtimestamp(int(body["timestamp"]), UTC).isoformat(),
-    }
-    return pika.BasicProperties(
-        content_type="application/json",
-        content_encoding="utf-8",
-        delivery_mode=2,
-        message_id=str(uuid.UUID(body["msg_id"].partition("-")[2])),
-        headers=headers,
-    )
+    ident = str(uuid.UUID(body["msg_id"].partition("-")[2]))
+    return properties_with(ident, datetime.fromtimestamp(int(body["timestamp"]), UTC))
 
 
 def _consume(bench: Bench, broker: Broker, path: Path, count: int) -> tuple[float, int]:

@@ -127,7 +127,11 @@ def payload_of(message: Mapping[str, Any]) -> bytes:
 def properties_of(message: Mapping[str, Any]) -> pika.BasicProperties:
     """Return what fedora-messaging says of a message: its id, when it was sent, and that it is to be kept on disk."""
     _, _, uuid = message["msg_id"].partition("-")  # which fedmsg puts the year before
-    sent = datetime.fromtimestamp(int(message["timestamp"]), UTC)
+    return properties_with(uuid, datetime.fromtimestamp(int(message["timestamp"]), UTC))
+
+
+def properties_with(message_id: str | None, sent: datetime) -> pika.BasicProperties:
+    """Return the same of a message with that id, which was sent then."""
     headers = {
         "fedora_messaging_schema": BASE_SCHEMA,
         "fedora_messaging_severity": INFO,
@@ -137,6 +141,6 @@ def properties_of(message: Mapping[str, Any]) -> pika.BasicProperties:
         content_type="application/json",
         content_encoding="utf-8",
         delivery_mode=2,
-        message_id=uuid,
+        message_id=message_id,
         headers=headers,
     )

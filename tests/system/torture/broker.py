@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from statscache.bus.amqp.markers import marker_of
+from statscache.demo.amqp import payload_of, properties_with
 from tests.support.consumer import fedora_messaging, shared_out
 from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import Broker
@@ -166,25 +166,9 @@ def as_published(body: Body) -> Body:
     return {**body, "msg_id": body["msg_id"].partition("-")[2]} if "msg_id" in body else body
 
 
-def payload_of(body: Body) -> bytes:
-    """Return a message's `msg` as fedora-messaging sends it."""
-    return json.dumps(body["msg"]).encode()
-
-
 def properties_of(body: Body) -> pika.BasicProperties:
     """Return what fedora-messaging says of a message beside its payload; its time to the microsecond."""
-    headers = {
-        "sent-at": datetime.fromtimestamp(body["timestamp"], UTC).isoformat(),
-        "fedora_messaging_schema": "base.message",
-        "fedora_messaging_severity": 20,
-    }
-    return pika.BasicProperties(
-        content_type="application/json",
-        content_encoding="utf-8",
-        delivery_mode=2,
-        message_id=body.get("msg_id"),
-        headers=headers,
-    )
+    return properties_with(body.get("msg_id"), datetime.fromtimestamp(body["timestamp"], UTC))
 
 
 def drained(channel: BlockingChannel, queue: str) -> list[str]:

@@ -82,21 +82,13 @@ def close_connections(stage: Stage, chance: random.Random) -> str:
 
 def shut_broker(stage: Stage, chance: random.Random) -> str:
     """Refuse all connections to the broker for a while."""
-    gate = broker_of(stage).gate
-    gate.shut()
-    time.sleep(chance.uniform(0.2, 4))
-    gate.open()
+    faults.shut_for_a_while(broker_of(stage).gate, chance)
     return CUT
 
 
 def stall_broker(stage: Stage, chance: random.Random) -> str:
     """Leave the daemons' connections half open for a while, after which they break or go on."""
-    gate = broker_of(stage).gate
-    gate.stall()
-    time.sleep(chance.uniform(0.5, 6))
-    if chance.random() < 0.5:
-        gate.cut()
-    gate.flow()
+    faults.stall_for_a_while(broker_of(stage).gate, chance)
     return OTHER
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.gate import Pair
+from tests.support.proxy import Proxy
 from tests.system.torture.fleet import Slot
 from tests.system.torture.launcher import STEPS
 
@@ -189,9 +190,7 @@ def _at_commit(stage: Stage, plan: Callable[[Pair, bytes], None]) -> bool:
 
 def shut(stage: Stage, chance: random.Random) -> str:
     """Refuse all connections for a while."""
-    stage.gate.shut()
-    time.sleep(chance.uniform(0.2, 4))
-    stage.gate.open()
+    shut_for_a_while(stage.gate, chance)
     return OTHER
 
 
@@ -203,12 +202,24 @@ def cut(stage: Stage, chance: random.Random) -> str:
 
 def stall(stage: Stage, chance: random.Random) -> str:
     """Leave all connections half open for a while, after which they break or go on."""
-    stage.gate.stall()
+    stall_for_a_while(stage.gate, chance)
+    return OTHER
+
+
+def shut_for_a_while(proxy: Proxy[Any], chance: random.Random) -> None:
+    """Refuse all connections through a proxy for a while."""
+    proxy.shut()
+    time.sleep(chance.uniform(0.2, 4))
+    proxy.open()
+
+
+def stall_for_a_while(proxy: Proxy[Any], chance: random.Random) -> None:
+    """Leave all connections through a proxy half open for a while, after which they break or go on."""
+    proxy.stall()
     time.sleep(chance.uniform(0.5, 6))
     if chance.random() < 0.5:
-        stage.gate.cut()
-    stage.gate.flow()
-    return OTHER
+        proxy.cut()
+    proxy.flow()
 
 
 def slow(stage: Stage, chance: random.Random) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from statscache.demo.amqp import payload_of
 from statscache.messages.delivery import body_of
 from statscache.messages.message import Message
 from tests.support.hub import ordinary
 from tests.support.rabbitmq import needs_rabbitmq
 from tests.system.torture.bridges import to_amqp, to_fedmsg
-from tests.system.torture.broker import BrokerBus, as_published, payload_of, properties_of
+from tests.system.torture.broker import BrokerBus, as_published, properties_of
 from tests.system.torture.consumers import ConsumerSlot
 from tests.system.torture.faults import AT
 from tests.system.torture.messages import Body, Dating, make
