@@ -71,21 +71,20 @@ class Demo:
     def _play(self, engine: Engine, seconds: float | None, console: Console) -> None:
         self._listener = self._publisher.start(self._check)
         self._daemon = self._processes.start_daemon(self._listener)
-        api = self._processes.start_api()
+        self._processes.start_api()
         self._await_daemon()
         with engine.connect() as connection:
             self._before = volumes(connection)
-        self._introduce(api, console)
+        self._introduce(console)
         deadline = float("inf") if seconds is None else time.monotonic() + seconds
         with Live(console=console, auto_refresh=False) as live:
             for _ in self._send(deadline):
                 self._check()
                 live.update(picture(self._sent, self._counted(engine)), refresh=True)
 
-    def _introduce(self, api: subprocess.Popen[bytes], console: Console) -> None:
+    def _introduce(self, console: Console) -> None:
         """Print how to look at it. An address has a line of its own, which breaks none that a terminal can hold."""
-        assert api.stdout is not None
-        url = api.stdout.readline().decode().strip()
+        url = self._processes.api_url()
         lines = [
             "Look at it in a browser:",
             f"  {url or 'not here: the HTTP API does not run, serve.log says why'}",

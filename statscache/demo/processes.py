@@ -53,12 +53,20 @@ class Processes:
         with (self._directory / daemon.log).open("wb") as log:
             return self._start(daemon.program, "", stdout=log, stderr=log)
 
-    def start_api(self) -> subprocess.Popen[bytes]:
-        """Start the HTTP API, which says on its standard output where it is to be found."""
-        address = f"127.0.0.1:{PORT if _is_free(PORT) else 0}"
-        with (self._directory / "serve.log").open("wb") as log:
-            arguments = [SERVE, "serve", "--listen", address]
-            return self._start(arguments, self._uri, stdout=subprocess.PIPE, stderr=log)
+    def start_api(self) -> None:
+        """Start the HTTP API."""
+        self._api = self._serve(PORT if _is_free(PORT) else 0)
+
+    def api_url(self) -> str:
+        """Return where the HTTP API is to be found once it is, or nothing if it does not run.
+
+        Another program may have taken the port since it was seen to be free: then any other port is good.
+        """
+        url = _first_line(self._api)
+        if not url:
+            self._api = self._serve(0)
+            url = _first_line(self._api)
+        return url
 
     def stop(self) -> None:
         """End all of them, the last one first."""
@@ -76,6 +84,11 @@ class Processes:
     @property
     def _uri(self) -> str:
         return f"embedded:{self.data}"
+
+    def _serve(self, port: int) -> subprocess.Popen[bytes]:
+        arguments = [SERVE, "serve", "--listen", f"127.0.0.1:{port}"]
+        with (self._directory / "serve.log").open("ab") as log:
+            return self._start(arguments, self._uri, stdout=subprocess.PIPE, stderr=log)
 
     def _start(self, arguments: Sequence[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -113,6 +126,12 @@ class Processes:
             f"export {URI_VARIABLE}={shlex.quote(self._uri)}\n"
             f"cd {shlex.quote(str(self._directory))}  # where the demo's fedmsg.d is\n"
         )
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> str:
+    """Return what a process says first on its standard output, or nothing if it ends without a word."""
+    assert process.stdout is not None
+    return process.stdout.readline().decode().strip()
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The ports that servers of one's own listen at."""
+"""The ports that servers of one's own listen at, and the API of the demo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statscache.demo import processes
-from statscache.demo.processes import free_port
+from statscache.demo.processes import Processes, free_port
 
 
 def test_a_server_that_is_away_for_a_moment_gets_its_port_again() -> None:
@@ -29,3 +29,22 @@ def test_where_there_is_no_such_port_it_is_any(
     given.write_text(range_of_ports)
     monkeypatch.setattr(processes, "GIVEN", given)
     socket.create_server(("127.0.0.1", free_port())).close()
+
+
+def test_an_api_whose_port_was_taken_meanwhile_listens_at_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two demos that start at once both see the port as free, and one of them is first."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(processes, "PORT", port)
+        monkeypatch.setattr(processes, "_is_free", lambda port: True)
+        here = Processes(tmp_path)
+        here.start_api()
+        try:
+            url = here.api_url()
+        finally:
+            here.stop()
+    assert url.startswith("http://127.0.0.1:")
+    assert f":{port}/" not in url
+    assert "nothing can listen at" in (tmp_path / "serve.log").read_text()
