@@ -18,6 +18,8 @@ from statscache.demo.publisher import CONFIG, Listener
 from statscache.settings import URI_VARIABLE
 
 SERVE = "from statscache.cli import main; main()"
+#: What the HTTP API has to say, in the demo's directory.
+SERVE_LOG = "serve.log"
 #: The port of the HTTP API, unless something else listens there.
 PORT = 8080
 #: How long in seconds a process may take to stop.
@@ -55,6 +57,7 @@ class Processes:
 
     def start_api(self) -> None:
         """Start the HTTP API."""
+        (self._directory / SERVE_LOG).unlink(missing_ok=True)  # what an earlier demo has said
         self._api = self._serve(PORT if _is_free(PORT) else 0)
 
     def api_url(self) -> str:
@@ -64,6 +67,7 @@ class Processes:
         """
         url = _first_line(self._api)
         if not url:
+            self._api.wait()  # it has closed its output, and is to leave no zombie
             self._api = self._serve(0)
             url = _first_line(self._api)
         return url
@@ -87,7 +91,7 @@ class Processes:
 
     def _serve(self, port: int) -> subprocess.Popen[bytes]:
         arguments = [SERVE, "serve", "--listen", f"127.0.0.1:{port}"]
-        with (self._directory / "serve.log").open("ab") as log:
+        with (self._directory / SERVE_LOG).open("ab") as log:
             return self._start(arguments, self._uri, stdout=subprocess.PIPE, stderr=log)
 
     def _start(self, arguments: Sequence[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from statscache.demo import processes
@@ -34,7 +35,8 @@ def test_where_there_is_no_such_port_it_is_any(
 def test_an_api_whose_port_was_taken_meanwhile_listens_at_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two demos that start at once both see the port as free, and one of them is first."""
+    """Two demos that start at once both see it as free. The log says which was late, and no zombie stays."""
+    (tmp_path / "serve.log").write_text("an earlier demo\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(processes, "PORT", port)
@@ -43,8 +45,12 @@ def test_an_api_whose_port_was_taken_meanwhile_listens_at_another(
         here.start_api()
         try:
             url = here.api_url()
+            children = [child.status() for child in psutil.Process().children()]
         finally:
             here.stop()
     assert url.startswith("http://127.0.0.1:")
     assert f":{port}/" not in url
-    assert "nothing can listen at" in (tmp_path / "serve.log").read_text()
+    log = (tmp_path / "serve.log").read_text()
+    assert "nothing can listen at" in log
+    assert "an earlier demo" not in log
+    assert psutil.STATUS_ZOMBIE not in children
