@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_a_time_is_covered_if_each_of_its_seconds_is(
 ) -> None:
     seconds = {second for span in spans for second in range(span.start, span.stop)}
     # Spans that touch each other are one, which PostgreSQL sees to; here two may touch.
-    joined = all(one.stop < other.start for one, other in zip(spans, spans[1:], strict=False))
+    joined = all(one.stop < other.start for one, other in pairwise(spans))
     if joined:
         wanted = set(range(start, start + length)) <= seconds
         assert Completeness(spans).covers(start, start + length) == wanted
