@@ -66,6 +66,7 @@ setup(
             "pagure = statscache_plugins.pagure.pagure_contribution:plugins",
             "pagure_users = statscache_plugins.pagure.pagure_users_contribution:plugins",
             "pagure_project = statscache_plugins.pagure.pagure_project_contribution:plugins",
+            "notes = statscache_plugins.notes:Plugin",
         ],
     },
     classifiers=[

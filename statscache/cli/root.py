@@ -12,6 +12,7 @@ from statscache.cli.config import config
 from statscache.cli.consume import consume
 from statscache.cli.demo import demo
 from statscache.cli.grant import grant
+from statscache.cli.note import note
 from statscache.cli.plugins import plugins
 from statscache.cli.quarantine import quarantine
 from statscache.cli.replay import replay
@@ -48,6 +49,7 @@ COMMANDS = [
     consume,
     demo,
     grant,
+    note,
     plugins,
     quarantine,
     replay,

@@ -1,7 +1,8 @@
 """All that the author of a plugin imports.
 
-A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin` and `LatestPlugin`, named
-by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable of classes.
+A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `LatestPlugin` and
+`NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable of
+classes.
 """
 
 from typing import NoReturn
@@ -20,6 +21,7 @@ from statscache.plugins.models import (
     ConstrainedCategorizedLogModel,
     ScalarModel,
 )
+from statscache.plugins.notes import Note, NoteModel, NotePlugin
 from statscache.plugins.queue import Queue
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
@@ -37,6 +39,9 @@ __all__ = [
     "LatestModel",
     "LatestPlugin",
     "Message",
+    "Note",
+    "NoteModel",
+    "NotePlugin",
     "Queue",
     "Rows",
     "ScalarModel",

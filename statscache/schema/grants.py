@@ -28,7 +28,7 @@ PRIVATE = (
     "statscache_consumer",
     "statscache_kept_back",
 )
-#: Tables of statscache's own that describe the figures.
+#: Tables of statscache's own that describe the figures, or what happened meanwhile.
 PUBLIC = (
     "statscache_plugin",
     "statscache_coverage",
@@ -36,6 +36,7 @@ PUBLIC = (
     "statscache_suspension",
     "statscache_removed",
     "statscache_freshness",
+    "statscache_note",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

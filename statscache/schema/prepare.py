@@ -24,6 +24,7 @@ from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.notes import NoteRow
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import RelationRow, RemovedRow
@@ -47,6 +48,7 @@ CORE_MODELS = (
     HeardRow,
     ConsumerRow,
     KeptRow,
+    NoteRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version as version_of
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.plugins.keys import shortened
+from statscache.query.notes import COLUMNS, note_tables
 from statscache.query.paging import Page, read_page
 from statscache.query.parameters import (
     CALLBACK_PARAMETER,
@@ -30,7 +32,7 @@ from statscache.query.present import end_of_present
 from statscache.query.question import MOST_WHOLE, Form, Question, question
 from statscache.query.tables import Served
 from statscache.web import caching as answers
-from statscache.web import formats
+from statscache.web import formats, notes
 from statscache.web.caching import Answer, Memory
 from statscache.web.database import BUSY, CONNECTIONS, Database, Version
 from statscache.web.errors import Refusal
@@ -60,6 +62,7 @@ class Api:
 
     def __init__(self, tables: Mapping[str, Served], database: Database, rate: float) -> None:
         self._tables = tables
+        self._notes = note_tables(served.plugin for served in tables.values())
         self._database = database
         self._allowance = Allowance(rate)
         self._memory = Memory()
@@ -75,8 +78,8 @@ class Api:
         idents = list(self._tables)
         asked = _asked(request, ONLY_FORM, (formats.JSON, formats.CSV))
         if asked.media == formats.CSV:
-            return _constant(request, formats.as_csv(["ident"], ([ident] for ident in idents)), asked.media)
-        return _constant(request, asked.rendered(idents), asked.media)
+            return _tagged(request, formats.as_csv(["ident"], ([ident] for ident in idents)), asked.media)
+        return _tagged(request, asked.rendered(idents), asked.media)
 
     async def layout(self, request: Request) -> Response:
         """Give the layout of a plugin that has one."""
@@ -84,12 +87,22 @@ class Api:
         if served.layout is None:
             raise Refusal(404, f"the plugin {served.ident} has no layout")
         asked = _asked(request, ONLY_CALLBACK, (formats.JSON,))
-        return _constant(request, asked.rendered(served.layout), asked.media)
+        return _tagged(request, asked.rendered(served.layout), asked.media)
 
     async def openapi(self, request: Request) -> Response:
         """Describe the API."""
         read_fields(fields_of(request.scope["query_string"]), {})
-        return _constant(request, self._description, formats.JSON)
+        return _tagged(request, self._description, formats.JSON)
+
+    async def notes(self, request: Request) -> Response:
+        """Give what was noted."""
+        ending = request.path_params.get("ending", "")
+        asked = _asked(request, notes.PARAMETERS, (formats.JSON, formats.CSV), ending and _form_of(ending))
+        self._allowance.take(request.client.host if request.client else "")
+        wanted = partial(notes.read_notes, tables=self._notes, values=asked.values)
+        rows = await self._in_turn(lambda: self._database.ask(wanted))
+        body = formats.rendered_rows(COLUMNS, rows, asked.media, asked.callback)
+        return _tagged(request, body, asked.media)
 
     async def rows(self, request: Request) -> Response:
         """Give a page of a plugin's rows."""
@@ -115,9 +128,7 @@ class Api:
         ident, _, ending = request.path_params["ident"].rpartition(".")
         if request.path_params["ident"] in self._tables or ident not in self._tables:
             return self._find(request), ""
-        if ending not in formats.FORMATS:
-            raise Refusal(404, f"there is no form {shortened(ending)} here: there are .csv and .json")
-        return self._tables[ident], ending
+        return self._tables[ident], _form_of(ending)
 
     def _find(self, request: Request) -> Served:
         ident = request.path_params["ident"]
@@ -198,6 +209,13 @@ def _asked(
     return Asked(fields, values, formats.negotiate(accept, callback, offers))
 
 
+def _form_of(ending: str) -> str:
+    """Return a path's ending, if there is that form."""
+    if ending not in formats.FORMATS:
+        raise Refusal(404, f"there is no form {shortened(ending)} here: there are .csv and .json")
+    return ending
+
+
 def _made(its: Question, page: Page, asked: Asked) -> Answer:
     """Return a page in the form that was asked for.
 
@@ -218,8 +236,8 @@ def _made(its: Question, page: Page, asked: Asked) -> Answer:
     return Answer(body, asked.media, headers, links)
 
 
-def _constant(request: Request, body: bytes, media: str) -> Response:
-    """Return what is the same for as long as the server runs."""
+def _tagged(request: Request, body: bytes, media: str) -> Response:
+    """Return an answer that is new when its content is."""
     tag = _hash(media, body.decode())
     fresh = {"ETag": f'W/"{tag}"'}
     if answers.is_unchanged(request, tag, None):

@@ -19,13 +19,14 @@ from statscache.configuration import fedmsg_config
 from statscache.database.engine import check_url
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
-from statscache.query.tables import served
+from statscache.query.tables import Served, served
 from statscache.settings import Settings, read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Gate
+from statscache.web.notes import paths_of_notes
 from statscache.web.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     check_url(settings)
     tables = served(load(settings, config))
     database = Database(settings)
-    return _application(Api(tables, database, settings.web_rate), database, settings)
+    return _application(Api(tables, database, settings.web_rate), tables, database, settings)
 
 
-def _application(api: Api, database: Database, settings: Settings) -> Starlette:
+def _application(api: Api, tables: Mapping[str, Served], database: Database, settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -61,6 +62,7 @@ def _application(api: Api, database: Database, settings: Settings) -> Starlette:
             Route("/api", _to_the_index),
             Route("/api/", api.index),
             Route("/api/openapi.json", api.openapi),
+            *(Route(path, api.notes) for path in paths_of_notes(tables)),
             Route("/api/{ident}", api.rows),
             Route("/api/{ident}/layout", api.layout),
         ],

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from statscache.query.notes import COLUMNS
 from statscache.query.parameters import CALLBACK_PARAMETER, FORMAT, UNDERSCORE, Parameter
 from statscache.query.tables import Served
+from statscache.web import notes
 from statscache.web.formats import CSV, JSON, SCRIPTS
 
 ABOUT = (
@@ -58,6 +60,11 @@ def describe(tables: Mapping[str, Served]) -> dict[str, Any]:
     paths = {
         "/api/": _path("list", "The idents of the plugins", (FORMAT, *JSON_P), idents, CONSTANT, (JSON, CSV))
     }
+    for path in notes.paths_of_notes(tables)[:1]:
+        what = "Releases, outages and the like, that with the latest start first"
+        each = _object({column.name: column.schema for column in COLUMNS})
+        found = {"type": "array", "items": each}
+        paths[path] = _path(notes.NAME, what, notes.PARAMETERS.values(), found, CONSTANT, (JSON, CSV))
     for ident, served in tables.items():
         rows = {"type": "array", "items": _row(served)}
         title = served.plugin.summary.strip()

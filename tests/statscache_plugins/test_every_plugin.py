@@ -84,6 +84,7 @@ def test_the_entry_points_are_these() -> None:
         "pagure": "statscache_plugins.pagure.pagure_contribution:plugins",
         "pagure_users": "statscache_plugins.pagure.pagure_users_contribution:plugins",
         "pagure_project": "statscache_plugins.pagure.pagure_project_contribution:plugins",
+        "notes": "statscache_plugins.notes:Plugin",
     }
     off = {entry.name for entry in load(Settings("", 1.0, frozenset(), frozenset(), 1.0), {}) if not entry.on}
     assert off == set(ALL_ON)

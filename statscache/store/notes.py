@@ -1,0 +1,53 @@
+"""What people have noted by hand, for charts to show beside figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, Identity, Index, delete, func, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statscache.plugins import Base, Note
+from statscache.plugins.notes import NoteColumns, checked, constraints
+
+
+class NoteRow(NoteColumns, Base):
+    """A note that somebody has written."""
+
+    __tablename__ = "statscache_note"
+    __table_args__ = (
+        Index("statscache_note_start", "start"),
+        *constraints(),
+        {
+            "comment": "Releases, outages and the like that people have noted, which charts show beside figures"
+        },
+    )
+
+    id: Mapped[int] = mapped_column(
+        Identity(), primary_key=True, sort_order=-1, comment="a number for this row"
+    )
+    noted: Mapped[datetime] = mapped_column(
+        server_default=func.clock_timestamp(), comment="when this was written"
+    )
+
+
+def add_note(connection: Connection, note: Note) -> int:
+    """Add a note, and return its number.
+
+    :raises Unstorable: if it is not one that can be kept
+    """
+    row = insert(NoteRow).values(**asdict(checked(note))).returning(NoteRow.id)
+    return connection.execute(row).scalar_one()
+
+
+def remove_note(connection: Connection, number: int) -> bool:
+    """Remove a note, and return whether it was there."""
+    return connection.execute(delete(NoteRow).where(NoteRow.id == number)).rowcount > 0
+
+
+def written_notes(connection: Connection) -> dict[int, Note]:
+    """Return all notes by their numbers, oldest start first."""
+    columns = (NoteRow.start, NoteRow.stop, NoteRow.kind, NoteRow.text, NoteRow.link)
+    rows = connection.execute(select(NoteRow.id, *columns).order_by(NoteRow.start, NoteRow.id))
+    return {number: Note(start, stop, kind, text, link) for number, start, stop, kind, text, link in rows}

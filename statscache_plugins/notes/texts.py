@@ -1,0 +1,39 @@
+"""Texts in messages, any of which may be missing or something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from statscache.plugins import Unstorable
+from statscache.plugins.keys import check_text
+from statscache.plugins.notes import is_link
+
+#: So many characters of a text are taken.
+LONGEST = 300
+
+
+def at(value: Any, *path: str) -> Any:
+    """Return what is at a path of keys, None for nothing."""
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def text_of(value: Any, *path: str) -> str | None:
+    """Return the text at a path of keys in one line, cut where it is long; None unless it is one to be shown."""
+    text = at(value, *path)
+    if not isinstance(text, str):
+        return None
+    try:
+        check_text(text)
+    except Unstorable:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …"
+
+
+def link_of(value: Any, *path: str) -> str | None:
+    """Return the link at a path of keys, None unless there is one that a note can have."""
+    link = at(value, *path)
+    return link if isinstance(link, str) and is_link(link) else None
