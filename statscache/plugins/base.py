@@ -67,8 +67,12 @@ class BasePlugin:
     @property
     def ident(self) -> str:
         """The plugin's identifier: a slug of its name, then its interval, as in ``volume-by-category-1d``."""
-        slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
-        return f"{slug}-{self.schedule}" if self.schedule else slug
+        return f"{self.statistic}-{self.schedule}" if self.schedule else self.statistic
+
+    @property
+    def statistic(self) -> str:
+        """The identifier of what it counts, which is the same for plugins that differ only by their windows."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
     def process(self, message: Message) -> None:
         """Take from one message what the statistic needs; must not touch the database, files or the network.

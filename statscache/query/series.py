@@ -1,0 +1,184 @@
+"""How a statistic goes over time: its sums by period and by key, and of each whether it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cast, func, literal, null, select
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from statscache.query.completeness import Completeness, read_completeness
+from statscache.query.frame import Frame
+from statscache.query.missing import Missing, Reasons, read_reasons
+from statscache.query.periods import Period
+from statscache.query.tables import Served
+from statscache.span import Span
+
+#: So many keys are ranked.
+RANKED = 25
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sum for each period.
+
+    :param key: whose; None for that of all keys, or of all others
+    :param rest: whether it is that of all keys which have no line of their own
+    """
+
+    volumes: tuple[int, ...]
+    key: str | None = None
+    rest: bool = False
+
+    @property
+    def total(self) -> int:
+        """The sum over all periods."""
+        return sum(self.volumes)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The sums of the greatest keys over the whole range.
+
+    :param keys: each key and its sum, the greatest first
+    :param count: how many keys there are
+    """
+
+    keys: tuple[tuple[str, int], ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Series:
+    """Sums by period.
+
+    :param lines: of the keys with the greatest sums, then of the rest; one line where nothing is told apart
+    :param complete: for each period whether no message is missing
+    :param missing: for each period why it is not complete; nothing where it is
+    :param before: what it is compared with, period by period; None for nothing
+    :param before_complete: for each of those whether no message is missing
+    """
+
+    frame: Frame
+    lines: tuple[Line, ...]
+    ranked: Ranked
+    complete: tuple[bool, ...]
+    missing: tuple[tuple[Missing, ...], ...]
+    before: Line | None = None
+    before_complete: tuple[bool, ...] = ()
+
+    @property
+    def periods(self) -> Sequence[Period]:
+        """The periods, oldest first."""
+        return self.frame.periods
+
+    @property
+    def totals(self) -> tuple[int, ...]:
+        """The sum of all lines for each period."""
+        return tuple(map(sum, zip(*(line.volumes for line in self.lines), strict=True)))
+
+
+def read_series(connection: Connection, frame: Frame, now: datetime) -> Series:
+    """Return the sums of a frame's periods."""
+    ranked = read_ranking(connection, frame)
+    periods, table = frame.periods, frame.table
+    span = Span(periods[0].start, periods[-1].stop)
+    known = read_completeness(connection, [table.table.fullname], span.start, span.stop)
+    complete = covered(known, periods)
+    why = read_why(connection, table, span, now) if not all(complete) else None
+    missing = tuple(
+        () if whole or why is None else why.of(period.start, period.stop)
+        for whole, period in zip(complete, periods, strict=True)
+    )
+    lines = read_lines(connection, frame, periods, _chosen(frame, ranked), ranked.count)
+    if not frame.compared:
+        return Series(frame, lines, ranked, complete, missing)
+    past = frame.compared
+    before = read_lines(connection, frame, past, None, 0)[0]
+    known = read_completeness(connection, [table.table.fullname], past[0].start, past[-1].stop)
+    return Series(frame, lines, ranked, complete, missing, before, covered(known, past))
+
+
+def covered(known: Completeness, periods: Sequence[Period]) -> tuple[bool, ...]:
+    """Return for each period whether no message is missing."""
+    return tuple(known.covers(period.start, period.stop) for period in periods)
+
+
+def read_why(connection: Connection, table: Served, span: Span, now: datetime) -> Reasons:
+    """Return what is known of why a table is not complete in a span."""
+    return read_reasons(connection, [table.table.fullname], [table.ident], span, int(now.timestamp()))
+
+
+def _chosen(frame: Frame, ranked: Ranked) -> list[str] | None:
+    """Return the keys that have a line of their own; None where nothing is told apart."""
+    view = frame.view
+    if view.by is None:
+        return None
+    return [key for key, _ in ranked.keys[: view.top]]
+
+
+def read_ranking(connection: Connection, frame: Frame) -> Ranked:
+    """Return the greatest keys of a frame's range."""
+    if frame.view.by is None:
+        return Ranked()
+    rows = connection.execute(ranking(frame, frame.view.by)).all()
+    return Ranked(tuple((key, int(volume)) for key, volume, _ in rows), rows[0][2] if rows else 0)
+
+
+def ranking(frame: Frame, key: str) -> Select[Any]:
+    """Return what selects the greatest keys, their sums, and with each how many keys there are."""
+    table = frame.table.table
+    by, volume = table.c[key], func.sum(table.c.volume)
+    query = select(by.label("key"), volume.label("volume"), func.count().over().label("count"))
+    query = query.where(*inside(frame, frame.periods)).group_by(by)
+    return query.order_by(volume.desc(), by).limit(RANKED)
+
+
+def inside(frame: Frame, periods: Sequence[Period]) -> list[ColumnElement[bool]]:
+    """Return the conditions for the rows of some periods, with the keys that are wanted."""
+    table = frame.table.table
+    time = table.c.timestamp
+    conditions = [time >= instant(periods[0].start), time < instant(periods[-1].stop)]
+    for column, values in frame.view.keys.items():
+        conditions.append(table.c[column].in_(values))
+    return conditions
+
+
+def instant(second: int) -> datetime:
+    """Return a second since 1970 as an instant."""
+    return datetime.fromtimestamp(second, UTC)
+
+
+def read_lines(
+    connection: Connection, frame: Frame, periods: Sequence[Period], chosen: list[str] | None, count: int
+) -> tuple[Line, ...]:
+    """Return the sums of some periods.
+
+    :param chosen: the keys that have a line of their own; None for one line
+    :param count: how many keys there are in all
+    """
+    sums: dict[str | None, list[int]] = {key: [0] * len(periods) for key in chosen or ()}
+    rest = [0] * len(periods)
+    for place, key, volume in connection.execute(summing(frame, periods, chosen)):
+        (rest if key is None else sums[key])[place] = int(volume)
+    lines = [Line(tuple(volumes), key) for key, volumes in sums.items()]
+    if chosen is None or count > len(chosen) or not chosen:
+        lines.append(Line(tuple(rest), rest=bool(chosen)))
+    return tuple(lines)
+
+
+def summing(frame: Frame, periods: Sequence[Period], chosen: list[str] | None) -> Select[Any]:
+    """Return what selects the number of a period, a key or null for all others, and their sum."""
+    table = frame.table.table
+    bounds = cast([instant(period.start) for period in periods], ARRAY(TIMESTAMP(timezone=True)))
+    place = (func.width_bucket(table.c.timestamp, bounds) - 1).label("place")
+    key: Any = cast(null(), Text)
+    if chosen and frame.view.by is not None:
+        by = table.c[frame.view.by]
+        key = case((by == func.any(literal(chosen, ARRAY(Text))), by))
+    key = key.label("key")
+    query = select(place, key, func.sum(table.c.volume).label("volume"))
+    return query.where(*inside(frame, periods)).group_by(place, key)

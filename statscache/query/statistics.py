@@ -1,0 +1,91 @@
+"""Statistics: the plugins that count the same in windows of several lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statscache.plugins import Schedule
+from statscache.plugins.counting import key_columns
+from statscache.query.errors import BadQuestion
+from statscache.query.periods import Period, Step, divides
+from statscache.query.tables import Served
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What several tables count, which differ only by their windows.
+
+    :param ident: by which it is known, as in ``volume-by-category``
+    :param name: what its plugins are called
+    :param keys: the key columns
+    :param filters: the key columns, by the name of the parameter that filters by each
+    :param tables: those with the longest windows first
+    """
+
+    ident: str
+    name: str
+    summary: str
+    description: str
+    keys: tuple[str, ...]
+    filters: Mapping[str, str]
+    tables: tuple[Served, ...]
+
+    @property
+    def finest(self) -> Served:
+        """The table with the shortest windows."""
+        return self.tables[-1]
+
+    def table_for(self, periods: Sequence[Period], step: Step) -> Served:
+        """Return the table with the longest windows that make up these periods.
+
+        :raises BadQuestion: if there is none
+        """
+        for table in self.tables:
+            if windows_divide(table, periods):
+                return table
+        raise BadQuestion(
+            f"{self.ident} is counted in windows of {schedule_of(self.finest)}, in UTC, and they do not make up "
+            f"each {step} of this time zone: ask for a coarser step, or leave out tz"
+        )
+
+
+def schedule_of(table: Served) -> Schedule:
+    """Return the windows of a table of counts."""
+    schedule = table.plugin.schedule
+    assert schedule is not None  # a counting plugin has one
+    return schedule
+
+
+def windows_divide(table: Served, periods: Sequence[Period]) -> bool:
+    """Return whether no window of a table lies in two periods."""
+    schedule = schedule_of(table)
+    return divides(periods, schedule.seconds, int(schedule.epoch.timestamp()) % schedule.seconds)
+
+
+def statistics(tables: Mapping[str, Served]) -> dict[str, Statistic]:
+    """Return the statistics that tables of counts make up, by ident.
+
+    Plugins that share a name and have other keys than the first are a statistic of their own, by the plugin's ident.
+    """
+    families: dict[str, list[Served]] = {}
+    for table in tables.values():
+        if table.counts and table.plugin.schedule is not None:
+            families.setdefault(_family(table, families), []).append(table)
+    return {ident: _statistic(ident, family) for ident, family in sorted(families.items())}
+
+
+def _family(table: Served, families: Mapping[str, Sequence[Served]]) -> str:
+    ident = table.plugin.statistic
+    same = families.get(ident)
+    fits = same is None or key_columns(same[0].plugin.model) == key_columns(table.plugin.model)
+    return ident if fits else table.ident
+
+
+def _statistic(ident: str, family: Iterable[Served]) -> Statistic:
+    tables = tuple(sorted(family, key=lambda table: -schedule_of(table).seconds))
+    plugin: Any = tables[-1].plugin
+    summary = vars(type(plugin)).get("summary") or type(plugin).summary
+    keys = tuple(key_columns(plugin.model))
+    return Statistic(ident, plugin.name, summary, plugin.description, keys, tables[-1].filters, tables)

@@ -1,0 +1,127 @@
+"""The languages of the page: its texts, numbers and dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_skeleton
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
+
+from statscache.query.periods import Period, Step
+
+#: English needs no catalogue: its texts stand in the templates and in the code.
+SOURCE = "en"
+#: How a period is called, by its step, in Unicode's skeletons, of which some are two.
+LABELS = {
+    Step.MINUTE: "yMMMd Hm",
+    Step.HOUR: "yMMMd Hm",
+    Step.DAY: "yMMMEd",
+    Step.WEEK: "yMMMd",
+    Step.MONTH: "yMMM",
+    Step.QUARTER: "yQQQ",
+    Step.YEAR: "y",
+}
+
+
+@dataclass(frozen=True)
+class Language:
+    """Says things in a language.
+
+    :param code: as in `lang=de`
+    """
+
+    code: str
+    locale: Locale
+    catalog: Catalog | None
+
+    def text(self, message: str, **values: object) -> str:
+        """Return a text, with values in place of their names in braces."""
+        found = self.catalog.get(message) if self.catalog else None
+        told = found.string if found is not None and found.string else message
+        assert isinstance(told, str)
+        return told.format(**values) if values else told
+
+    def many(self, one: str, many: str, count: int, **values: object) -> str:
+        """Return the text for a number of things, which is `count` in it."""
+        found = self.catalog.get(one) if self.catalog else None
+        if self.catalog and found is not None and isinstance(found.string, tuple) and all(found.string):
+            told = found.string[self.catalog.plural_expr != "0" and int(count != 1)]
+        else:
+            told = one if count == 1 else many
+        return told.format(count=self.number(count), **values)
+
+    def number(self, value: float) -> str:
+        """Return a number with its groups of digits."""
+        return format_decimal(value, locale=self.locale)
+
+    def short(self, value: float) -> str:
+        """Return a number in a few characters, as in 12K."""
+        if abs(value) < 100_000:
+            return self.number(value)
+        return format_compact_decimal(value, locale=self.locale, fraction_digits=1)
+
+    def share(self, value: float, signed: bool = False) -> str:
+        """Return a share of one as a percentage."""
+        digits = "0" if abs(value) >= 0.0995 or not value else "0.0"
+        told = format_percent(value, format=f"+#,##{digits} %;-#,##{digits} %", locale=self.locale)
+        return told if signed else told.lstrip("+")
+
+    def instant(self, when: datetime, zone: ZoneInfo, seconds: bool = False) -> str:
+        """Return an instant in a time zone."""
+        return self.skeleton("yMMMd Hms" if seconds else "yMMMd Hm", int(when.timestamp()), zone)
+
+    def period(self, period: Period, step: Step, zone: ZoneInfo) -> str:
+        """Return what a period is called; a week by its first day."""
+        return self.skeleton(LABELS[step], period.start, zone)
+
+    def skeleton(self, skeleton: str, second: int, zone: ZoneInfo) -> str:
+        """Return a second since 1970 with the parts that skeletons name."""
+        local = datetime.fromtimestamp(second, zone).replace(tzinfo=None)
+        told = [format_skeleton(each, local, locale=self.locale) for each in skeleton.split()]
+        return ", ".join(told)
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the codes of all languages that there are, English first."""
+    catalogs = files(__package__) / "locale"
+    return (
+        SOURCE,
+        *sorted(each.name.removesuffix(".po") for each in catalogs.iterdir() if each.name.endswith(".po")),
+    )
+
+
+@cache
+def language(code: str) -> Language:
+    """Return a language by its code, which is one of `languages`."""
+    if code == SOURCE:
+        return Language(code, Locale.parse(code), None)
+    with (files(__package__) / "locale" / f"{code}.po").open("rb") as file:
+        return Language(code, Locale.parse(code), read_po(file, locale=code))
+
+
+def accepted(header: str, codes: Sequence[str] | None = None) -> str:
+    """Return the language that a client likes best of those there are, by its Accept-Language."""
+    codes = codes or languages()
+    liked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(header.split(",")):
+        name, _, quality = part.strip().partition(";q=")
+        code = name.split("-")[0].lower()
+        if code in codes:
+            liked.append((-_quality(quality), place, code))
+    return min(liked)[2] if liked and min(liked)[0] < 0 else SOURCE
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text) if text else 1.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,73 @@
+"""How the line of a chart goes: whole where it is sure, broken where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The parts of a line, each the numbers of the points that it joins.
+
+    :param sure: joins complete points
+    :param unsure: joins points of which one at least is not complete
+    :param alone: complete points that nothing sure joins
+    :param unknown: points that are zero as far as is known, and are not complete
+    """
+
+    sure: tuple[tuple[int, ...], ...]
+    unsure: tuple[tuple[int, ...], ...]
+    alone: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
+def runs_of(values: Sequence[float | None], complete: Sequence[bool]) -> Runs:
+    """Return the parts of a line.
+
+    :param values: None where there is no value
+    :param complete: for each whether no message is missing
+    """
+    sure = [tuple(run) for run in _runs(values, complete, True)]
+    joined = {place for run in sure for place in run if len(run) > 1}
+    return Runs(
+        tuple(run for run in sure if len(run) > 1),
+        tuple(_unsure(values, complete)),
+        tuple(run[0] for run in sure if run[0] not in joined),
+        tuple(place for place, value in enumerate(values) if not complete[place] and not value),
+    )
+
+
+def _runs(values: Sequence[float | None], complete: Sequence[bool], wanted: bool) -> Iterator[list[int]]:
+    """Yield the runs of points that have a value and are complete, or not."""
+    run: list[int] = []
+    for place, value in enumerate(values):
+        if value is not None and complete[place] == wanted:
+            run.append(place)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _unsure(values: Sequence[float | None], complete: Sequence[bool]) -> Iterator[tuple[int, ...]]:
+    """Yield what joins points that are not complete, and have more than zero, to each other and to their neighbours."""
+    doubted = [value if value and not complete[place] else None for place, value in enumerate(values)]
+    for run in _runs(doubted, complete, False):
+        before, after = run[0] - 1, run[-1] + 1
+        if before >= 0 and complete[before] and values[before] is not None:
+            run.insert(0, before)
+        if after < len(values) and complete[after] and values[after] is not None:
+            run.append(after)
+        yield tuple(run)
+
+
+def stretches(marks: Sequence[object]) -> Iterator[tuple[int, int, object]]:
+    """Yield where each run of equal marks begins, where it ends, and the mark; those of None are left out."""
+    start = 0
+    for place in range(1, len(marks) + 1):
+        if place == len(marks) or marks[place] != marks[start]:
+            if marks[start] is not None:
+                yield start, place, marks[start]
+            start = place

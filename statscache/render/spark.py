@@ -1,0 +1,47 @@
+"""A line so small that it stands beside a figure."""
+
+from __future__ import annotations
+
+from statscache.query.series import Series
+from statscache.render import colours
+from statscache.render.runs import runs_of, stretches
+from statscache.render.scale import scale_for
+from statscache.render.svg import path, tag
+
+WIDTH, HEIGHT, MARGIN = 240, 48, 3
+
+
+def spark(series: Series, id: str, label: str) -> str:
+    """Return the sums of a series as a small line.
+
+    :param id: what the name of its hatching begins with
+    :param label: what a screen reader says of it
+    """
+    values, complete = series.totals, series.complete
+    scale, count = scale_for(values), len(values)
+
+    def point(place: int) -> tuple[float, float]:
+        up = HEIGHT - 2 * MARGIN
+        return WIDTH * (place + 0.5) / count, MARGIN + up * (1 - scale.share(values[place]))
+
+    runs = runs_of(values, complete)
+    line = {"fill": "none", "stroke": colours.LINES[0], "stroke_width": 2, "stroke_linejoin": "round"}
+    parts = [tag("defs", _hatch(id))]
+    for start, stop, _ in stretches([None if whole else "gap" for whole in complete[:-1]]):
+        given = {"y": 0, "height": HEIGHT, "fill": f"url(#{id})"}
+        parts.append(tag("rect", x=WIDTH * start / count, width=WIDTH * (stop - start) / count, **given))
+    for its, dashes in ((runs.sure, None), (runs.unsure, "4 3")):
+        if its:
+            drawn = path([point(place) for place in run] for run in its)
+            parts.append(tag("path", d=drawn, stroke_dasharray=dashes, class_="line0", **line))
+    for place in runs.alone:
+        x, y = point(place)
+        parts.append(tag("circle", cx=x, cy=y, r=2, fill=colours.LINES[0], class_="line0 point"))
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    return tag("svg", *parts, viewBox=box, role="img", aria_label=label, class_="spark", height=HEIGHT)
+
+
+def _hatch(id: str) -> str:
+    line = tag("path", d="M0 0V6", stroke=colours.GAP, stroke_width=1.2, class_="gap")
+    given = {"width": 6, "height": 6, "patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
+    return tag("pattern", line, id=id, **given)

@@ -1,0 +1,57 @@
+"""Whether what is shown is complete, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from statscache.query.missing import Missing, Reason
+from statscache.query.series import Series
+from statscache.render.language import Language
+
+
+def is_whole(series: Series) -> bool:
+    """Return whether every period that is over is complete."""
+    return all(
+        whole or _unfinished(missing) for whole, missing in zip(series.complete, series.missing, strict=True)
+    )
+
+
+def _unfinished(missing: Sequence[Missing]) -> bool:
+    return all(each.reason is Reason.UNFINISHED for each in missing)
+
+
+def sentence(series: Series, language: Language) -> str:
+    """Return how complete the periods are that are over."""
+    over = [
+        its for its in zip(series.complete, series.missing, strict=True) if its[0] or not _unfinished(its[1])
+    ]
+    lacking = [missing for whole, missing in over if not whole]
+    if not over:
+        return language.text("Not over yet.")
+    if not lacking:
+        return language.text("Complete.")
+    quarantined = [sum(each.messages for each in missing) for missing in lacking if _is_quarantine(missing)]
+    if len(quarantined) == len(lacking):
+        one, many = (
+            "Complete but for {count} message in quarantine.",
+            "Complete but for {count} messages in quarantine.",
+        )
+        return language.many(one, many, sum(quarantined))
+    one = "Not complete: {count} of {all} periods lacks messages, or may lack some."
+    many = "Not complete: {count} of {all} periods lack messages, or may lack some."
+    return language.many(one, many, len(lacking), all=language.number(len(over)))
+
+
+def _is_quarantine(missing: Sequence[Missing]) -> bool:
+    return all(each.reason in (Reason.QUARANTINED, Reason.UNFINISHED) for each in missing)
+
+
+def labels(series: Series, language: Language) -> list[str]:
+    """Return what each line is called."""
+    names = []
+    for line in series.lines:
+        if line.rest:
+            names.append(language.text("all others"))
+        else:
+            names.append(language.text("all") if line.key is None else line.key)
+    return names
