@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as version_of
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
-import anyio
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,17 +31,12 @@ from statscache.query.tables import Served
 from statscache.web import caching as answers
 from statscache.web import formats, notes
 from statscache.web.caching import Answer, Memory
-from statscache.web.database import BUSY, CONNECTIONS, Database, Version
+from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.openapi import describe
+from statscache.web.turns import Turns
 
-T = TypeVar("T")
-
-#: For how many seconds it is known, without asking, when tables were last written.
-KNOWN = 0.2
-#: How many seconds an answer may take in all.
-PATIENCE = 15
 ONLY_CALLBACK = {parameter.name: parameter for parameter in (CALLBACK_PARAMETER, UNDERSCORE)}
 ONLY_FORM = {FORMAT.name: FORMAT, **ONLY_CALLBACK}
 TOO_LONG = (
@@ -60,17 +52,15 @@ PLACES = ("page", "cursor", UNDERSCORE.name)
 class Api:
     """Answers requests about these tables."""
 
-    def __init__(self, tables: Mapping[str, Served], database: Database, rate: float) -> None:
+    def __init__(
+        self, tables: Mapping[str, Served], database: Database, turns: Turns, allowance: Allowance
+    ) -> None:
         self._tables = tables
         self._notes = note_tables(served.plugin for served in tables.values())
         self._database = database
-        self._allowance = Allowance(rate)
+        self._allowance = allowance
         self._memory = Memory()
-        self._versions: dict[str, Version] = {}
-        self._trouble: Refusal | None = None
-        self._asked = float("-inf")
-        self._turns = CapacityLimiter(CONNECTIONS)
-        self._asking = anyio.Lock()
+        self._turns = turns
         self._description = formats.dumps(describe(tables)).encode()
 
     async def index(self, request: Request) -> Response:
@@ -100,7 +90,7 @@ class Api:
         asked = _asked(request, notes.PARAMETERS, (formats.JSON, formats.CSV), ending and _form_of(ending))
         self._allowance.take(request.client.host if request.client else "")
         wanted = partial(notes.read_notes, tables=self._notes, values=asked.values)
-        rows = await self._in_turn(lambda: self._database.ask(wanted))
+        rows = await self._turns.take(lambda: self._database.ask(wanted))
         body = formats.rendered_rows(COLUMNS, rows, asked.media, asked.callback)
         return _tagged(request, body, asked.media)
 
@@ -108,7 +98,7 @@ class Api:
         """Give a page of a plugin's rows."""
         served, ending = self._find_rows(request)
         asked = _asked(request, served.parameters, (formats.JSON, formats.CSV), ending)
-        version = (await self._known_versions()).get(served.table.fullname)
+        version = (await self._turns.versions()).get(served.table.fullname)
         end = end_of_present(datetime.now(UTC))
         state = (VERSION, version.tag if version else "", str(end))
         tag = _hash(*state, served.ident, asked.media, asked.query())
@@ -118,7 +108,7 @@ class Api:
         answer = self._memory.get(tag) if version else None
         if answer is None:
             self._allowance.take(request.client.host if request.client else "")
-            answer = await self._in_turn(lambda: self._answer(served, asked, end))
+            answer = await self._turns.take(lambda: self._answer(served, asked, end))
             if version:
                 self._memory.put(tag, answer)
         return answers.response(request, answer, fresh)
@@ -135,31 +125,6 @@ class Api:
         if ident not in self._tables:
             raise Refusal(404, f"there is no plugin {shortened(ident)} here: /api/ lists the plugins")
         return self._tables[ident]
-
-    async def _known_versions(self) -> dict[str, Version]:
-        async with self._asking:
-            if time.monotonic() - self._asked > KNOWN:
-                await self._ask_versions()
-        if self._trouble is not None:
-            raise self._trouble
-        return self._versions
-
-    async def _ask_versions(self) -> None:
-        """Ask once for all who wait: a database that is away takes each of them seconds."""
-        self._trouble = None
-        try:
-            self._versions = await self._in_turn(self._database.versions)
-        except Refusal as refusal:
-            self._trouble = refusal
-        self._asked = time.monotonic()
-
-    async def _in_turn(self, call: Callable[[], T]) -> T:
-        """Return what a function that asks the database returns, once a connection is free."""
-        try:
-            with anyio.fail_after(PATIENCE):
-                return await to_thread.run_sync(call, limiter=self._turns, abandon_on_cancel=True)
-        except TimeoutError:
-            raise Refusal(503, BUSY, 5) from None
 
     def _answer(self, served: Served, asked: Asked, end: datetime) -> Answer:
         its = question(served, asked.values, Form(asked.media == formats.CSV, end))

@@ -25,9 +25,10 @@ from statscache.web.api import Api
 from statscache.web.caching import COMMON
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
-from statscache.web.limits import Gate
+from statscache.web.limits import Allowance, Gate
 from statscache.web.notes import paths_of_notes
 from statscache.web.proxies import Proxies
+from statscache.web.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     check_url(settings)
     tables = served(load(settings, config))
     database = Database(settings)
-    return _application(Api(tables, database, settings.web_rate), tables, database, settings)
+    turns, allowance = Turns(database), Allowance(settings.web_rate)
+    api = Api(tables, database, turns, allowance)
+    return _application(api, tables, database, settings)
 
 
 def _application(api: Api, tables: Mapping[str, Served], database: Database, settings: Settings) -> Starlette:
