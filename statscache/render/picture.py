@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statscache.render import colours
-from statscache.render.chart import LEFT, TOP, WIDTH, Chart
+from statscache.render.chart import LEFT, RIGHT, WIDTH, Chart
 from statscache.render.svg import shown, tag, words
 from statscache.render.verdict import labels, sentence
 
@@ -30,7 +30,16 @@ def picture(chart: Chart, title: str, subtitle: str) -> str:
         tag("rect", width=WIDTH, height=height, fill=colours.PAPER),
         heading,
         *(_name(chart, place, name) for place, name in enumerate(names)),
-        tag("g", chart.plot(), transform=f"translate(0 {above - TOP})"),
+        tag("g", chart.values_axis(), transform=f"translate(0 {above})"),
+        tag(
+            "svg",
+            chart.plot(),
+            x=LEFT,
+            y=above,
+            overflow="visible",
+            width=WIDTH - LEFT - RIGHT,
+            height=chart.height,
+        ),
         note,
     ]
     given = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {height}", "role": "img"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from statscache.query.missing import Reason
 from statscache.query.series import Series
 from statscache.render import colours
+from statscache.render.chart import kind_of
 from statscache.render.runs import runs_of, stretches
 from statscache.render.scale import scale_for
 from statscache.render.svg import path, tag
@@ -26,9 +28,13 @@ def spark(series: Series, id: str, label: str) -> str:
 
     runs = runs_of(values, complete)
     line = {"fill": "none", "stroke": colours.LINES[0], "stroke_width": 2, "stroke_linejoin": "round"}
-    parts = [tag("defs", _hatch(id))]
-    for start, stop, _ in stretches([None if whole else "gap" for whole in complete[:-1]]):
-        given = {"y": 0, "height": HEIGHT, "fill": f"url(#{id})"}
+    line |= {"vector_effect": "non-scaling-stroke"}
+    parts = [tag("defs", _hatch(f"{id}-gap", 1.4), _hatch(f"{id}-uncounted", 0.5))]
+    for start, stop, kind in stretches([kind_of(missing) for missing in series.missing]):
+        if kind is Reason.UNFINISHED:
+            continue
+        pattern = "uncounted" if kind is Reason.UNCOUNTED else "gap"
+        given = {"y": 0, "height": HEIGHT, "fill": f"url(#{id}-{pattern})"}
         parts.append(tag("rect", x=WIDTH * start / count, width=WIDTH * (stop - start) / count, **given))
     for its, dashes in ((runs.sure, None), (runs.unsure, "4 3")):
         if its:
@@ -38,10 +44,11 @@ def spark(series: Series, id: str, label: str) -> str:
         x, y = point(place)
         parts.append(tag("circle", cx=x, cy=y, r=2, fill=colours.LINES[0], class_="line0 point"))
     box = f"0 0 {WIDTH} {HEIGHT}"
-    return tag("svg", *parts, viewBox=box, role="img", aria_label=label, class_="spark", height=HEIGHT)
+    given = {"viewBox": box, "preserveAspectRatio": "none", "role": "img", "aria_label": label}
+    return tag("svg", *parts, class_="spark", height=HEIGHT, **given)
 
 
-def _hatch(id: str) -> str:
-    line = tag("path", d="M0 0V6", stroke=colours.GAP, stroke_width=1.2, class_="gap")
+def _hatch(id: str, width: float) -> str:
+    line = tag("path", d="M0 0V6", stroke=colours.GAP, stroke_width=width, class_="gap")
     given = {"width": 6, "height": 6, "patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
     return tag("pattern", line, id=id, **given)

@@ -27,6 +27,8 @@ from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance, Gate
 from statscache.web.notes import paths_of_notes
+from statscache.web.page.site import Site
+from statscache.web.page.trouble import is_for_people, trouble
 from statscache.web.proxies import Proxies
 from statscache.web.turns import Turns
 
@@ -51,10 +53,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     database = Database(settings)
     turns, allowance = Turns(database), Allowance(settings.web_rate)
     api = Api(tables, database, turns, allowance)
-    return _application(api, tables, database, settings)
+    site = Site(tables, database, turns, allowance, settings.datagrepper_endpoint)
+    return _application(api, site, tables, database, settings)
 
 
-def _application(api: Api, tables: Mapping[str, Served], database: Database, settings: Settings) -> Starlette:
+def _application(
+    api: Api, site: Site, tables: Mapping[str, Served], database: Database, settings: Settings
+) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -68,6 +73,7 @@ def _application(api: Api, tables: Mapping[str, Served], database: Database, set
             *(Route(path, api.notes) for path in paths_of_notes(tables)),
             Route("/api/{ident}", api.rows),
             Route("/api/{ident}/layout", api.layout),
+            *site.routes(),
         ],
         middleware=[
             Middleware(Proxies, trusted=settings.web_proxies, root_path=settings.web_root_path),
@@ -93,24 +99,27 @@ async def _to_the_index(request: Request) -> Response:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _told(error.status, error.sentence, retry)
+    return _told(request, error.status, error.sentence, retry)
 
 
 async def _not_answerable(request: Request, error: Exception) -> Response:
-    return _told(400, str(error), {})
+    return _told(request, 400, str(error), {})
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = SENTENCES.get(error.status_code, error.detail)
-    return _told(error.status_code, sentence, error.headers or {})
+    return _told(request, error.status_code, sentence, error.headers or {})
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _told(500, "the server failed: its log says why", {})
+    return _told(request, 500, "the server failed: its log says why", {})
 
 
-def _told(status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+def _told(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+    """Return what a client is told, as a page if it looks for one."""
+    if is_for_people(request):
+        return trouble(request, status, sentence, headers)
     return JSONResponse({"error": sentence}, status, {**COMMON, **headers})
 
 

@@ -1,0 +1,82 @@
+"""The figure by which a statistic is known at a glance: that of its last complete day or week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from statscache.query.frame import frame_of
+from statscache.query.periods import Period, Step
+from statscache.query.series import Series, read_series
+from statscache.query.statistics import Statistic
+from statscache.query.view import View
+
+#: With fewer complete days than this nobody can tell whether days are sparse.
+FEW = 4
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure, and how it came about.
+
+    :param series: sums by day, or by week where days are sparse
+    :param place: the number of the period whose sum it is
+    """
+
+    series: Series
+    place: int
+
+    @property
+    def period(self) -> Period:
+        """The period that it is of."""
+        return self.series.periods[self.place]
+
+    @property
+    def step(self) -> Step:
+        """The step of that period."""
+        return self.series.frame.step
+
+    @property
+    def figure(self) -> int:
+        """How many messages."""
+        return self.series.totals[self.place]
+
+    @property
+    def complete(self) -> bool:
+        """Whether none is missing."""
+        return self.series.complete[self.place]
+
+    @property
+    def change(self) -> float | None:
+        """Its change against the period before, as a share of that; None if either is not complete, or that is 0."""
+        before = self.place - 1
+        if (
+            before < 0
+            or not (self.complete and self.series.complete[before])
+            or not self.series.totals[before]
+        ):
+            return None
+        return self.figure / self.series.totals[before] - 1
+
+
+def read_headline(connection: Connection, statistic: Statistic, zone: ZoneInfo, now: datetime) -> Headline:
+    """Return the headline of a statistic: the last complete period or, if none is, the newest."""
+    days = _series(connection, statistic, View("month", step=Step.DAY, zone=zone), now)
+    series = days
+    if _is_sparse(days):
+        series = _series(connection, statistic, View("quarter", step=Step.WEEK, zone=zone), now)
+    over = [place for place, whole in enumerate(series.complete) if whole]
+    return Headline(series, over[-1] if over else len(series.periods) - 1)
+
+
+def _series(connection: Connection, statistic: Statistic, view: View, now: datetime) -> Series:
+    return read_series(connection, frame_of(statistic, view, now, connection), now)
+
+
+def _is_sparse(days: Series) -> bool:
+    """Return whether most of the days that are known in full had nothing."""
+    known = [volume for volume, whole in zip(days.totals, days.complete, strict=True) if whole]
+    return days.frame.step is Step.DAY and len(known) >= FEW and known.count(0) * 2 > len(known)

@@ -1,0 +1,91 @@
+"""What a view shows, as a file of CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from statscache.instants import write_second
+from statscache.query.series import Series
+from statscache.render.language import Language
+from statscache.render.reasons import told
+from statscache.render.verdict import labels, sentence
+
+#: What makes a spreadsheet take a cell for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+ALL = "all"
+
+
+def as_csv(series: Series, language: Language) -> str:
+    """Return a line for each period and key: when, which key, how many, whether that is complete, and why not.
+
+    A key that a spreadsheet would take for a formula has a `'` before it.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file)
+    by = series.frame.view.by or "key"
+    writer.writerow(["start", "stop", by, "volume", "complete", "missing", "plugin"])
+    names = labels(series, language)
+    for place, period in enumerate(series.periods):
+        whole = "true" if series.complete[place] else "false"
+        why, plugin = told(series.missing[place], language), series.frame.table.ident
+        times = write_second(period.start), write_second(period.stop)
+        for name, line in zip(names, series.lines, strict=True):
+            writer.writerow([*times, harmless(name), line.volumes[place], whole, harmless(why), plugin])
+    return file.getvalue()
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def as_dict(series: Series, language: Language) -> dict[str, Any]:
+    """Return all that a view shows, fit for JSON."""
+    frame = series.frame
+    found: dict[str, Any] = {
+        "statistic": frame.statistic.ident,
+        "summary": frame.statistic.summary,
+        "plugin": frame.table.ident,
+        "table": frame.table.table.fullname,
+        "start": write_second(frame.periods[0].start),
+        "stop": write_second(frame.periods[-1].stop),
+        "step": str(frame.step),
+        "tz": str(frame.view.zone),
+        "by": frame.view.by,
+        "completeness": sentence(series, language),
+        "periods": [_period(series, place, language) for place in range(len(series.periods))],
+        "lines": [
+            {"key": line.key, "rest": line.rest, "volumes": list(line.volumes)} for line in series.lines
+        ],
+        "ranking": [{"key": key, "volume": volume} for key, volume in series.ranked.keys],
+        "keys": series.ranked.count,
+    }
+    if series.before is not None:
+        found["compared"] = {
+            "start": write_second(frame.compared[0].start),
+            "volumes": list(series.before.volumes),
+            "complete": list(series.before_complete),
+        }
+    return found
+
+
+def _period(series: Series, place: int, language: Language) -> dict[str, Any]:
+    period = series.periods[place]
+    return {
+        "start": write_second(period.start),
+        "stop": write_second(period.stop),
+        "volume": series.totals[place],
+        "complete": series.complete[place],
+        "missing": [
+            {"reason": str(each.reason), "messages": each.messages, "detail": each.detail}
+            for each in series.missing[place]
+        ],
+    }
+
+
+def as_json(series: Series, language: Language) -> str:
+    """Return all that a view shows as JSON in ASCII."""
+    return json.dumps(as_dict(series, language), separators=(",", ":"))

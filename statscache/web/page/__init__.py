@@ -1,0 +1,1 @@
+"""The page: what is counted, for people, whole without JavaScript and better with it."""

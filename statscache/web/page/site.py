@@ -1,0 +1,195 @@
+"""The pages, their pictures and their files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from statscache.plugins.keys import shortened
+from statscache.query.notes import note_tables
+from statscache.query.statistics import Statistic, statistics
+from statscache.query.tables import Served
+from statscache.query.view import view_of, view_parameters
+from statscache.web.database import Database, Version
+from statscache.web.errors import Refusal
+from statscache.web.limits import Allowance
+from statscache.web.page import static
+from statscache.web.page.badges import made_badge
+from statscache.web.page.board import made_board
+from statscache.web.page.detail import Wanted, made_view
+from statscache.web.page.overview import made_overview
+from statscache.web.page.reader import Reader, reader_of
+from statscache.web.page.remembered import Remembered
+from statscache.web.turns import Turns
+
+#: The endings that a view has, and what they are.
+FORMS = {
+    "": "text/html",
+    "csv": "text/csv",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+}
+POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; "
+    "connect-src 'self'"
+)
+HEADERS = {
+    "Cache-Control": "no-cache",  # a cache must ask whether it is unchanged
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+VERSION = version_of("statscache")
+#: What is shown at an instant is shown for this long, in seconds, unless a table changes.
+TICK = 15
+
+
+class Site:
+    """Answers requests for pages.
+
+    :param archive: the URL of the archive in which people look up messages; empty for none
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Served],
+        database: Database,
+        turns: Turns,
+        allowance: Allowance,
+        archive: str = "",
+    ) -> None:
+        self._database = database
+        self._turns = turns
+        self._allowance = allowance
+        self._archive = archive
+        self._remembered = Remembered(turns)
+        self._statistics = statistics(tables)
+        self._boards = {
+            ident: table for ident, table in tables.items() if table.layout is not None and table.latest
+        }
+        self._notes = note_tables(table.plugin for table in tables.values())
+
+    def routes(self) -> list[Route]:
+        """Return what leads to each page."""
+        return [
+            Route("/", self.overview),
+            Route("/view/{ident}", self.view, name="view"),
+            Route("/badge/{ident}", self.badge),
+            Route("/board/{ident}", self.board),
+            Route("/static/{name}", static.file),
+        ]
+
+    async def overview(self, request: Request) -> Response:
+        """Show each statistic by its headline."""
+        reader = reader_of(request, {})
+        versions = await self._turns.versions()
+        state = tuple(sorted((name, version.tag) for name, version in versions.items()))
+
+        def make() -> bytes:
+            return made_overview(reader, self._statistics, self._boards, self._database, datetime.now(UTC))
+
+        body = await self._known(request, self._key("overview", reader), state, make)
+        return answer(request, body, "text/html")
+
+    async def view(self, request: Request) -> Response:
+        """Show one statistic, as a page or a file."""
+        statistic, ending = self._find(request.path_params["ident"])
+        if ending not in FORMS:
+            endings = ", ".join(f".{each}" for each in FORMS if each)
+            raise Refusal(404, f"there is no form {shortened(ending)} of a view: there are {endings}")
+        reader = reader_of(request, view_parameters(statistic))
+        wanted = Wanted(statistic, view_of(statistic, reader.values), ending, self._archive)
+
+        def make() -> bytes:
+            now = datetime.now(UTC)
+            return self._database.ask(
+                lambda connection: made_view(reader, wanted, self._notes, connection, now)
+            )
+
+        key = self._key(f"{statistic.ident}.{ending}", reader)
+        body = await self._known(request, key, await self._state(statistic), make)
+        name = f"{statistic.ident}.{ending}" if ending in ("csv",) else ""
+        return answer(request, body, FORMS[ending], name)
+
+    async def badge(self, request: Request) -> Response:
+        """Give the headline of a statistic as a small picture."""
+        statistic, ending = self._find(request.path_params["ident"])
+        if ending != "svg":
+            raise Refusal(404, "a badge ends in .svg")
+        reader = reader_of(request, {})
+
+        def make() -> bytes:
+            now = datetime.now(UTC)
+            return self._database.ask(lambda connection: made_badge(reader, statistic, connection, now))
+
+        key = self._key(f"badge {statistic.ident}", reader)
+        body = await self._known(request, key, await self._state(statistic), make)
+        return answer(request, body, "image/svg+xml")
+
+    async def board(self, request: Request) -> Response:
+        """Show the latest states of things by the layout of their plugin."""
+        ident = request.path_params["ident"]
+        if ident not in self._boards:
+            raise Refusal(404, f"there is no board {shortened(ident)} here: the page at / lists all")
+        served = self._boards[ident]
+        reader = reader_of(request, {})
+
+        def make() -> bytes:
+            now = datetime.now(UTC)
+            return self._database.ask(lambda connection: made_board(reader, served, connection, now))
+
+        version = (await self._turns.versions()).get(served.table.fullname)
+        body = await self._known(request, self._key(f"board {ident}", reader), _tag(version), make)
+        return answer(request, body, "text/html")
+
+    def _find(self, name: str) -> tuple[Statistic, str]:
+        """Return the statistic that a path names, and the ending of the path, empty for none."""
+        if name in self._statistics:
+            return self._statistics[name], ""
+        ident, _, ending = name.rpartition(".")
+        if ident not in self._statistics:
+            raise Refusal(404, f"there is no statistic {shortened(name)} here: the page at / lists all")
+        return self._statistics[ident], ending
+
+    async def _state(self, statistic: Statistic) -> Hashable:
+        versions = await self._turns.versions()
+        return tuple(_tag(versions.get(table.table.fullname)) for table in statistic.tables)
+
+    def _key(self, name: str, reader: Reader) -> Hashable:
+        return name, reader.language.code, reader.root, urlencode(sorted(reader.fields))
+
+    async def _known(
+        self, request: Request, key: Hashable, version: Hashable, make: Callable[[], bytes]
+    ) -> bytes:
+        """Return an answer that depends on a version of tables, and on the present."""
+        version = version, int(datetime.now(UTC).timestamp()) // TICK
+        if not self._remembered.knows(key, version):
+            self._allowance.take(request.client.host if request.client else "")
+        return await self._remembered.get(key, version, make)
+
+
+def _tag(version: Version | None) -> str:
+    return version.tag if version else ""
+
+
+def answer(request: Request, body: bytes, media: str, name: str = "") -> Response:
+    """Return the response that carries an answer.
+
+    :param name: what it is called where it is kept as a file; empty for what is shown
+    """
+    tag = f'W/"{hashlib.sha256(body + VERSION.encode()).hexdigest()[:24]}"'
+    headers = {**HEADERS, "ETag": tag, "Vary": "Accept-Language"}
+    known = request.headers.get("if-none-match", "")
+    if tag.removeprefix("W/") in (part.strip().removeprefix("W/") for part in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = media if media == "application/json" else f"{media}; charset=utf-8"
+    if name:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return Response(body, headers=headers)

@@ -1,0 +1,31 @@
+"""The files that pages need: a style sheet, a script and an icon."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from statscache.web.errors import Refusal
+from statscache.web.page.templating import asset, static
+
+MEDIA = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+#: A file's path names its content, so that nobody need ask for it twice.
+FOREVER = "public, max-age=31536000, immutable"
+
+
+async def file(request: Request) -> Response:
+    """Give a file that pages need."""
+    name = request.path_params["name"]
+    if name not in MEDIA:
+        raise Refusal(404, f"there is no file here but {', '.join(MEDIA)}")
+    named = asset(name).rpartition("?v=")[2] == request.query_params.get("v")
+    headers = {
+        "Content-Type": MEDIA[name],
+        "Cache-Control": FOREVER if named else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(static(name), headers=headers)

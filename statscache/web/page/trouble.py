@@ -1,0 +1,36 @@
+"""What a person is told who gets no page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from statscache.render.language import accepted, language, languages
+from statscache.web.page.reader import Reader
+from statscache.web.page.templating import rendered
+
+#: What only pages have, and what else is under a path with an ending.
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'"
+
+
+def is_for_people(request: Request) -> bool:
+    """Return whether a request is for a page."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return not path.startswith("/api") and "text/html" in request.headers.get("accept", "")
+
+
+def trouble(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+    """Return a page that says one sentence."""
+    given = request.query_params.get("lang", "")
+    code = given if given in languages() else accepted(request.headers.get("accept-language", ""))
+    reader = Reader(language(code), (), {}, request.scope.get("root_path", ""))
+    body = rendered("trouble.html", reader, sentence=sentence, title=HTTPStatus(status).phrase)
+    shown = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    return Response(body, status, {**shown, **headers, "Content-Type": "text/html; charset=utf-8"})
