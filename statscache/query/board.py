@@ -23,14 +23,14 @@ class State:
     when: datetime
     message: Mapping[str, Any]
 
-    def text(self, key: str) -> str:
+    def said(self, key: str) -> str:
         """Return a text of the state, empty if there is none."""
         value = self.message.get(key)
         return value if isinstance(value, str) else ""
 
     def link(self, key: str) -> str:
         """Return a link of the state, empty if there is none that is safe to follow."""
-        value = self.text(key)
+        value = self.said(key)
         return value if value.startswith(("https://", "http://")) else ""
 
 

@@ -108,7 +108,9 @@ def view_of(statistic: Statistic, values: Mapping[str, Any]) -> View:
     """
     start, stop = values.get("start"), values.get("stop")
     _check_range(values, start, stop)
-    by = values.get("by", statistic.keys[0] if statistic.keys else "") or None
+    # What is compared is the total, so that the total is shown beside it unless somebody asks for keys.
+    usual = statistic.keys[0] if statistic.keys and "compare" not in values else ""
+    by = values.get("by", usual) or None
     keys = {
         column: tuple(dict.fromkeys(values[name]))
         for name, column in statistic.filters.items()

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_skeleton, format_timedelta
 from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
 
@@ -40,23 +43,16 @@ class Language:
 
     code: str
     locale: Locale
-    catalog: Catalog | None
+    texts: NullTranslations
 
     def text(self, message: str, **values: object) -> str:
         """Return a text, with values in place of their names in braces."""
-        found = self.catalog.get(message) if self.catalog else None
-        told = found.string if found is not None and found.string else message
-        assert isinstance(told, str)
+        told = self.texts.gettext(message) if message else ""
         return told.format(**values) if values else told
 
     def many(self, one: str, many: str, count: int, **values: object) -> str:
         """Return the text for a number of things, which is `count` in it."""
-        found = self.catalog.get(one) if self.catalog else None
-        if self.catalog and found is not None and isinstance(found.string, tuple) and all(found.string):
-            told = found.string[self.catalog.plural_expr != "0" and int(count != 1)]
-        else:
-            told = one if count == 1 else many
-        return told.format(count=self.number(count), **values)
+        return self.texts.ngettext(one, many, count).format(count=self.number(count), **values)
 
     def number(self, value: float) -> str:
         """Return a number with its groups of digits."""
@@ -109,9 +105,22 @@ def languages() -> tuple[str, ...]:
 def language(code: str) -> Language:
     """Return a language by its code, which is one of `languages`."""
     if code == SOURCE:
-        return Language(code, Locale.parse(code), None)
+        return Language(code, Locale.parse(code), NullTranslations())
+    compiled = BytesIO()
+    write_mo(compiled, catalog(code))
+    compiled.seek(0)
+    return Language(code, Locale.parse(code), GNUTranslations(compiled))
+
+
+def catalog(code: str) -> Catalog:
+    """Return the texts of a language other than English."""
     with (files(__package__) / "locale" / f"{code}.po").open("rb") as file:
-        return Language(code, Locale.parse(code), read_po(file, locale=code))
+        return read_po(file, locale=code, abort_invalid=True)
+
+
+def marked(message: str) -> str:
+    """Return a text as it is: this marks it for the catalogues, where it is said elsewhere."""
+    return message
 
 
 def accepted(header: str, codes: Sequence[str] | None = None) -> str:

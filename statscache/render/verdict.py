@@ -32,14 +32,17 @@ def sentence(series: Series, language: Language) -> str:
         return language.text("Complete.")
     quarantined = [sum(each.messages for each in missing) for missing in lacking if _is_quarantine(missing)]
     if len(quarantined) == len(lacking):
-        one, many = (
+        return language.many(
             "Complete but for {count} message in quarantine.",
             "Complete but for {count} messages in quarantine.",
+            sum(quarantined),
         )
-        return language.many(one, many, sum(quarantined))
-    one = "Not complete: {count} of {all} periods lacks messages, or may lack some."
-    many = "Not complete: {count} of {all} periods lack messages, or may lack some."
-    return language.many(one, many, len(lacking), all=language.number(len(over)))
+    return language.many(
+        "Not complete: {count} of {all} periods lacks messages, or may lack some.",
+        "Not complete: {count} of {all} periods lack messages, or may lack some.",
+        len(lacking),
+        all=language.number(len(over)),
+    )
 
 
 def _is_quarantine(missing: Sequence[Missing]) -> bool:

@@ -10,12 +10,13 @@ from statscache.query.headline import read_headline
 from statscache.query.periods import Step
 from statscache.query.statistics import Statistic
 from statscache.render.badge import badge
+from statscache.render.language import marked
 from statscache.web.page.reader import Reader
 
 #: What a badge says of the length of its period.
 EACH = {
-    Step.DAY: "{figure} a day",
-    Step.WEEK: "{figure} a week",
+    Step.DAY: marked("{figure} a day"),
+    Step.WEEK: marked("{figure} a week"),
 }
 
 

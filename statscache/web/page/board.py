@@ -59,7 +59,7 @@ def old_after(served: Served) -> timedelta:
 
 def status(component: Component, state: State) -> str:
     """Return what a status is called."""
-    told = state.text("status")
+    told = state.said("status")
     verbs = component.options.get("status_verb_map")
     verb = verbs.get(told, told) if isinstance(verbs, dict) else told
     return verb if isinstance(verb, str) else told
@@ -68,6 +68,6 @@ def status(component: Component, state: State) -> str:
 def tone(component: Component, state: State) -> str:
     """Return how a status is shown: as bad, busy, good or plain."""
     classes = component.options.get("status_class_map")
-    told = state.text("status")
+    told = state.said("status")
     its = classes.get(told, classes.get(status(component, state))) if isinstance(classes, dict) else None
     return TONES.get(its, "plain") if isinstance(its, str) else "plain"

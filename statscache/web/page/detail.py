@@ -20,7 +20,7 @@ from statscache.query.statistics import Statistic
 from statscache.query.view import COMPARISONS, MOST_LINES, RANGES, View, steps_for
 from statscache.render.chart import LEFT, Chart, name_of
 from statscache.render.files import as_csv, as_json
-from statscache.render.language import Language
+from statscache.render.language import Language, marked
 from statscache.render.picture import picture
 from statscache.render.reasons import changed, told
 from statscache.render.svg import shown, tag
@@ -81,33 +81,33 @@ def subtitle_of(frame: Frame, language: Language) -> str:
 
 
 EACH = {
-    "minute": "by minute",
-    "hour": "by hour",
-    "day": "by day",
-    "week": "by week",
-    "month": "by month",
-    "quarter": "by quarter",
-    "year": "by year",
+    "minute": marked("by minute"),
+    "hour": marked("by hour"),
+    "day": marked("by day"),
+    "week": marked("by week"),
+    "month": marked("by month"),
+    "quarter": marked("by quarter"),
+    "year": marked("by year"),
 }
 RANGE_NAMES = {
-    "hour": "an hour",
-    "day": "a day",
-    "week": "a week",
-    "month": "four weeks",
-    "quarter": "a quarter",
-    "year": "a year",
-    "all": "all",
+    "hour": marked("an hour"),
+    "day": marked("a day"),
+    "week": marked("a week"),
+    "month": marked("four weeks"),
+    "quarter": marked("a quarter"),
+    "year": marked("a year"),
+    "all": marked("all"),
 }
 STEP_NAMES = {
-    "minute": "minute",
-    "hour": "hour",
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "quarter": "quarter",
-    "year": "year",
+    "minute": marked("minute"),
+    "hour": marked("hour"),
+    "day": marked("day"),
+    "week": marked("week"),
+    "month": marked("month"),
+    "quarter": marked("quarter"),
+    "year": marked("year"),
 }
-COMPARISON_NAMES = {"before": "the time before", "year": "a year before"}
+COMPARISON_NAMES = {"before": marked("the time before"), "year": "a year before"}
 
 
 @dataclass(frozen=True)
@@ -183,17 +183,21 @@ def choices(reader: Reader, frame: Frame) -> dict[str, list[Choice]]:
 
     ranges = [(name, RANGE_NAMES[name]) for name in RANGES]
     steps = [(str(step), STEP_NAMES[str(step)]) for step in steps_for(frame.statistic)]
-    comparisons = [(None, "nothing"), *((name, COMPARISON_NAMES[name]) for name in COMPARISONS)]
+    comparisons = [(None, marked("nothing")), *((name, COMPARISON_NAMES[name]) for name in COMPARISONS)]
     found = {
         "range": each("range", ranges, frame.reach, "start", "stop", "step"),
         "step": each("step", steps, str(frame.step)),
         "compare": each("compare", comparisons, view.compare),
-        "scale": each("scale", [(None, "linear"), ("log", "logarithmic")], "log" if view.log else None),
+        "scale": each(
+            "scale", [(None, marked("linear")), ("log", marked("logarithmic"))], "log" if view.log else None
+        ),
     }
     if frame.statistic.keys:
         others = [(key, key) for key in frame.statistic.keys]
-        found["by"] = each("by", [*others, ("", "nothing")], view.by or "")
-        found["show"] = each("share", [(None, "counts"), ("1", "shares")], "1" if view.share else None)
+        found["by"] = each("by", [*others, ("", marked("nothing"))], view.by or "")
+        found["show"] = each(
+            "share", [(None, marked("counts")), ("1", marked("shares"))], "1" if view.share else None
+        )
     if view.by:
         found["top"] = [
             Choice(str(top), reader.query(top=str(top)), top == view.top) for top in (1, 3, 5, MOST_LINES)

@@ -79,9 +79,11 @@ def troubles_of(condition: Condition, language: Language) -> Iterator[str]:
         )
     quarantined = sum(table.quarantined for table in condition.tables.values())
     if quarantined:
-        one = "{count} message is in quarantine: a plugin could not count it."
-        many = "{count} messages are in quarantine: a plugin could not count them."
-        yield language.many(one, many, quarantined)
+        yield language.many(
+            "{count} message is in quarantine: a plugin could not count it.",
+            "{count} messages are in quarantine: a plugin could not count them.",
+            quarantined,
+        )
 
 
 def _card(
