@@ -16,6 +16,8 @@ TEST = [
     "schemathesis>=4,<5",
     "pyyaml>=6",
     "pandas>=2.2",
+    "playwright>=1.50,<2",
+    "axe-playwright-python>=0.1.4",
 ]
 LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil", "types-docutils", "import-linter>=2.17,<3"]
 DOCS = ["sphinx>=8.2,<10", "myst-parser>=5,<6", "furo>=2025.7"]

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select
 
 from statscache.query.errors import BadQuestion
-from statscache.query.periods import Period, Step, before, period_of, periods
+from statscache.query.periods import Period, Step, before, check_years, period_of, periods
 from statscache.query.statistics import Statistic, windows_divide
 from statscache.query.tables import Served
 from statscache.query.view import RANGES, UTC_ZONE, View, steps_for
@@ -56,6 +56,7 @@ def frame_of(statistic: Statistic, view: View, now: datetime, connection: Connec
     :raises BadQuestion: if the statistic has no table with such windows
     """
     start, stop, reach = _range(statistic, view, now, connection)
+    check_years(start, stop)
     step, table, its, changes = _periods(statistic, view, start, stop)
     if Change.IN_UTC in changes:
         view = replace(view, zone=UTC_ZONE)

@@ -102,6 +102,17 @@ def periods(
     return found
 
 
+def check_years(start: datetime, stop: datetime) -> None:
+    """Check that there can be messages of a time.
+
+    :raises BadQuestion: if it begins before 1970 or ends after 9998
+    """
+    if start < EARLIEST or stop > LATEST:
+        raise BadQuestion(
+            "there are messages from 1970 to 9998: ask for a time in between with start and stop"
+        )
+
+
 def _too_many(step: Step, most: int) -> BadQuestion:
     coarser = f"step={step.coarser}, or " if step.coarser else ""
     return BadQuestion(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version as version_of
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -21,6 +19,7 @@ from statscache.web.database import Database, Version
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.page import static
+from statscache.web.page.answers import answer
 from statscache.web.page.badges import made_badge
 from statscache.web.page.board import made_board
 from statscache.web.page.detail import Wanted, made_view
@@ -36,17 +35,6 @@ FORMS = {
     "json": "application/json",
     "svg": "image/svg+xml",
 }
-POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; "
-    "connect-src 'self'"
-)
-HEADERS = {
-    "Cache-Control": "no-cache",  # a cache must ask whether it is unchanged
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-VERSION = version_of("statscache")
 #: What is shown at an instant is shown for this long, in seconds, unless a table changes.
 TICK = 15
 
@@ -177,19 +165,3 @@ class Site:
 
 def _tag(version: Version | None) -> str:
     return version.tag if version else ""
-
-
-def answer(request: Request, body: bytes, media: str, name: str = "") -> Response:
-    """Return the response that carries an answer.
-
-    :param name: what it is called where it is kept as a file; empty for what is shown
-    """
-    tag = f'W/"{hashlib.sha256(body + VERSION.encode()).hexdigest()[:24]}"'
-    headers = {**HEADERS, "ETag": tag, "Vary": "Accept-Language"}
-    known = request.headers.get("if-none-match", "")
-    if tag.removeprefix("W/") in (part.strip().removeprefix("W/") for part in known.split(",")):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = media if media == "application/json" else f"{media}; charset=utf-8"
-    if name:
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return Response(body, headers=headers)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.web.errors import Refusal
+from statscache.web.page.answers import takes_gzip
 from statscache.web.page.templating import asset, static
 
 MEDIA = {
@@ -28,4 +31,8 @@ async def file(request: Request) -> Response:
         "Cache-Control": FOREVER if named else "no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(static(name), headers=headers)
+    body = static(name)
+    if takes_gzip(request.headers.get("accept-encoding", "")):
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        body = gzip.compress(body, mtime=0)
+    return Response(body, headers=headers)

@@ -9,11 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.render.language import accepted, language, languages
+from statscache.web.page.answers import HEADERS
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import rendered
-
-#: What only pages have, and what else is under a path with an ending.
-POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'"
 
 
 def is_for_people(request: Request) -> bool:
@@ -24,13 +22,9 @@ def is_for_people(request: Request) -> bool:
 
 def trouble(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
     """Return a page that says one sentence."""
-    given = request.query_params.get("lang", "")
-    code = given if given in languages() else accepted(request.headers.get("accept-language", ""))
+    asked = request.query_params.get("lang", "")
+    code = asked if asked in languages() else accepted(request.headers.get("accept-language", ""))
     reader = Reader(language(code), (), {}, request.scope.get("root_path", ""))
     body = rendered("trouble.html", reader, sentence=sentence, title=HTTPStatus(status).phrase)
-    shown = {
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    return Response(body, status, {**shown, **headers, "Content-Type": "text/html; charset=utf-8"})
+    given = {**HEADERS, "Cache-Control": "no-store", **headers, "Content-Type": "text/html; charset=utf-8"}
+    return Response(body, status, given)

@@ -1,0 +1,227 @@
+"""The pages and files, as a program gets them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support.web import Reply, Server
+
+HTML = "text/html,application/xhtml+xml"
+STATISTICS = [
+    "pagure-contributions",
+    "pagure-contributions-by-project",
+    "pagure-contributions-by-user",
+    "volume",
+    "volume-by-category",
+    "volume-by-package",
+    "volume-by-topic",
+    "volume-by-user",
+]
+VIEW = "/view/volume-by-category"
+BOARD = "/board/release-engineering-event-logs"
+
+
+def page(site: Server, path: str, query: Any = (), **headers: str) -> str:
+    """Return a page."""
+    reply = site.get(path, query, **{"Accept": HTML, **headers})
+    assert reply.status == 200, reply.body
+    assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+    return reply.body.decode()
+
+
+def lines(reply: Reply) -> list[dict[str, str]]:
+    """Return the rows of a file of CSV."""
+    assert reply.status == 200, reply.body
+    return list(csv.DictReader(io.StringIO(reply.body.decode())))
+
+
+def test_the_overview_has_a_card_for_each_statistic(site: Server) -> None:
+    text = page(site, "/")
+    assert re.findall(r'<h2><a href="/view/([\w-]+)">', text) == STATISTICS
+    assert f'href="{BOARD}"' in text
+    assert "statscache.sqlalchemy" not in text
+
+
+@pytest.mark.parametrize("ident", STATISTICS)
+@pytest.mark.parametrize("ending", ["", ".csv", ".json", ".svg"])
+def test_each_statistic_has_a_page_and_files(ident: str, ending: str, site: Server) -> None:
+    reply = site.get(f"/view/{ident}{ending}")
+    assert reply.status == 200, reply.body
+    if ending == ".svg":
+        ET.fromstring(reply.body)
+    if ending == ".json":
+        assert reply.json["statistic"] == ident
+
+
+@pytest.mark.parametrize("path", ["/", VIEW, BOARD, f"{VIEW}.csv", f"{VIEW}.svg", "/badge/volume.svg"])
+def test_pages_let_nothing_in_and_tell_nobody(path: str, site: Server) -> None:
+    reply = site.get(path)
+    policy = reply.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Set-Cookie"] is None
+    assert reply.headers["Referrer-Policy"] == "same-origin"
+    assert b"style=" not in reply.body
+    assert not re.search(rb'(?:src|href)="(?:https?:)?//', reply.body)
+
+
+@pytest.mark.parametrize("path", [VIEW, f"{VIEW}.json", f"{VIEW}.svg", "/badge/volume.svg"])
+def test_what_is_unchanged_is_not_sent_again(path: str, site: Server) -> None:
+    tag = site.get(path).headers["ETag"]
+    assert site.get(path, If_None_Match=tag).status == 304
+
+
+def test_the_files_say_the_same_as_each_other(site: Server) -> None:
+    query = {"range": "month", "step": "day", "tz": "Europe/Berlin", "top": "3"}
+    whole = site.get(f"{VIEW}.json", query).json
+    rows = lines(site.get(f"{VIEW}.csv", query))
+    assert whole["step"] == "day"
+    assert whole["tz"] == "Europe/Berlin"
+    assert len(rows) == len(whole["periods"]) * len(whole["lines"])
+    for place, period in enumerate(whole["periods"]):
+        its = [row for row in rows if row["start"] == period["start"]]
+        assert [int(row["volume"]) for row in its] == [line["volumes"][place] for line in whole["lines"]]
+        assert {row["complete"] for row in its} == {"true" if period["complete"] else "false"}
+        assert {row["plugin"] for row in its} == {"volume-by-category-1h"}
+        assert period["volume"] == sum(int(row["volume"]) for row in its)
+
+
+def test_a_gap_says_why(site: Server) -> None:
+    periods = site.get(f"{VIEW}.json", {"range": "week", "step": "day"}).json["periods"]
+    lost = [each for period in periods for each in period["missing"] if each["reason"] == "lost"]
+    assert lost
+    assert all(each["detail"] == "the disk of the spool was full" for each in lost)
+    assert periods[-1]["missing"][0]["reason"] == "unfinished"
+    text = page(site, VIEW, {"range": "week", "step": "day"})
+    assert "the disk of the spool was full" in text
+    assert "Not complete: 2 of 7 periods lack messages" in text
+
+
+def test_a_complete_range_is_called_complete(site: Server) -> None:
+    hour = [f"{datetime.now(UTC) - timedelta(hours=each):%Y-%m-%dT%H:00:00Z}" for each in (3, 2)]
+    text = page(site, VIEW, {"start": hour[0], "stop": hour[1]})
+    assert '<p class="verdict whole">Complete.</p>' in text
+
+
+def test_a_badge_says_whether_its_figure_is_complete(site: Server) -> None:
+    assert "a day" in site.get("/badge/volume.svg").body.decode()
+    assert "incomplete" not in site.get("/badge/volume.svg").body.decode()
+    assert "am Tag" in site.get("/badge/volume.svg?lang=de").body.decode()
+    assert site.get("/badge/volume").status == 404
+    assert site.get("/badge/nothing.svg").status == 404
+
+
+def test_the_language_is_asked_for_or_accepted(site: Server) -> None:
+    assert "<h1>What is counted</h1>" in page(site, "/", Accept_Language="fr")
+    assert "<h1>Was gezählt wird</h1>" in page(site, "/", Accept_Language="de-CH,en;q=0.3")
+    assert "<h1>Was gezählt wird</h1>" in page(site, "/", {"lang": "de"}, Accept_Language="en")
+    assert 'href="/view/volume?lang=de"' in page(site, "/", {"lang": "de"})
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("range=decade", "range must be"),
+        ("step=fortnight", "step must be"),
+        ("tz=Mars/Olympus", "IANA"),
+        ("start=2024-01-02&stop=2024-01-01", "start must be before stop"),
+        ("stop=2024-01-01", "stop needs a start"),
+        ("start=2024-01-01&range=week", "exclude each other"),
+        ("start=0001-01-01&stop=0001-01-09", "1970"),
+        ("top=9", "top must be"),
+        ("by=topic", "by must be"),
+        ("lang=tlh", "lang must be"),
+        ("nonsense=1", "there is no parameter"),
+        ("category=%00", "without NUL"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_in_a_sentence(query: str, told: str, site: Server) -> None:
+    """As a page to who looks for one, and as JSON to programs."""
+    assert told in site.get(f"{VIEW}?{query}", Accept="application/json").error
+    reply = site.get(f"{VIEW}?{query}", Accept=HTML)
+    assert reply.status == 400
+    assert told in re.sub(r"&#\d+;", "'", reply.body.decode())
+    assert "unsafe" not in reply.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/view/nothing", f"{VIEW}.exe", "/board/volume-1s", "/static/../x", "/view/"]
+)
+def test_what_is_not_there_is_told(path: str, site: Server) -> None:
+    reply = site.get(path, Accept=HTML)
+    assert reply.status == 404
+    assert b"<h1>" in reply.body
+    assert "there is n" in site.get(path).error
+
+
+def test_a_first_visit_is_small(site: Server) -> None:
+    text = site.get("/", Accept=HTML)
+    parts = [text.body] + [
+        site.get(path).body for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', text.body.decode())
+    ]
+    assert len(parts) == 4
+    assert sum(map(len, parts)) <= 60_000
+    assert sum(len(gzip.compress(part)) for part in parts) <= 20_000
+    assert len(parts[3]) <= 12_000
+
+
+def test_what_is_compressed_is_the_same(site: Server) -> None:
+    plain, packed = site.get(f"{VIEW}.json"), site.get(f"{VIEW}.json", Accept_Encoding="br, gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert site.get(f"{VIEW}.json", Accept_Encoding="gzip;q=0").headers["Content-Encoding"] is None
+
+
+def test_a_view_without_a_table_is_told(site: Server, filled: tuple[Engine, Server]) -> None:
+    with filled[0].begin() as connection:
+        connection.execute(text("ALTER TABLE data_pagure_user_contribution_1d RENAME TO away"))
+    try:
+        assert "the table does not exist yet" in page(site, "/", {"tz": "Asia/Tokyo"})
+        assert site.get("/view/pagure-contributions-by-user?range=year").status == 503
+    finally:
+        with filled[0].begin() as connection:
+            connection.execute(text("ALTER TABLE away RENAME TO data_pagure_user_contribution_1d"))
+
+
+ODD = [
+    "<script>alert(1)</script>",
+    "\x1b[31mred",
+    "\u202eevil",
+    "k" * 600,
+    "=1+cmd|' /C calc'!A0",
+    "a\"b'c&d",
+    "\N{GRINNING FACE}",
+]
+
+
+def test_odd_keys_harm_nobody(site: Server, filled: tuple[Engine, Server]) -> None:
+    """In pages, pictures, files and SQL."""
+    insert = "INSERT INTO data_volume_by_topic_1m VALUES (date_trunc('day', now(), 'UTC'), :key, :volume)"
+    with filled[0].begin() as connection:
+        for number, key in enumerate(ODD):
+            connection.execute(text(insert), {"key": key, "volume": 10**6 + number})
+    query = {"range": "week", "step": "hour", "top": "8"}
+    text_ = page(site, "/view/volume-by-topic", query)
+    assert "<script>alert" not in text_
+    for character in "\x1b\u202e":
+        assert character not in text_
+    svg = site.get("/view/volume-by-topic.svg", query).body.decode()
+    ET.fromstring(svg)
+    assert not set("\x1b\u202e") & set(svg)
+    keys = {row["topic"] for row in lines(site.get("/view/volume-by-topic.csv", query))}
+    assert f"'{ODD[4]}" in keys
+    assert not any(key.startswith(("=", "+", "-", "@")) for key in keys)
+    found = site.get("/view/volume-by-topic.json", query).json
+    assert set(ODD) <= {line["key"] for line in found["lines"]}
+    for key in ODD:
+        assert site.get("/view/volume-by-topic", {"topic": key}).status == 200
