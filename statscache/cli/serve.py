@@ -25,10 +25,10 @@ ROOT_PATH = "statscache.web.root_path"
     help="The path under which a proxy shows the API, instead of statscache.web.root_path.",
 )
 def serve(listen: str | None, root_path: str | None) -> None:
-    """Serve the tables over HTTP.
+    """Serve the page and the API over HTTP.
 
-    It only reads the database, runs beside the daemon and stops at Ctrl-C. /api/ lists the plugins, and
-    /api/openapi.json describes the API.
+    It only reads the database, runs beside the daemon and stops at Ctrl-C. The page is at /; /api/ lists the plugins,
+    and /api/openapi.json describes the API.
     """
     with one_line():
         try:

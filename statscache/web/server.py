@@ -79,7 +79,7 @@ def listen(address: tuple[str, int]) -> socket.socket:
 def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) -> None:
     """Answer requests until a signal ends it.
 
-    :param ready: gets the API's URL once it can be asked
+    :param ready: gets the URL of the page once it can be asked
     """
     RESERVE.fill()
     host, port = listening.getsockname()[:2]
@@ -97,5 +97,5 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], None]) 
         backlog=AT_ONCE,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     Server(config, lambda: ready(url)).run(sockets=[listening])

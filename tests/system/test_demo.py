@@ -41,14 +41,14 @@ def test_one_line_makes_another_terminal_reach_the_demo(demos: Mapping[str, Demo
     lines = demo.output.splitlines()
     [url] = [line.strip() for line in lines if line.startswith("  http://127.0.0.1:")]
     [line] = [line.strip() for line in lines if line.endswith("/activate")]
-    rows = f"{url}volume-by-category-1d"
+    rows = f"{url}api/volume-by-category-1d"
     wait_for("the figures over HTTP", lambda: json.load(urllib.request.urlopen(rows)))
     state = json.loads(in_shell(demo, line, statscache("status --json || true")))
     assert (state["answers"], state["causes"]) == (True, [])
     assert in_shell(demo, line, statscache("show volume-by-category-1d --by category")).startswith("category")
     serve = f"{statscache('serve')} > own & until [ -s own ]; do sleep 0.1; done; kill $!; wait; cat own"
     own = in_shell(demo, line, serve)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/", own)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", own)
     assert own != url
     assert not (demo.directory / "other").exists()
 
