@@ -28,7 +28,7 @@ class NoteRow(NoteColumns, Base):
         Identity(), primary_key=True, sort_order=-1, comment="a number for this row"
     )
     noted: Mapped[datetime] = mapped_column(
-        server_default=func.clock_timestamp(), comment="when this was written"
+        server_default=func.clock_timestamp(), sort_order=1, comment="when this was written"
     )
 
 

@@ -35,9 +35,10 @@ def compose(message: Message) -> Note | None:
     if not isinstance(message.get("msg"), Mapping):
         return None
     branch, arch = message.topic.split(".")[4], text_of(message, "msg", "arch")
-    release = text_of(message, "msg", "branch")
-    parts = [branch, release if release != branch else None, arch and f"({arch})"]
-    return Note(message.when, None, "other", f"Compose finished: {' '.join(filter(None, parts))}")
+    release = text_of(message, "msg", "branch")  # of rawhide it is a name for the same, or for its modules
+    named = [release or branch] if branch == "rawhide" else [branch, release]
+    whole = " ".join(filter(None, [*named, arch and f"({arch})"]))
+    return Note(message.when, None, "other", f"Compose finished: {whole}")
 
 
 def atomic(message: Message) -> Note | None:

@@ -30,7 +30,7 @@ def text_of(value: Any, *path: str) -> str | None:
     except Unstorable:
         return None
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …"
+    return (line if len(line) <= LONGEST else f"{line[: LONGEST - 2]} …") or None
 
 
 def link_of(value: Any, *path: str) -> str | None:

@@ -31,6 +31,11 @@ TOPICS = (
     "org.fedoraproject.prod.bodhi.updates.fedora.sync",
     "org.fedoraproject.prod.fedimg.image.upload",
     "org.fedoraproject.prod.buildsys.task.state.change",
+    "org.fedoraproject.prod.pungi.compose.status.change",
+    "org.fedoraproject.prod.compose.branched.complete",
+    "org.fedoraproject.prod.releng.atomic.twoweek.complete",
+    "org.fedoraproject.prod.mailman.receive",
+    "org.fedoraproject.prod.planet.post.new",
     "too.short",
 )
 SHAPES: tuple[Any, ...] = (

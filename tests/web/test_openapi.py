@@ -19,7 +19,9 @@ from tests.support.shared import SHARED, read_lines
 from tests.support.web import Server, filled
 
 #: One of each kind: without keys, with keys, a log, and what is not a table.
-KINDS = r"^/api/(|openapi\.json|volume-1m|volume-by-category-1h|release-engineering-event-logs(/layout)?)$"
+KINDS = (
+    r"^/api/(|openapi\.json|notes|volume-1m|volume-by-category-1h|release-engineering-event-logs(/layout)?)$"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def test_schemathesis_finds_nothing_wrong(web: Server, tmp_path: Path) -> None:
     )
     report = "\n".join(line[:300] for line in done.stdout.splitlines()[-60:])
     assert done.returncode == 0, report
-    assert "Tested: 6" in report
+    assert "Tested: 7" in report
 
 
 def test_every_plugin_is_described(web: Server) -> None:
@@ -70,8 +72,8 @@ def test_every_plugin_is_described(web: Server) -> None:
 
 
 def test_no_description_at_all_is_a_description_too() -> None:
-    """Without plugins there is the index, and the description."""
-    assert list(describe({})["paths"]) == ["/api/", "/api/openapi.json"]
+    """Without plugins there are the index, what people have noted, and the description."""
+    assert list(describe({})["paths"]) == ["/api/", "/api/notes", "/api/openapi.json"]
 
 
 def test_the_description_does_not_need_a_database() -> None:
