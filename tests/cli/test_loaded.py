@@ -44,6 +44,7 @@ def loaded_by(place: Place, *arguments: str) -> set[str]:
     [
         "config",
         "grant pg_monitor",
+        "note list",
         "plugins",
         "quarantine list",
         "quarantine retry --all",

@@ -32,11 +32,13 @@ COMMANDS = [
         "uri",
         "serve",
         "grant",
+        "note",
         "quarantine",
         "demo",
     ),
 ]
-QUARANTINE = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
+GROUPED = [f"quarantine {command}" for command in ("list", "show", "retry", "drop")]
+GROUPED += [f"note {command}" for command in ("add", "list", "remove")]
 
 
 @pytest.mark.slow
@@ -50,7 +52,7 @@ def test_help_names_every_command_in_whole_sentences(place: Place) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [*COMMANDS[:-2], *QUARANTINE, COMMANDS[-1]])
+@pytest.mark.parametrize("command", [*COMMANDS[:-3], *GROUPED, COMMANDS[-1]])
 def test_help_of_a_command_says_how_to_use_it(command: str, place: Place) -> None:
     """Each command's help has its usage and every option with what it does, even where fedmsg.d is broken."""
     place.write("fedmsg.d/broken.py", "config = {")
@@ -108,6 +110,9 @@ BAD = [
     Bad("show volume-by-topic-1m --by x", "does not count by 'x': its keys are topic", "empty"),
     Bad("show release-engineering-event-logs --by x", "has no counts to sum", "empty"),
     Bad("uri --stop", "the database is not embedded", "empty"),
+    Bad("note add x --at rubbish", "--at must be like 2h, 7d or 2024-05-31T12:00, not 'rubbish'"),
+    Bad("note add x --link ftp://x", "a note's link must begin with http:// or https://", "empty"),
+    Bad("note list", "the database says: relation", "empty"),
     Bad("quarantine drop", "or all of them by --all"),
     Bad("quarantine retry x --all", "or all of them by --all"),
     Bad("quarantine show x", "the database says: relation", "empty"),

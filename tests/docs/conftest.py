@@ -77,6 +77,7 @@ def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             **libpq(url),
         }
         engine = create_engine(url)
+        run(engine, "INSERT INTO statscache_note (start, kind, text) VALUES (now(), 'release', '1.0 is out')")
         run(engine, "DELETE FROM data_volume_1s WHERE timestamp < now() - interval '60 days'")
         yield Filled(url, engine, place)
         engine.dispose()
@@ -112,6 +113,7 @@ def _fill(daemon: Daemon) -> None:
         for message in takewhile(lambda body: body["timestamp"] < now, traffic(1, start, rate)):
             daemon.intake.accept(message)
     daemon.intake.accept(_message("org.fedoraproject.prod.compose.rawhide.start", now - 2 * HOUR))
+    daemon.intake.accept(_message("org.fedoraproject.prod.compose.rawhide.complete", now - HOUR))
     daemon.intake.accept(_message("org.example.prod.test." + "x" * 3000, now - 2 * DAY))  # too long for a key
     daemon.flusher.flush()
     _have_trouble(daemon, int(now))

@@ -27,6 +27,7 @@ READING = {
     ("status",): {0, 1, 2},
     ("config",): {0, 1},
     ("quarantine", "list"): {0},
+    ("note", "list"): {0},
     ("backfill", "--dry-run"): {0},
 }
 #: Where the HTTP API answers unless it is told otherwise.

@@ -105,6 +105,24 @@ DASHBOARD = Case(
     },
     {"dashboard/images": 1},
 )
+INCIDENT = "org.example.prod.status.incident"
+INCIDENTS = Case(
+    [
+        (f"{INCIDENT}.close", {"id": "7", "title": "koji is down", "lasted": 600}, 900),
+        (f"{INCIDENT}.open", {"id": "7", "title": "koji is down"}, 300),
+        (f"{INCIDENT}.open", {"id": "8", "title": "mail is slow", "url": "https://example.org/8"}, 60),
+        (f"{INCIDENT}.open", {"id": "9"}, 60),
+        (f"{INCIDENT}.open", {"id": "10", "title": "no link", "url": "example.org"}, 60),
+    ],
+    {
+        "SELECT key, extract(epoch FROM start)::bigint, (stop - start)::text, kind, text, link "
+        "FROM status_incidents ORDER BY 1": [
+            ("7", NOON + 300, "00:10:00", "outage", "koji is down", None),
+            ("8", NOON + 60, None, "outage", "mail is slow", "https://example.org/8"),
+        ]
+    },
+    {"incidents": 1},
+)
 OLD = Case(
     [("a.b.c.d", {}, seconds) for seconds in (0, 59, 60, 3600)],
     {hours(table, "volume"): [(12, 1), (12, 2), (13, 1)] for table in ("old_volume_1m", "new_volume_1m")},
@@ -115,6 +133,7 @@ CASES = {
     TUTORIAL: WIKI,
     "docs/plugins/own-table.md": COPR,
     "docs/plugins/latest.md": DASHBOARD,
+    "docs/plugins/notes.md": INCIDENTS,
     "docs/plugins/upgrading.md": OLD,
 }
 

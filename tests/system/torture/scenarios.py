@@ -11,7 +11,7 @@ from tests.system.torture.restore import restore_data, restore_each, restore_who
 from tests.system.torture.scenario import Scenario
 
 VOLUMES = ["volume", "volume_by_category", "volume_by_topic", "volume_by_user", "volume_by_package"]
-OTHERS = ["releng", "pagure", "pagure_project", "pagure_users"]
+OTHERS = ["releng", "pagure", "pagure_project", "pagure_users", "notes"]
 #: What turns some plugins off, and the others on.
 WITHOUT_VOLUMES = {"statscache.plugins.disabled": VOLUMES, "statscache.plugins.enabled": []}
 WITHOUT_OTHERS = {"statscache.plugins.disabled": OTHERS}
