@@ -31,7 +31,7 @@ def test_a_span_is_filled_and_then_refused(history: Place, engine: Engine) -> No
         SELECT count(*), bool_and(complete @> tstzrange('{SINCE}Z', '{UNTIL}Z')) FROM statscache_freshness
     """
     with engine.connect() as connection:
-        assert connection.execute(text(query)).one() == (21, True)
+        assert connection.execute(text(query)).one() == (22, True)
     code, output, errors = history.run("backfill", "--since", SINCE, "--until", UNTIL)
     assert (code, output) == (2, "")
     assert errors == (
