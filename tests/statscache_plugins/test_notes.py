@@ -148,6 +148,11 @@ def test_nothing_else_is(topic: str, msg: Any) -> None:
     assert told(topic, msg) is None
 
 
+#: The keys that sources look for.
+NAMES = [
+    *("status", "compose_id", "location", "arch", "branch", "x86_64", "atomic_raw", "release"),
+    *("mlist", "list_name", "msg", "subject", "archived-at", "in-reply-to", "post", "title", "link"),
+]
 JSON = st.recursive(
     st.none()
     | st.integers()
@@ -157,10 +162,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                "status compose_id location arch branch x86_64 atomic_raw release mlist list_name msg subject post title "
-                "link archived-at in-reply-to".split()
-            ),
+            st.sampled_from(NAMES),
             inner,
         )
     ),

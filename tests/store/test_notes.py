@@ -68,7 +68,7 @@ def test_the_table_explains_itself(tables: Engine) -> None:
     inspector = inspect(tables)
     assert inspector.get_table_comment("statscache_note")["text"]
     columns = inspector.get_columns("statscache_note")
-    assert [column["name"] for column in columns] == "id start stop kind text link noted".split()
+    assert [column["name"] for column in columns] == ["id", "start", "stop", "kind", "text", "link", "noted"]
     assert all(column["comment"] for column in columns)
     with tables.connect() as connection:
         assert list(differences(connection, NoteRow.__table__)) == []  # type: ignore[arg-type]

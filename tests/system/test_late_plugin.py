@@ -90,7 +90,7 @@ def instant(second: int) -> str:
 def is_complete(engine: Engine, start: int, stop: int) -> bool:
     """Whether all tables are complete from the second `start` until just before `stop`."""
     query = """
-        SELECT count(*) = 21 AND bool_and(complete @> tstzrange(to_timestamp(:start), to_timestamp(:stop)))
+        SELECT count(*) = 22 AND bool_and(complete @> tstzrange(to_timestamp(:start), to_timestamp(:stop)))
         FROM statscache_freshness
     """
     with engine.connect() as connection:

@@ -136,7 +136,7 @@ def test_the_plugin_that_takes_notes_has_a_path_of_its_own(web: Server) -> None:
     """Which gives what it knows, the message's id too."""
     assert "notes" not in web.get("/api/").json
     [row] = web.rows("/api/notes-from-the-bus")
-    assert {**SECOND_ONE, "timestamp": SECOND + 0.75, "key": "2024-compose", "msg_id": "2024-compose"} == row
+    assert row == {**SECOND_ONE, "timestamp": SECOND + 0.75, "key": "2024-compose", "msg_id": "2024-compose"}
 
 
 @pytest.mark.slow
