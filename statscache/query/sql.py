@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Table
 
-from statscache.instants import write_second
+from statscache.instants import write_instant, write_second
 from statscache.query.frame import Frame
+from statscache.query.statistics import schedule_of
+from statscache.query.tables import Served
 
 #: A name that needs no quotes.
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -43,6 +46,21 @@ def sql_of(frame: Frame) -> str:
     wanted = ", ".join([*columns, "sum(volume) AS volume"])
     where = "\n  AND ".join(conditions)
     return f"SELECT {wanted}\nFROM {_table(table)}\nWHERE {where}\nGROUP BY {places}\nORDER BY {places};"
+
+
+def sql_of_rows(table: Served, start: datetime, stop: datetime, keys: Mapping[str, Sequence[str]]) -> str:
+    """Return a statement for the rows of a table, each with whether it is complete and who has counted it."""
+    seconds = schedule_of(table).seconds
+    names = [_name(column.name) for column in table.table.primary_key if column.name != "timestamp"]
+    conditions = [f"\"timestamp\" >= '{write_instant(start)}'", f"\"timestamp\" < '{write_instant(stop)}'"]
+    conditions += [f"{_name(column)} IN ({_texts(values)})" for column, values in keys.items()]
+    known = f"(SELECT complete FROM statscache_freshness WHERE table_name = {_text(table.table.fullname)})"
+    window = f'tstzrange("timestamp", "timestamp" + interval \'{seconds} seconds\')'
+    columns = ['"timestamp"', *names, "volume", f"coalesce({known} @> {window}, false) AS complete"]
+    columns.append(f"{_text(table.ident)} AS plugin")
+    order = ", ".join(['"timestamp"', *names])
+    where = " AND ".join(conditions)
+    return f"SELECT {', '.join(columns)} FROM {_table(table.table)} WHERE {where} ORDER BY {order}"
 
 
 def _table(table: Table) -> str:

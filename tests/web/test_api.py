@@ -21,7 +21,7 @@ def test_the_plugins_that_are_on_are_listed(web: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/nothing", "/api/nothing/layout", "/api/volume-1s/layout", "/", "/api/a/b/c", "/api/%00%ff"]
+    "path", ["/api/nothing", "/api/nothing/layout", "/api/volume-1s/layout", "/api/a/b/c", "/api/%00%ff"]
 )
 def test_what_there_is_not_gets_404(path: str, web: Server) -> None:
     """An unknown ident, a layout that no plugin has, and any other path are told in one sentence."""

@@ -19,9 +19,8 @@ from statscache.query.sql import sql_of
 from statscache.query.statistics import Statistic
 from statscache.query.view import COMPARISONS, MOST_LINES, RANGES, View, steps_for
 from statscache.render.chart import LEFT, Chart, name_of
-from statscache.render.files import as_csv, as_json
+from statscache.render.forms import made, subtitle_of, title_of
 from statscache.render.language import Language, marked
-from statscache.render.picture import picture
 from statscache.render.reasons import changed, told
 from statscache.render.svg import shown, tag
 from statscache.render.verdict import labels, sentence
@@ -53,42 +52,13 @@ def made_view(
     frame = frame_of(wanted.statistic, wanted.view, now, connection)
     series = read_series(connection, frame, now)
     language = reader.language
-    if wanted.ending == "csv":
-        return as_csv(series, language).encode()
-    if wanted.ending == "json":
-        return as_json(series, language).encode()
     start, stop = instant(frame.periods[0].start), instant(frame.periods[-1].stop)
-    chart = Chart(series, language, notes_between(connection, start, stop, notes))
-    if wanted.ending == "svg":
-        return picture(chart, title_of(frame, language), subtitle_of(frame, language)).encode()
-    return _page(reader, wanted, chart)
+    noted = notes_between(connection, start, stop, notes)
+    if wanted.ending:
+        return made(series, language, wanted.ending, noted).encode()
+    return _page(reader, wanted, Chart(series, language, noted))
 
 
-def title_of(frame: Frame, language: Language) -> str:
-    """Return what a view shows, with the keys that are wanted."""
-    chosen = [shown(key) for keys in frame.view.keys.values() for key in keys]
-    title = language.text(frame.statistic.summary)
-    return f"{title}: {', '.join(chosen)}" if chosen else title
-
-
-def subtitle_of(frame: Frame, language: Language) -> str:
-    """Return of which time a view is, and by which clock."""
-    zone, first, last = frame.view.zone, frame.periods[0], frame.periods[-1]
-    start = language.period(first, frame.step, zone)
-    stop = language.period(last, frame.step, zone)
-    each = language.text(EACH[str(frame.step)])
-    return f"{start} \N{EN DASH} {stop}, {each}, {zone}"
-
-
-EACH = {
-    "minute": marked("by minute"),
-    "hour": marked("by hour"),
-    "day": marked("by day"),
-    "week": marked("by week"),
-    "month": marked("by month"),
-    "quarter": marked("by quarter"),
-    "year": marked("by year"),
-}
 RANGE_NAMES = {
     "hour": marked("an hour"),
     "day": marked("a day"),

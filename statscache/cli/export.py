@@ -1,0 +1,191 @@
+"""`statscache export`: the figures of a statistic as a file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from statscache.cli.options import instant_of, zone_of
+from statscache.cli.terminal import OneLine, one_line
+from statscache.configuration import fedmsg_config
+from statscache.database.engine import open_database
+from statscache.database.streaming import copied
+from statscache.errors import StatscacheError, Unusable, number_of
+from statscache.hosting.loader import load
+from statscache.query.frame import frame_of
+from statscache.query.periods import EARLIEST, Step
+from statscache.query.series import read_series
+from statscache.query.sql import sql_of_rows
+from statscache.query.statistics import Statistic, schedule_of, statistics
+from statscache.query.tables import Served, served
+from statscache.query.view import MOST_LINES, TOP, UTC_ZONE, View
+from statscache.settings import Settings, read_settings
+
+FORMATS = ("csv", "json", "svg", "parquet")
+
+
+@click.command()
+@click.argument("statistic")
+@click.option("--since", metavar="WHEN", help="Start at this instant; by default as the page does.")
+@click.option("--until", metavar="WHEN", help="Stop before this instant; by default now.")
+@click.option("--step", type=click.Choice([str(step) for step in Step]), help="How long each period is.")
+@click.option("--tz", metavar="ZONE", help="The time zone of periods and instants, such as Europe/Berlin.")
+@click.option("--by", metavar="KEY", help="The key whose values are told apart; '' for none.")
+@click.option("--key", "keys", metavar="KEY=VALUE", multiple=True, help="Only this value; may be repeated.")
+@click.option("--top", metavar="N", type=click.IntRange(1, MOST_LINES), default=TOP, help="How many keys.")
+@click.option("--windows", metavar="LENGTH", help="For Parquet: the table with these windows, such as 1h.")
+@click.option("-o", "--output", metavar="FILE", required=True, help="Ends in .csv, .json, .svg or .parquet.")
+def export(
+    statistic: str,
+    since: str | None,
+    until: str | None,
+    step: str | None,
+    tz: str | None,
+    by: str | None,
+    keys: Sequence[str],
+    top: int,
+    windows: str | None,
+    output: str,
+) -> None:
+    """Write the figures of a STATISTIC to a FILE, each with whether it is complete.
+
+    STATISTIC is what the page calls it, such as volume-by-category. CSV, JSON and SVG are those of the page. Parquet
+    has every row of the statistic's table with the shortest windows, however many, and needs statscache[parquet].
+
+    WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC unless --tz or WHEN itself names a zone.
+    """
+    zone = zone_of(tz)
+    start, stop = instant_of(since, "--since", zone), instant_of(until, "--until", zone)
+    if start and stop and start >= stop:
+        raise OneLine("--since must be before --until")
+    ending = _ending(output)
+    if stop and not start and ending != "parquet":
+        raise OneLine("--until needs --since: give both, or only --since")
+    with one_line():
+        config = fedmsg_config()
+        settings = read_settings(config)
+        its = _statistic(settings, config, statistic)
+        wanted = _keys(its, keys)
+        if ending == "parquet":
+            done = _write_rows(settings, _table(its, windows), start, stop, wanted, Path(output))
+        else:
+            view = View(
+                None, start, stop, Step(step) if step else None, _zone(zone), _by(its, by), top, wanted
+            )
+            done = _write_view(settings, its, view, ending, Path(output))
+    click.echo(done)
+
+
+def _ending(output: str) -> str:
+    ending = output.rpartition(".")[2].lower()
+    if ending not in FORMATS or "." not in output:
+        endings = ", ".join(f".{each}" for each in FORMATS)
+        raise OneLine(f"-o must name a file that ends in one of {endings}, not {output!r}")
+    return ending
+
+
+def _zone(zone: tzinfo) -> Any:
+    return UTC_ZONE if zone is UTC else zone
+
+
+def _statistic(settings: Settings, config: Mapping[str, Any], ident: str) -> Statistic:
+    known = statistics(served(load(settings, config)))
+    if ident in known:
+        return known[ident]
+    near = difflib.get_close_matches(ident, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+    raise StatscacheError(f"there is no statistic {ident!r}: {hint}")
+
+
+def _keys(statistic: Statistic, given: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the values wanted of each key column."""
+    found: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in statistic.keys:
+            names = ", ".join(statistic.keys) or "none"
+            raise StatscacheError(f"--key must be KEY=VALUE with a key of {statistic.ident}: {names}")
+        found.setdefault(name, []).append(value)
+    return {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
+
+
+def _by(statistic: Statistic, by: str | None) -> str | None:
+    if by is None:
+        return statistic.keys[0] if statistic.keys else None
+    if by and by not in statistic.keys:
+        raise StatscacheError(
+            f"--by must be a key of {statistic.ident}: {', '.join(statistic.keys) or 'none'}"
+        )
+    return by or None
+
+
+def _table(statistic: Statistic, windows: str | None) -> Served:
+    tables = {str(schedule_of(table)): table for table in statistic.tables}
+    if windows is None:
+        return statistic.finest
+    if windows not in tables:
+        raise StatscacheError(f"--windows must be one of {', '.join(tables)} for {statistic.ident}")
+    return tables[windows]
+
+
+def _write_rows(
+    settings: Settings,
+    table: Served,
+    start: datetime | None,
+    stop: datetime | None,
+    keys: Mapping[str, Sequence[str]],
+    path: Path,
+) -> str:
+    """Write a table's rows as Parquet, and return what to say of it."""
+    try:
+        from statscache.render.parquet import write_parquet
+    except ModuleNotFoundError as error:
+        raise Unusable(f"{error.name} is not installed: install statscache[parquet]") from None
+    query = sql_of_rows(table, start or EARLIEST, stop or datetime.now(UTC), keys)
+    columns = [column.name for column in table.table.primary_key if column.name != "timestamp"]
+
+    def write(connection: Connection, target: Path) -> str:
+        with copied(connection, query) as rows:
+            count = write_parquet(rows, columns, target)
+        return f"{number_of(count, 'row')} of {table.table.fullname} in {path}"
+
+    return _written(settings, path, write)
+
+
+def _write_view(settings: Settings, statistic: Statistic, view: View, ending: str, path: Path) -> str:
+    """Write a view as the page has it, and return what to say of it."""
+    try:
+        from statscache.render.forms import made
+        from statscache.render.language import language
+    except ModuleNotFoundError as error:
+        raise Unusable(f"{error.name} is not installed: install statscache[web]") from None
+    from statscache.render.verdict import sentence
+
+    def write(connection: Connection, target: Path) -> str:
+        now = datetime.now(UTC)
+        series = read_series(connection, frame_of(statistic, view, now, connection), now)
+        english = language("en")
+        target.write_text(made(series, english, ending), encoding="utf-8", newline="")
+        return f"{number_of(len(series.periods), 'period')} in {path}. {sentence(series, english)}"
+
+    return _written(settings, path, write)
+
+
+def _written(settings: Settings, path: Path, write: Any) -> str:
+    """Write a file that is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open_database(settings).connect() as connection:
+            done: str = write(connection, part)
+        part.replace(path)
+    except OSError as error:
+        raise StatscacheError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return done
