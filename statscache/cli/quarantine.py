@@ -23,6 +23,7 @@ from statscache.cli.terminal import (
     styled,
 )
 from statscache.configuration import fedmsg_config
+from statscache.counting.notifications import tell_of_coverage
 from statscache.database.engine import open_database
 from statscache.database.lock import counting
 from statscache.errors import StatscacheError, number_of
@@ -162,6 +163,7 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, a
             for plugin in dict.fromkeys(plugin for plugin, _ in rows):
                 ids = [msg_id for other, msg_id in rows if other == plugin]
                 store.drop(counted, store.rows_of(plugin, ids))
+            tell_of_coverage(counted, {plugin for plugin, _ in rows})
     if as_json:
         print_json({"dropped": len(rows)})
     else:

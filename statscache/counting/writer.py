@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -76,6 +76,10 @@ class Writer:
         """The idents of the plugins."""
         return frozenset(self._runners)
 
+    def tables(self, plugins: Collection[str]) -> list[str]:
+        """Return the tables that these of the plugins write."""
+        return [its.table for ident, its in self._runners.items() if ident in plugins and its.table]
+
     def renew_connections(self) -> None:
         """Give up all connections to the database, so that the next transaction begins with a new one."""
         self._engine.dispose()
@@ -131,6 +135,7 @@ class Writer:
             if own:
                 buses.sign(connection, batch.spool.id)
             cover(connection, self.plugins, batch.heard, batch.late, within=buses.common())
+        transaction.changes.cover(self.tables(self.plugins))
 
     def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
         """Write what is lost for good, and return what of it the spool itself has noted."""
@@ -156,6 +161,7 @@ class Writer:
                 missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
                 self._count_missing(transaction, batch, plugins, missing)
             cover(connection, plugins, span)
+            transaction.changes.cover(self.tables(plugins))
         return len(plugins)
 
     def write_loose(self, batch: OldBatch, plugins: frozenset[str] | None = None) -> int:
@@ -171,6 +177,7 @@ class Writer:
             missing = without_covered(connection, batch, plugins, missing, self._horizon(connection))
             self._count_missing(transaction, batch, plugins, missing)
             cover(connection, plugins, None)
+            transaction.changes.cover(self.tables(plugins))
         return sum(not lacking for lacking in missing.values())
 
     def release(self) -> None:
@@ -197,6 +204,7 @@ class Writer:
                 failures = self._updates.count(transaction, self._runners[plugin], share, patients)
             quarantine.forget_bodies(connection, patients)
             cover(connection, {plugin}, None)
+            transaction.changes.cover(self.tables({plugin}))
         return len(patients) - len(failures)
 
     @contextmanager

@@ -92,22 +92,33 @@ def set_up_again(connection: Connection, undo: str) -> None:
 def check_own_session(own: Engine, others: Engine) -> None:
     """Check that the one connection of an engine has a session of the server to itself.
 
+    :param own: an engine with one connection
+    :param others: an engine for the same database with other connections
+    :raises StatscacheError: if it has not
+    """
+    if shares_session(own, others):
+        raise StatscacheError(SHARED)
+
+
+def shares_session(own: Engine, others: Engine) -> bool:
+    """Return whether the one connection of an engine is seen to share its session of the server with others.
+
     PgBouncer tells a client at its login a process that is none of the server's. Where it does, a second connection
     is looked at: in transaction mode it is given the session of the first one while that is idle.
 
     :param own: an engine with one connection
     :param others: an engine for the same database with other connections
-    :raises StatscacheError: if it has not
     """
     with own.connect() as connection:
         told = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]
         if told == _backend(connection):
-            return
+            return False
         with others.connect() as second:
             for _ in range(LOOKS):
                 before, found, after = (_backend(each) for each in (connection, second, connection))
                 if found == before or before != after:
-                    raise StatscacheError(SHARED)
+                    return True
+    return False
 
 
 def _backend(connection: Connection) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, DateTime, Table, text
 from sqlalchemy.exc import DBAPIError
 
+from statscache.database.channels import HAS_ROOM, told_of
 from statscache.database.engine import OWN
 from statscache.database.model import Instant
 from statscache.database.trouble import first_line
@@ -84,6 +85,7 @@ BEGIN
     IF its_rows > 0 OR TG_OP = 'TRUNCATE' THEN
         INSERT INTO {{home}}.statscache_removed (table_name, times, rows, how, who, noted)
         VALUES (TG_ARGV[0], its_times, its_rows, TG_OP, session_user, clock_timestamp());
+        PERFORM {told_of("TG_ARGV[0]")} WHERE {HAS_ROOM};
     END IF;
     RETURN NULL;
 END"""

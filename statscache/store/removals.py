@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Identity, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import OID, TSTZMULTIRANGE, TSTZRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.channels import HAS_ROOM, told_of
 from statscache.errors import number_of
 from statscache.plugins import Base
 from statscache.span import Span
@@ -86,10 +87,14 @@ FROM ({REMOVED}) AS gone,
     unnest(removed * tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))) AS part
 WHERE table_name = ANY(:tables) ORDER BY part
 """)
-NOTE = text("""
-INSERT INTO statscache_removed (table_name, times, how)
-SELECT :table, tstzmultirange(CAST(:times AS tstzrange) * tstzrange(:start, :stop)), :how
-WHERE NOT isempty(CAST(:times AS tstzrange) * tstzrange(:start, :stop))
+NOTE = text(f"""
+WITH noted AS (
+    INSERT INTO statscache_removed (table_name, times, how)
+    SELECT :table, tstzmultirange(CAST(:times AS tstzrange) * tstzrange(:start, :stop)), :how
+    WHERE NOT isempty(CAST(:times AS tstzrange) * tstzrange(:start, :stop))
+    RETURNING table_name
+)
+SELECT {told_of("table_name")} FROM noted WHERE {HAS_ROOM}
 """)
 #: Puts into one row what the same role has removed from a table in the same way, unless it was of late.
 FOLD = text("""

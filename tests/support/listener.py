@@ -1,4 +1,4 @@
-"""Who listens to `statscache`, as any program would."""
+"""Who listens to statscache, as any program would."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sqlalchemy.engine import make_url
 class Listener:
     """A connection that listens to one channel."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, channel: str = "statscache") -> None:
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self.connection = psycopg2.connect(plain)
         self.connection.autocommit = True
         with self.connection.cursor() as cursor:
-            cursor.execute("LISTEN statscache")
+            cursor.execute(f"LISTEN {channel}")
 
     def payloads(self) -> list[str]:
         """Return what has come since the last call: with the answer to a statement comes all that is committed."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statscache.app import App
+from statscache.counting.notifications import Changes
 from statscache.database.lock import counting
 from statscache.errors import Rejected
 from statscache.history.bodies import Body, as_sent
@@ -137,3 +138,6 @@ class Pace:
 def _cover(app: App, span: Span) -> None:
     with counting(app.engine) as connection:
         cover(connection, app.writer.plugins, span)
+        changes = Changes()
+        changes.cover(app.writer.tables(app.writer.plugins))
+        changes.tell(connection)

@@ -126,6 +126,7 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
             changes.add([(target.table.fullname, (span.start, span.stop))])
         _exchange_quarantine(connection, target, span)
         cover(connection, target.plugins, span)
+        changes.cover([target.table.fullname])
         counted_again(connection, gone, span)
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
