@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +14,8 @@ from statscache.counting.notifications import Changes
 from statscache.database.keep_alive import KeepAlive
 from statscache.database.round_trip import RoundTrip
 from statscache.database.trouble import is_the_statements
+from statscache.span import Span
+from statscache.store.coverage import cover
 from statscache.store.failure import Failure
 
 #: What a transaction is for: new messages, or what is in the quarantine.
@@ -37,6 +39,7 @@ class Outcome:
 class Transaction:
     """A transaction under way.
 
+    :param tables: the table of each plugin that has one
     :param round_trip: what is sent with the COMMIT; None where nobody else counts meanwhile
     :param changes: which windows of which tables it changes
     :param outcomes: what each plugin has done in it
@@ -44,6 +47,7 @@ class Transaction:
 
     connection: Connection
     alive: KeepAlive
+    tables: Mapping[str, str]
     work: Work = "flushes"
     round_trip: RoundTrip | None = None
     changes: Changes = field(default_factory=Changes)
@@ -52,6 +56,11 @@ class Transaction:
     def at_the_end(self) -> AbstractContextManager[None]:
         """Have the statements that are executed meanwhile, and return nothing, sent with the COMMIT if others count."""
         return self.round_trip.taking() if self.round_trip else nullcontext()
+
+    def cover(self, plugins: Collection[str], span: Span | None, late: int = 0, within: Any = None) -> None:
+        """Note that these plugins have counted, and covered a span, as `statscache.store.coverage.cover` does."""
+        cover(self.connection, plugins, span, late, within=within)
+        self.changes.cover(self.tables[plugin] for plugin in plugins if plugin in self.tables)
 
     def is_made_again_after(self, error: BaseException) -> bool:
         """Return whether all of this is tried again alone if it ends by an error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -37,7 +37,7 @@ from statscache.spool.loss import Loss
 from statscache.store import kept_back, ledger, quarantine
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
-from statscache.store.coverage import cover, lacking, lock_coverage, record_gap, record_loss
+from statscache.store.coverage import lacking, lock_coverage, record_gap, record_loss
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
 from statscache.store.presence import Presence
@@ -62,6 +62,7 @@ class Writer:
     ) -> None:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
+        self._tables = {runner.ident: runner.table for runner in runners if runner.table}
         self._updates = updates
         self._naming = naming
         self._keep = keep
@@ -75,10 +76,6 @@ class Writer:
     def plugins(self) -> frozenset[str]:
         """The idents of the plugins."""
         return frozenset(self._runners)
-
-    def tables(self, plugins: Collection[str]) -> list[str]:
-        """Return the tables that these of the plugins write."""
-        return [its.table for ident, its in self._runners.items() if ident in plugins and its.table]
 
     def renew_connections(self) -> None:
         """Give up all connections to the database, so that the next transaction begins with a new one."""
@@ -134,8 +131,7 @@ class Writer:
                 buses.note(connection, self.plugins, batch.heard)
             if own:
                 buses.sign(connection, batch.spool.id)
-            cover(connection, self.plugins, batch.heard, batch.late, within=buses.common())
-        transaction.changes.cover(self.tables(self.plugins))
+            transaction.cover(self.plugins, batch.heard, batch.late, buses.common())
 
     def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
         """Write what is lost for good, and return what of it the spool itself has noted."""
@@ -160,8 +156,7 @@ class Writer:
                 remember = span.stop > kept_back.from_when(connection, self._horizon(connection) - MARGIN_S)
                 missing = ledger.enter(connection, batch.refs, batch.seconds, plugins, remember)
                 self._count_missing(transaction, batch, plugins, missing)
-            cover(connection, plugins, span)
-            transaction.changes.cover(self.tables(plugins))
+            transaction.cover(plugins, span)
         return len(plugins)
 
     def write_loose(self, batch: OldBatch, plugins: frozenset[str] | None = None) -> int:
@@ -176,8 +171,7 @@ class Writer:
             missing = ledger.enter(connection, batch.refs, batch.seconds, plugins)
             missing = without_covered(connection, batch, plugins, missing, self._horizon(connection))
             self._count_missing(transaction, batch, plugins, missing)
-            cover(connection, plugins, None)
-            transaction.changes.cover(self.tables(plugins))
+            transaction.cover(plugins, None)
         return sum(not lacking for lacking in missing.values())
 
     def release(self) -> None:
@@ -196,15 +190,13 @@ class Writer:
         :raises Exception: if the transaction failed; then all are still in the quarantine
         """
         with self._counting("retries") as transaction:
-            connection = transaction.connection
-            patients = quarantine.take(connection, chosen, self._naming)
+            patients = quarantine.take(transaction.connection, chosen, self._naming)
             failures: Mapping[str, Failure] = {}
             if patients:
                 share = Share(list(patients), lambda ids: (patients[id].message for id in ids))
                 failures = self._updates.count(transaction, self._runners[plugin], share, patients)
-            quarantine.forget_bodies(connection, patients)
-            cover(connection, {plugin}, None)
-            transaction.changes.cover(self.tables({plugin}))
+            quarantine.forget_bodies(transaction.connection, patients)
+            transaction.cover({plugin}, None)
         return len(patients) - len(failures)
 
     @contextmanager
@@ -219,7 +211,7 @@ class Writer:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
                 trip = RoundTrip(connection, telling) if shared else None
-                transaction = Transaction(connection, KeepAlive(connection), work, trip)
+                transaction = Transaction(connection, KeepAlive(connection), self._tables, work, trip)
                 yield transaction
                 transaction.commit()
         except BaseException:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statscache.app import App
-from statscache.counting.notifications import Changes
+from statscache.counting.notifications import tell_of_coverage
 from statscache.database.lock import counting
 from statscache.errors import Rejected
 from statscache.history.bodies import Body, as_sent
@@ -138,6 +138,4 @@ class Pace:
 def _cover(app: App, span: Span) -> None:
     with counting(app.engine) as connection:
         cover(connection, app.writer.plugins, span)
-        changes = Changes()
-        changes.cover(app.writer.tables(app.writer.plugins))
-        changes.tell(connection)
+        tell_of_coverage(connection, app.writer.plugins)
