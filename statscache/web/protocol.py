@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -13,6 +15,10 @@ from statscache.process.descriptors import limit
 ARRIVAL, ANSWER = 10, 120
 #: How many connections there may be at once, if the process may have four times as many descriptors.
 CONNECTIONS = 250
+#: Under this name the extensions of a request's scope have what lets its answer go on: `Protocol.stream`.
+STREAM = "statscache.stream"
+#: How many seconds what is sent in an answer that goes on may not arrive. So clients that are gone are noticed.
+UNREAD = 60
 
 
 def places() -> int:
@@ -26,17 +32,23 @@ class Protocol(H11Protocol):
     #: All connections without a request that is being answered, that which has been so for longest first.
     waiting: ClassVar[dict[Protocol, None]] = {}
 
+    #: All connections with an answer that goes on. They are counted by who gives such answers.
+    streaming: ClassVar[set[Protocol]] = set()
+
     _deadline: asyncio.TimerHandle | None = None
+    _end_stream: Callable[[], None] | None = None
+    _stopping = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.waiting[self] = None
         self._set_deadline(ARRIVAL)
-        if len(self.connections) > places():
+        if len(self.connections) - len(self.streaming) > places():
             next(iter(self.waiting)).end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.waiting.pop(self, None)
+        self.streaming.discard(self)
         self._end_deadline()
         super().connection_lost(exc)
 
@@ -47,7 +59,28 @@ class Protocol(H11Protocol):
         elif self._deadline is None:
             self._set_deadline(ARRIVAL)
 
+    def stream(self, end: Callable[[], None]) -> None:
+        """Let the present answer take as long as it likes.
+
+        :param end: called when the server stops; must have the answer end soon
+        """
+        self.streaming.add(self)
+        self._end_stream = end
+        self._end_deadline()
+        its: Any = self.transport.get_extra_info("socket")
+        its.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
+        if self._stopping:
+            end()
+
+    def shutdown(self) -> None:
+        self._stopping = True
+        if self._end_stream is not None:
+            self._end_stream()
+        super().shutdown()
+
     def on_response_complete(self) -> None:
+        self.streaming.discard(self)
+        self._end_stream = None
         self.waiting[self] = None
         if self._has_unsent():
             self._set_deadline(ANSWER)
@@ -72,6 +105,8 @@ class Protocol(H11Protocol):
         if self in self.waiting:
             del self.waiting[self]
             self._set_deadline(ANSWER)
+            scope: Any = self.scope  # of a request of which the application has seen nothing yet
+            scope["extensions"] = {STREAM: self.stream}
 
     def _has_unsent(self) -> bool:
         return self.transport.get_write_buffer_size() > 0

@@ -50,18 +50,32 @@ class Turns:
 
         :raises Refusal: if the database cannot be asked
         """
+        return await self._versions_of(KNOWN)
+
+    async def newest_versions(self) -> dict[str, Version]:
+        """Return the version of each table by its name, as it is now.
+
+        :raises Refusal: if the database cannot be asked
+        """
+        return await self._versions_of(0.0)
+
+    async def _versions_of(self, age: float) -> dict[str, Version]:
+        """Return the versions as they were when this was called, or so many seconds before."""
+        oldest = time.monotonic() - age
         async with self._asking:
-            if time.monotonic() - self._asked > KNOWN:
+            if self._asked < oldest:
                 await self._ask_versions()
         if self._trouble is not None:
             raise self._trouble
         return self._versions
 
     async def _ask_versions(self) -> None:
-        """Ask once for all who wait: a database that is away takes each of them seconds."""
+        """Ask once for all who wait."""
         self._trouble = None
+        begin = time.monotonic()
         try:
             self._versions = await self.take(self._database.versions)
         except Refusal as refusal:
             self._trouble = refusal
-        self._asked = time.monotonic()
+            begin = time.monotonic()  # a database that is away takes each who asks seconds to find out
+        self._asked = begin
