@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_of_other_tables_nothing_is_told(
     web = serve(database)
     one, both = follow(web, TABLE), follow(web, TABLE, "another")
     wait_until_it_listens(engine)
-    run(engine, "SELECT pg_notify('statscache', '{\"table\": \"another\", \"from\": null, \"to\": null}')")
+    run(engine, 'SELECT pg_notify(\'statscache\', \'{"table": "another", "from": null, "to": null}\')')
     assert both.event(1)
     assert one.event(1) is None
     for payload in ('{"tables": null}', "nonsense", "[]"):
@@ -127,7 +128,7 @@ def test_what_changes_often_is_told_every_two_seconds(
     thread.join()
     assert times[0] < 1
     assert 4 <= len(times) <= 6
-    assert all(later - sooner > 1.9 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner > 1.9 for sooner, later in pairwise(times))
     assert len(set(tags)) == len(tags)
     assert follow(web, TABLE, known=tags[-1]).event(1) is None
 
@@ -272,6 +273,4 @@ def test_through_a_pooler_changes_are_asked_for(
     assert pooler.left() == []
     for stream in streams:
         stream.close()
-    code, errors = web.end()
-    assert code == 0
-    assert "changes of the database are not heard, and are asked for: a pooler lends the sessions" in errors
+    assert web.end() == (0, "")
