@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from statscache.configuration import fedmsg_config
-from statscache.database.engine import check_url
+from statscache.database.engine import check_url, database_url
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
 from statscache.query.tables import Served, served
@@ -26,6 +26,7 @@ from statscache.web.caching import COMMON
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance, Gate
+from statscache.web.live import Feed
 from statscache.web.notes import paths_of_notes
 from statscache.web.page.site import Site
 from statscache.web.page.trouble import is_for_people, trouble
@@ -53,28 +54,33 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     database = Database(settings)
     turns, allowance = Turns(database), Allowance(settings.web_rate)
     api = Api(tables, database, turns, allowance)
-    site = Site(tables, database, turns, allowance, settings.datagrepper_endpoint)
-    return _application(api, site, tables, database, settings)
+    feed = Feed(turns.versions, lambda: database_url(settings))
+    site = Site(tables, database, turns, allowance, feed, settings.datagrepper_endpoint)
+    routes = [*_api_routes(api, tables), *site.routes()]
 
-
-def _application(
-    api: Api, site: Site, tables: Mapping[str, Served], database: Database, settings: Settings
-) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await feed.close()
         database.close()
 
+    return _application(routes, lifespan, settings)
+
+
+def _api_routes(api: Api, tables: Mapping[str, Served]) -> list[Route]:
+    return [
+        Route("/api", _to_the_index),
+        Route("/api/", api.index),
+        Route("/api/openapi.json", api.openapi),
+        *(Route(path, api.notes) for path in paths_of_notes(tables)),
+        Route("/api/{ident}", api.rows),
+        Route("/api/{ident}/layout", api.layout),
+    ]
+
+
+def _application(routes: list[Route], lifespan: Any, settings: Settings) -> Starlette:
     app = Starlette(
-        routes=[
-            Route("/api", _to_the_index),
-            Route("/api/", api.index),
-            Route("/api/openapi.json", api.openapi),
-            *(Route(path, api.notes) for path in paths_of_notes(tables)),
-            Route("/api/{ident}", api.rows),
-            Route("/api/{ident}/layout", api.layout),
-            *site.routes(),
-        ],
+        routes=routes,
         middleware=[
             Middleware(Proxies, trusted=settings.web_proxies, root_path=settings.web_root_path),
             Middleware(Gate),

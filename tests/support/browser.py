@@ -79,5 +79,5 @@ def visiting(browser: Browser, root: str, **options: Any) -> Iterator[Visit]:
 
 
 def _note(visit: Visit, kind: str, text: str) -> None:
-    if kind in ("error", "warning") and "404" not in text:
+    if kind in ("error", "warning"):
         visit.troubles.append(text)

@@ -37,12 +37,14 @@ class Wanted:
 
     :param ending: which form; empty for a page
     :param archive: the URL of the archive in which people look up messages; empty for none
+    :param known: a tag of what the tables hold, so that a page is told of what changes after it was made
     """
 
     statistic: Statistic
     view: View
     ending: str
     archive: str
+    known: str
 
 
 def made_view(
@@ -101,6 +103,7 @@ def _page(reader: Reader, wanted: Wanted, chart: Chart) -> bytes:
         "view.html",
         reader,
         statistic=wanted.statistic,
+        known=wanted.known,
         frame=frame,
         series=series,
         title=title_of(frame, language),

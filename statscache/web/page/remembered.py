@@ -44,15 +44,21 @@ class Remembered:
         self._clock = clock
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
-    async def get(self, key: Hashable, version: Hashable, make: Callable[[], bytes]) -> bytes:
+    async def get(
+        self, key: Hashable, version: Hashable, make: Callable[[], bytes], patient: bool = False
+    ) -> bytes:
         """Return the answer that `make` gives, on another thread, or has given.
 
         :param version: what it depends on
+        :param patient: whether to wait for a new one rather than take one that is young and not of this version
         :raises Refusal: what `make` raises; nothing is remembered then
         """
         entry = self._entry(key)
         async with entry.lock:
-            if entry.version != version and self._clock() - entry.made > YOUNG:
+            age = self._clock() - entry.made
+            if patient and entry.version != version and age <= YOUNG:
+                await anyio.sleep(YOUNG - age)
+            if entry.version != version and (patient or age > YOUNG):
                 started = self._clock()
                 entry.answer = await self._turns.take(make)
                 entry.version, entry.made = version, started

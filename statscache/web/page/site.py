@@ -18,6 +18,7 @@ from statscache.query.view import view_of, view_parameters
 from statscache.web.database import Database, Version
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
+from statscache.web.live import Feed, event_stream, tag_of
 from statscache.web.page import static
 from statscache.web.page.answers import answer
 from statscache.web.page.badges import made_badge
@@ -35,6 +36,10 @@ FORMS = {
     "json": "application/json",
     "svg": "image/svg+xml",
 }
+#: The header of a page that has been told of a change.
+FOLLOWS = "x-follows"
+#: The ending of the stream that says when a view has changed.
+LIVE = "live"
 #: What is shown at an instant is shown for this long, in seconds, unless a table changes.
 TICK = 15
 
@@ -51,11 +56,13 @@ class Site:
         database: Database,
         turns: Turns,
         allowance: Allowance,
+        feed: Feed,
         archive: str = "",
     ) -> None:
         self._database = database
         self._turns = turns
         self._allowance = allowance
+        self._feed = feed
         self._archive = archive
         self._remembered = Remembered(turns)
         self._statistics = statistics(tables)
@@ -89,11 +96,14 @@ class Site:
     async def view(self, request: Request) -> Response:
         """Show one statistic, as a page or a file."""
         statistic, ending = self._find(request.path_params["ident"])
+        if ending == LIVE:
+            return await event_stream(request, self._feed, _names(statistic))
         if ending not in FORMS:
             endings = ", ".join(f".{each}" for each in FORMS if each)
             raise Refusal(404, f"there is no form {shortened(ending)} of a view: there are {endings}")
         reader = reader_of(request, view_parameters(statistic))
-        wanted = Wanted(statistic, view_of(statistic, reader.values), ending, self._archive)
+        known = tag_of(await self._turns.versions(), _names(statistic))
+        wanted = Wanted(statistic, view_of(statistic, reader.values), ending, self._archive, known)
 
         def make() -> bytes:
             now = datetime.now(UTC)
@@ -102,7 +112,7 @@ class Site:
             )
 
         key = self._key(f"{statistic.ident}.{ending}", reader)
-        body = await self._known(request, key, await self._state(statistic), make)
+        body = await self._known(request, key, known, make)
         name = f"{statistic.ident}.{ending}" if ending in ("csv",) else ""
         return answer(request, body, FORMS[ending], name)
 
@@ -117,8 +127,8 @@ class Site:
             now = datetime.now(UTC)
             return self._database.ask(lambda connection: made_badge(reader, statistic, connection, now))
 
-        key = self._key(f"badge {statistic.ident}", reader)
-        body = await self._known(request, key, await self._state(statistic), make)
+        known = tag_of(await self._turns.versions(), _names(statistic))
+        body = await self._known(request, self._key(f"badge {statistic.ident}", reader), known, make)
         return answer(request, body, "image/svg+xml")
 
     async def board(self, request: Request) -> Response:
@@ -146,10 +156,6 @@ class Site:
             raise Refusal(404, f"there is no statistic {shortened(name)} here: the page at / lists all")
         return self._statistics[ident], ending
 
-    async def _state(self, statistic: Statistic) -> Hashable:
-        versions = await self._turns.versions()
-        return tuple(_tag(versions.get(table.table.fullname)) for table in statistic.tables)
-
     def _key(self, name: str, reader: Reader) -> Hashable:
         return name, reader.language.code, reader.root, urlencode(sorted(reader.fields))
 
@@ -160,7 +166,11 @@ class Site:
         version = version, int(datetime.now(UTC).timestamp()) // TICK
         if not self._remembered.knows(key, version):
             self._allowance.take(request.client.host if request.client else "")
-        return await self._remembered.get(key, version, make)
+        return await self._remembered.get(key, version, make, FOLLOWS in request.headers)
+
+
+def _names(statistic: Statistic) -> frozenset[str]:
+    return frozenset(table.table.fullname for table in statistic.tables)
 
 
 def _tag(version: Version | None) -> str:
