@@ -39,13 +39,15 @@ COVERED = """
 UPDATE statscache_coverage SET covered = CAST(:covered AS tstzmultirange), updated = :now, since = :start
 """
 DAYS = 60
-GAP = timedelta(days=4), timedelta(days=3, hours=7)
+#: Before the start of today: of two days in any case.
+GAP = timedelta(days=3, hours=4), timedelta(days=2, hours=11)
 
 
 def fill(engine: Engine, now: datetime) -> None:
     """Fill the tables that a daemon has made with what was counted in the last `DAYS` days, but for a gap."""
     start = now - timedelta(days=DAYS)
-    gap = [now - each for each in GAP]
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    gap = [today - each for each in GAP]
     covered = f"{{[{start},{gap[0]}),[{gap[1]},{now})}}"
     with engine.begin() as connection:
         given = {"start": start, "stop": now, "gap_start": gap[0], "gap_stop": gap[1]}
