@@ -24,12 +24,20 @@ ROOT_PATH = "statscache.web.root_path"
     metavar="PATH",
     help="The path under which a proxy shows the API, instead of statscache.web.root_path.",
 )
-def serve(listen: str | None, root_path: str | None) -> None:
+@click.option(
+    "--fd",
+    metavar="NUMBER",
+    type=click.IntRange(3),
+    help="A socket that listens already, by its file descriptor, instead of an address.",
+)
+def serve(listen: str | None, root_path: str | None, fd: int | None) -> None:
     """Serve the page and the API over HTTP.
 
     It only reads the database, runs beside the daemon and stops at Ctrl-C. The page is at /; /api/ lists the plugins,
     and /api/openapi.json describes the API.
     """
+    if fd is not None and listen is not None:
+        raise OneLine("--fd and --listen cannot be combined: choose one")
     with one_line():
         try:
             from statscache.web import create_app, server
@@ -38,7 +46,7 @@ def serve(listen: str | None, root_path: str | None) -> None:
         config = fedmsg_config()
         address = _address(listen) if listen is not None else read_settings(config).web_address
         app = create_app(config if root_path is None else {**config, ROOT_PATH: _prefix(root_path)})
-        with server.listen(address) as listening:
+        with server.listen(address) if fd is None else server.inherited(fd) as listening:
             server.serve(app, listening, click.echo)
 
 

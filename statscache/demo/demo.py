@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from statscache.database import embedded
 from statscache.database.engine import make_engine
 from statscache.demo.picture import picture, volumes
-from statscache.demo.processes import Processes
+from statscache.demo.processes import PAST_LOG, SERVE_LOG, Processes
 from statscache.demo.publisher import Publisher
 from statscache.demo.traffic import traffic
 from statscache.errors import Unusable, number_of
@@ -54,7 +54,8 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
         self._directory.mkdir(parents=True, exist_ok=True)
-        console.print(f"starting PostgreSQL, {self._publisher.starts} and the HTTP API …")
+        console.print("Look at it in a browser:", f"  {self._processes.url}", sep="\n", soft_wrap=True)
+        console.print(f"starting PostgreSQL, {self._publisher.starts}, a made-up week and the page …")
         url = embedded.start(str(self._processes.data))
         engine = make_engine(url)
         try:
@@ -71,8 +72,11 @@ class Demo:
     def _play(self, engine: Engine, seconds: float | None, console: Console) -> None:
         self._listener = self._publisher.start(self._check)
         self._daemon = self._processes.start_daemon(self._listener)
-        self._processes.start_api()
+        self._processes.start_server()
+        self._processes.start_past(self._seed)
         self._await_daemon()
+        if not self._processes.end_past():
+            console.print(f"the made-up week is not counted: {self._directory / PAST_LOG} says why")
         with engine.connect() as connection:
             self._before = volumes(connection)
         self._introduce(console)
@@ -84,10 +88,9 @@ class Demo:
 
     def _introduce(self, console: Console) -> None:
         """Print how to look at it. An address has a line of its own, which breaks none that a terminal can hold."""
-        url = self._processes.api_url()
+        if not self._processes.server_answers():
+            console.print(f"the page does not run: {self._directory / SERVE_LOG} says why")
         lines = [
-            "Look at it in a browser:",
-            f"  {url or 'not here: the HTTP API does not run, serve.log says why'}",
             "Or paste this line into another terminal:",
             f"  {self._processes.activate}",
             'Then try there: statscache status, statscache top, psql "$(statscache uri)"',

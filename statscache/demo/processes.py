@@ -1,4 +1,4 @@
-"""The processes of the demo: a daemon and the HTTP API, with a configuration that other terminals can use, too."""
+"""The processes of the demo: a daemon and the page's server, with a configuration that other terminals can use, too."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from typing import Any
 
 from statscache.database import embedded
 from statscache.demo.publisher import CONFIG, Listener
+from statscache.errors import Unusable
 from statscache.settings import URI_VARIABLE
 
 SERVE = "from statscache.cli import main; main()"
-#: What the HTTP API has to say, in the demo's directory.
+PAST = "from statscache.demo.past import main; main()"
+#: What the page's server has to say, in the demo's directory.
 SERVE_LOG = "serve.log"
-#: The port of the HTTP API, unless something else listens there.
+#: What is said while the made-up week is counted.
+PAST_LOG = "past.log"
+#: The port of the page, unless something else listens there.
 PORT = 8080
 #: How long in seconds a process may take to stop.
 STOP = 15.0
+#: How long in seconds the made-up week may take.
+PAST_PATIENCE = 60.0
 #: Where Linux says which ports it gives to connections, and from which on it usually does.
 GIVEN, USUALLY = Path("/proc/sys/net/ipv4/ip_local_port_range"), 32_768
 #: So many ports, from this one on, are tried at most.
 LOWEST, TRIES = 10_000, 100
+#: So many may ask before the server answers.
+QUEUE = 128
 
 
 class Processes:
@@ -40,6 +48,9 @@ class Processes:
         self._directory = directory
         self.data = directory / "data"
         self._running: list[subprocess.Popen[bytes]] = []
+        self._listening = _listening()
+        #: Where the page is to be found once the server answers.
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
 
     @property
     def activate(self) -> str:
@@ -55,22 +66,37 @@ class Processes:
         with (self._directory / daemon.log).open("wb") as log:
             return self._start(daemon.program, "", stdout=log, stderr=log)
 
-    def start_api(self) -> None:
-        """Start the HTTP API."""
-        (self._directory / SERVE_LOG).unlink(missing_ok=True)  # what an earlier demo has said
-        self._api = self._serve(PORT if _is_free(PORT) else 0)
+    def start_server(self) -> None:
+        """Start what answers at `url`. It is given the socket, so that no other program can take the port meanwhile."""
+        descriptor = self._listening.fileno()
+        arguments = [SERVE, "serve", "--fd", str(descriptor)]
+        with (self._directory / SERVE_LOG).open("wb") as log:
+            self._server = self._start(
+                arguments, self._uri, stdout=subprocess.PIPE, stderr=log, pass_fds=[descriptor]
+            )
+        self._listening.close()
 
-    def api_url(self) -> str:
-        """Return where the HTTP API is to be found once it is, or nothing if it does not run.
+    def server_answers(self) -> bool:
+        """Return whether the server answers, once it does or has ended."""
+        answers = bool(_first_line(self._server))
+        if not answers:
+            self._server.wait()  # it has closed its output, and is to leave no zombie
+        return answers
 
-        Another program may have taken the port since it was seen to be free: then any other port is good.
-        """
-        url = _first_line(self._api)
-        if not url:
-            self._api.wait()  # it has closed its output, and is to leave no zombie
-            self._api = self._serve(0)
-            url = _first_line(self._api)
-        return url
+    def start_past(self, seed: int) -> None:
+        """Start to count a made-up week."""
+        with (self._directory / PAST_LOG).open("wb") as log:
+            self._past = self._start(
+                [PAST, str(seed)], "", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+
+    def end_past(self) -> bool:
+        """Have the time up to now counted, too, and return whether that worked."""
+        try:
+            self._past.communicate(b"go on\n", PAST_PATIENCE)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            self._past.kill()
+        return self._past.wait() == 0
 
     def stop(self) -> None:
         """End all of them, the last one first."""
@@ -81,27 +107,22 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
         embedded.forget_the_dead(str(self.data))  # one that was killed holds the server
 
     @property
     def _uri(self) -> str:
         return f"embedded:{self.data}"
 
-    def _serve(self, port: int) -> subprocess.Popen[bytes]:
-        arguments = [SERVE, "serve", "--listen", f"127.0.0.1:{port}"]
-        with (self._directory / SERVE_LOG).open("ab") as log:
-            return self._start(arguments, self._uri, stdout=subprocess.PIPE, stderr=log)
-
     def _start(self, arguments: Sequence[str], uri: str, **outputs: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-c", *arguments],
             cwd=self._directory,
-            stdin=subprocess.DEVNULL,
             start_new_session=True,
             env=os.environ | {URI_VARIABLE: uri},
-            **outputs,
+            **{"stdin": subprocess.DEVNULL, **outputs},
         )
         self._running.append(process)
         return process
@@ -130,6 +151,16 @@ class Processes:
             f"export {URI_VARIABLE}={shlex.quote(self._uri)}\n"
             f"cd {shlex.quote(str(self._directory))}  # where the demo's fedmsg.d is\n"
         )
+
+
+def _listening() -> socket.socket:
+    """Return a socket that listens at the usual port or, if that is taken, at any other."""
+    for port in (PORT, 0):
+        try:
+            return socket.create_server(("127.0.0.1", port), backlog=QUEUE)
+        except OSError:
+            continue
+    raise Unusable("nothing can listen on 127.0.0.1: end some of what runs on this machine")
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -73,6 +74,23 @@ def listen(address: tuple[str, int]) -> socket.socket:
         ) from None
     # A head and a body are two packets, and the second must not wait for the client's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def inherited(descriptor: int) -> socket.socket:
+    """Return a socket that listens already, by its descriptor, as what starts services hands over.
+
+    :raises Unusable: if that is none
+    """
+    try:
+        listening = socket.socket(fileno=descriptor)
+        if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EINVAL, "it does not listen")
+    except OSError as error:
+        raise Unusable(
+            f"the descriptor {descriptor} is no socket that listens ({error.strerror}): name one with --fd, or an "
+            "address with --listen"
+        ) from None
     return listening
 
 

@@ -32,25 +32,29 @@ def test_where_there_is_no_such_port_it_is_any(
     socket.create_server(("127.0.0.1", free_port())).close()
 
 
-def test_an_api_whose_port_was_taken_meanwhile_listens_at_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two demos that start at once both see it as free. The log says which was late, and no zombie stays."""
-    (tmp_path / "serve.log").write_text("an earlier demo\n")
+def test_a_port_that_is_taken_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can take it afterwards: the server is given the socket itself."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        monkeypatch.setattr(processes, "PORT", port)
-        monkeypatch.setattr(processes, "_is_free", lambda port: True)
-        here = Processes(tmp_path)
-        here.start_api()
-        try:
-            url = here.api_url()
-            children = [child.status() for child in psutil.Process().children()]
-        finally:
-            here.stop()
-    assert url.startswith("http://127.0.0.1:")
-    assert f":{port}/" not in url
+        monkeypatch.setattr(processes, "PORT", taken.getsockname()[1])
+        here, other = Processes(tmp_path), Processes(tmp_path)
+        assert len({f"http://127.0.0.1:{processes.PORT}/", here.url, other.url}) == 3
+    here.stop()
+    other.stop()
+
+
+def test_a_server_that_cannot_run_is_noticed_and_reaped(tmp_path: Path) -> None:
+    """Its log is of this demo alone, and no zombie stays."""
+    (tmp_path / "serve.log").write_text("an earlier demo\n")
+    (tmp_path / "fedmsg.d").mkdir()
+    (tmp_path / "fedmsg.d" / "wrong.py").write_text("config = {'statscache.web.rate': -1}\n")
+    here = Processes(tmp_path)
+    here.start_server()
+    try:
+        assert not here.server_answers()
+        children = [child.status() for child in psutil.Process().children()]
+    finally:
+        here.stop()
     log = (tmp_path / "serve.log").read_text()
-    assert "nothing can listen at" in log
+    assert "statscache.web.rate" in log
     assert "an earlier demo" not in log
     assert psutil.STATUS_ZOMBIE not in children
