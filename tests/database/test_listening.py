@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 
 from statscache.database.listening import NAME, Listener
 from tests.support.commands import NOWHERE
 from tests.support.gate import Gate
-from tests.support.pgbouncer import BINARY, PgBouncer
+from tests.support.pgbouncer import PgBouncer
 from tests.support.sql import run
 
 Start = Callable[[str], "Ears"]
@@ -52,22 +52,6 @@ def start() -> Iterator[Start]:
     for ears in made:
         ears.listener.stop()
         assert ears.listener.join(10)
-
-
-@pytest.fixture
-def pooler(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PgBouncer]]:
-    """Starts PgBouncers before the database."""
-    if BINARY is None or "host" not in make_url(database).query:
-        pytest.skip("needs PgBouncer, and a server on a local socket")
-    made: list[PgBouncer] = []
-
-    def start(**options: Any) -> PgBouncer:
-        made.append(PgBouncer(make_url(database), tmp_path_factory.mktemp("pgbouncer"), **options))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.stop()
 
 
 def notify(engine: Engine, channel: str, payload: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool, StaticPool
 
 from statscache.daemon import open_daemon
@@ -17,7 +16,7 @@ from statscache.errors import StatscacheError
 from statscache.web.database import make_reader
 from tests.support.bench import Bad, Bench, Good
 from tests.support.daemons import accept, counted
-from tests.support.pgbouncer import BINARY, PgBouncer
+from tests.support.pgbouncer import PgBouncer
 
 #: What is set for a session, but for what PgBouncer itself sets as each client has it.
 CHANGED = text(
@@ -27,22 +26,6 @@ CHANGED = text(
 TEMPORARY = text(
     "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname LIKE 'pg_temp%'"
 )
-
-
-@pytest.fixture
-def pooler(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PgBouncer]]:
-    """Starts PgBouncers before the database."""
-    if BINARY is None or "host" not in make_url(database).query:
-        pytest.skip("needs PgBouncer, and a server on a local socket")
-    made: list[PgBouncer] = []
-
-    def start(**options: Any) -> PgBouncer:
-        made.append(PgBouncer(make_url(database), tmp_path_factory.mktemp("pgbouncer"), **options))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.stop()
 
 
 @pytest.mark.parametrize("make", [make_engine, make_reader])
