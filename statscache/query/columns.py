@@ -104,3 +104,11 @@ def column_of(column: Any) -> Column:
         return (cast(columns[name], Text) if kind is WRITTEN else columns[name]).label(name)
 
     return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind is NUMBER)
+
+
+def _never(columns: Any) -> ColumnElement[Any]:
+    raise AssertionError("whether a row is complete is no column of its table")
+
+
+#: What is added to each row where that is asked for.
+COMPLETE = Column("complete", BOOLEAN, _never, "whether no message is missing in it", False)

@@ -37,6 +37,13 @@ def beyond(keys: Sequence[Key], place: Cursor, backward: bool) -> ColumnElement[
     return or_(*alternatives)
 
 
+def within(keys: Sequence[Key], place: Cursor, backward: bool) -> ColumnElement[bool]:
+    """Return the condition for what comes after a place or has the same first key; before it where `backward`."""
+    first: ColumnElement[Any] = keys[0].expression
+    value = _values(keys, place)[0]
+    return first <= value if keys[0].descending != backward else first >= value
+
+
 def place_of(row: Row[Any], keys: Sequence[Key], side: Side, section: int, seen: int) -> Cursor:
     """Return the place of a row."""
     values = [getattr(row, f"{PREFIX}{index}") for index in range(len(keys))]

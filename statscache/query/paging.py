@@ -22,7 +22,7 @@ class Page:
     :param count: how many pages there are, or `PAGES` if there are more, if it was asked for by number
     """
 
-    rows: list[Row[Any]]
+    rows: Sequence[Sequence[Any]]
     next: Cursor | None
     previous: Cursor | None
     number: int | None = None

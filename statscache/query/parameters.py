@@ -9,10 +9,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 from statscache.instants import SCHEMA, read_instant
 from statscache.plugins.keys import LONGEST_KEY, shortened
 from statscache.query.errors import BadQuestion
+from statscache.query.periods import Step, zone_named
 
 MOST_FIELDS = 500
 MOST_VALUES = 20
@@ -138,6 +140,17 @@ def _instant(text: str) -> datetime:
         raise ValueError(f"{error} (a + is written %2B)") from None
 
 
+def zone_of(text: str) -> ZoneInfo:
+    """Return the zone that a parameter names.
+
+    :raises ValueError: with what was expected
+    """
+    try:
+        return zone_named(text)
+    except BadQuestion:
+        raise ValueError("the IANA name of a time zone, such as Europe/Berlin") from None
+
+
 def whole(name: str, greatest: int, about: str) -> Parameter:
     """Return a parameter that is a whole number above 0."""
     schema = {"type": "integer", "minimum": 1, "maximum": greatest}
@@ -195,4 +208,23 @@ PAGE = Parameter(
     "leads to the others.",
     {"type": "integer", "minimum": 1, "maximum": PAGES},
     _page,
+)
+#: Where the API's description has what a time zone may be, which is long.
+ZONE = "TimeZone"
+STEP = choice(
+    "step",
+    [str(step) for step in Step],
+    "Sum the volume by this period: all periods that have a part of the time from start to stop, each whole, also "
+    "those without a row. Without start they begin with the first row, without stop they end with the present one.",
+)
+TZ = Parameter(
+    "tz",
+    "The time zone in which a period of step begins, by its IANA name; UTC by default. It needs step.",
+    {"$ref": f"#/components/schemas/{ZONE}"},
+    zone_of,
+)
+COMPLETE = choice(
+    "complete",
+    ("1",),
+    "Say of each row whether no message is missing in it, in a column of that name.",
 )

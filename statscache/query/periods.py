@@ -69,13 +69,14 @@ def zone_named(text: str) -> ZoneInfo:
 
     :raises BadQuestion: if there is none
     """
-    if text not in _zones():
+    if text not in zone_names():
         raise BadQuestion("tz must be the IANA name of a time zone, such as Europe/Berlin")
     return ZoneInfo(text)
 
 
 @lru_cache(1)
-def _zones() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """Return the names of all time zones."""
     return frozenset(available_timezones())
 
 

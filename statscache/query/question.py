@@ -6,9 +6,8 @@ after a place or before it: an index finds that, so that any depth costs the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -16,34 +15,13 @@ from sqlalchemy import Select, func, select
 from statscache.query.columns import INTEGER, Column, column_of
 from statscache.query.cursors import Cursor
 from statscache.query.keyset import PREFIX, beyond, ordering
-from statscache.query.parameters import ROWS
+from statscache.query.period_sums import sums_of_periods
+from statscache.query.sections import PAGES, Form, Section, in_range, with_keys
 from statscache.query.statements import RowSelection
 from statscache.query.tables import Key, Served
 
 #: How many rows a log's first page may have, which holds the newest of every category.
 MOST_NEWEST = 1000
-#: How many rows an answer may have that is to be whole.
-MOST_WHOLE = 10_000
-#: Takes a place (None for the section's start, or its end where backward), whether to go backward, how many rows are
-#: wanted, and how many to skip before them.
-SelectPart = Callable[[Cursor | None, bool, int, int], Select[Any]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Rows in an order.
-
-    :param size: how many there are on a page
-    :param part: gives the statement for some of them
-    :param places: gives the statement for what alone they are ordered by
-    :param all: gives the statement for all of them and of the sections before, in no order, to be counted
-    """
-
-    keys: tuple[Key, ...]
-    size: int
-    part: SelectPart
-    places: SelectPart
-    all: Callable[[], Select[Any]]
 
 
 @dataclass(frozen=True)
@@ -62,28 +40,12 @@ class Question:
     cursor: Cursor
 
 
-@dataclass(frozen=True)
-class Form:
-    """How an answer is to be given.
-
-    :param whole: whether it is for somebody who does not turn pages
-    :param end: what is dated so late comes last of what is newest; None for in its place
-    """
-
-    whole: bool = False
-    end: datetime | None = None
-
-    def size(self, values: Mapping[str, Any]) -> int:
-        """Return how many rows a page has."""
-        whole = self.whole and "page" not in values
-        size: int = values.get("rows_per_page", MOST_WHOLE if whole else ROWS)
-        return size
-
-
-def question(served: Served, values: Mapping[str, Any], form: Form = Form()) -> Question:
+def question(served: Served, values: Mapping[str, Any], form: Form = PAGES) -> Question:
     """Return what a request asks by the values of its parameters."""
     limit = min((values[name] for name in ("limit", "top") if name in values), default=None)
-    if "group" in values or "top" in values:
+    if form.periods is not None:
+        columns, sections = sums_of_periods(served, values, form)
+    elif "group" in values or "top" in values:
         columns, sections = _sums(served, values, form)
     else:
         columns, sections = served.columns, _rows(served, values, form)
@@ -144,7 +106,7 @@ def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) ->
 
     The first filter with several values says how they are read; in a log it is always the category.
     """
-    rows = RowSelection(served.table, served.columns, keys, tuple(_range(served, values)))
+    rows = RowSelection(served.table, served.columns, keys, tuple(in_range(served, values)))
     for name, column in served.filters.items():
         if name not in values:
             continue
@@ -158,17 +120,6 @@ def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) ->
     return rows
 
 
-def _range(served: Served, values: Mapping[str, Any]) -> list[Any]:
-    conditions = []
-    aware = getattr(served.table.c.timestamp.type, "timezone", True) if served.timed else True
-    for name in ("start", "stop"):
-        if name in values:
-            when = values[name] if aware else values[name].replace(tzinfo=None)
-            column = served.table.c.timestamp
-            conditions.append(column >= when if name == "start" else column < when)
-    return conditions
-
-
 def _sums(
     served: Served, values: Mapping[str, Any], form: Form
 ) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
@@ -180,10 +131,7 @@ def _sums(
     last = next(column_of(its) for its in table.columns if its.name == name)
     by = Key(name, column, last.kind, descending if name == "timestamp" else not descending)
     keys = (by,) if in_time else (Key("volume", total, INTEGER, descending), by)
-    conditions = _range(served, values)
-    for parameter, its in served.filters.items():
-        if parameter in values:
-            conditions.append(table.c[its].in_(tuple(dict.fromkeys(values[parameter]))))
+    conditions = [*in_range(served, values), *with_keys(served, values)]
     columns = (
         last,
         Column("volume", INTEGER, lambda columns: total.label("volume"), "how many messages", False),

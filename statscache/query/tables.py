@@ -45,6 +45,7 @@ class Served:
     """A plugin's table.
 
     :param filters: the key columns, by the name of the parameter that filters by each
+    :param source: the distribution that has the plugin, and its version
     """
 
     plugin: BasePlugin
@@ -56,6 +57,7 @@ class Served:
     latest: bool
     cursors: Cursors = field(repr=False)
     parameters: Mapping[str, Parameter] = field(repr=False)
+    source: str = ""
 
     @property
     def ident(self) -> str:
@@ -80,13 +82,16 @@ class Served:
 
 def served(entries: Iterable[Entry]) -> dict[str, Served]:
     """Return the tables of the plugins that are on, by ident."""
-    plugins = [plugin for entry in entries if entry.on for plugin in entry.plugins]
-    tables = {plugin.ident: serve(plugin) for plugin in plugins if plugin.model is not None}
+    plugins = [(plugin, entry.source) for entry in entries if entry.on for plugin in entry.plugins]
+    tables = {plugin.ident: serve(plugin, source) for plugin, source in plugins if plugin.model is not None}
     return dict(sorted(tables.items()))
 
 
-def serve(plugin: BasePlugin) -> Served:
-    """Return how a plugin's table is served."""
+def serve(plugin: BasePlugin, source: str = "") -> Served:
+    """Return how a plugin's table is served.
+
+    :param source: the distribution that has the plugin, and its version
+    """
     model, table = plugin.model, plugin.model.__table__
     counts, latest = issubclass(model, CountModel), issubclass(model, LatestModel)
     order = tuple(_order(table))
@@ -94,9 +99,9 @@ def serve(plugin: BasePlugin) -> Served:
     numbers = max(2, sum(key.is_number for key in order))
     cursors = Cursors(plugin.ident, numbers)
     groups = ["timestamp", *key_columns(model)] if counts else []
-    parameters = _parameters(_is_timed(table), filters, groups, cursors)
+    parameters = _parameters(_is_timed(table), filters, groups, cursors) | _of_windows(plugin, counts)
     columns = tuple(_latest_columns(table) if latest else map(column_of, table.columns))
-    return Served(plugin, table, columns, order, filters, counts, latest, cursors, parameters)
+    return Served(plugin, table, columns, order, filters, counts, latest, cursors, parameters, source)
 
 
 def _order(table: Table) -> Iterable[Key]:
@@ -138,6 +143,9 @@ _RESERVED = (
     "format",
     "group",
     "top",
+    "step",
+    "tz",
+    "complete",
     "callback",
     "_",
 )
@@ -160,6 +168,16 @@ def _parameters(
         about = "Only this many of the greatest sums, which are those of windows unless group is given."
         taken.append(given.whole("top", 10_000, about))
     taken += [given.FORMAT, given.CALLBACK_PARAMETER, given.UNDERSCORE]
+    return {parameter.name: parameter for parameter in taken}
+
+
+def _of_windows(plugin: BasePlugin, counts: bool) -> dict[str, Parameter]:
+    """Return the parameters of a table that has windows."""
+    table = plugin.model.__table__
+    if plugin.schedule is None or not _is_timed(table):
+        return {}
+    taken = [given.STEP, given.TZ] if counts else []
+    taken += [given.COMPLETE] if given.COMPLETE.name not in table.c else []
     return {parameter.name: parameter for parameter in taken}
 
 

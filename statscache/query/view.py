@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from statscache.query import parameters as given
 from statscache.query.errors import BadQuestion
-from statscache.query.parameters import Parameter
-from statscache.query.periods import LENGTHS, Step, zone_named
+from statscache.query.parameters import Parameter, zone_of
+from statscache.query.periods import LENGTHS, Step
 from statscache.query.statistics import Statistic
 
 #: How long the ranges are that have a name; `all` begins with the first row.
@@ -88,17 +88,6 @@ def view_parameters(statistic: Statistic) -> dict[str, Parameter]:
         )
     taken += [given.key(name, column) for name, column in statistic.filters.items()]
     return {parameter.name: parameter for parameter in taken}
-
-
-def zone_of(text: str) -> ZoneInfo:
-    """Return the zone that a parameter names.
-
-    :raises ValueError: with what was expected
-    """
-    try:
-        return zone_named(text)
-    except BadQuestion:
-        raise ValueError("the IANA name of a time zone, such as Europe/Berlin") from None
 
 
 def view_of(statistic: Statistic, values: Mapping[str, Any]) -> View:

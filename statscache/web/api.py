@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from statscache.plugins.keys import shortened
+from statscache.query.answering import Answered, Asking, read_answer
 from statscache.query.notes import COLUMNS, note_tables
-from statscache.query.paging import Page, read_page
 from statscache.query.parameters import (
     CALLBACK_PARAMETER,
     FORMAT,
@@ -26,7 +26,8 @@ from statscache.query.parameters import (
     read_fields,
 )
 from statscache.query.present import end_of_present
-from statscache.query.question import MOST_WHOLE, Form, Question, question
+from statscache.query.sections import MOST_WHOLE, Form
+from statscache.query.steps import families, present_period
 from statscache.query.tables import Served
 from statscache.web import caching as answers
 from statscache.web import formats, notes
@@ -57,6 +58,7 @@ class Api:
     ) -> None:
         self._tables = tables
         self._notes = note_tables(served.plugin for served in tables.values())
+        self._families = families(tables)
         self._database = database
         self._allowance = allowance
         self._memory = Memory()
@@ -98,17 +100,25 @@ class Api:
         """Give a page of a plugin's rows."""
         served, ending = self._find_rows(request)
         asked = _asked(request, served.parameters, (formats.JSON, formats.CSV), ending)
+        now = datetime.now(UTC)
+        present = present_period(asked.values, now)
         version = (await self._turns.versions()).get(served.table.fullname)
-        end = end_of_present(datetime.now(UTC))
-        state = (VERSION, version.tag if version else "", str(end))
+        end = end_of_present(now)
+        state = [VERSION, version.tag if version else "", str(end), *([str(present)] if present else [])]
+        dated = present is None and "complete" not in asked.values
+        if "complete" in asked.values:
+            state += [served.source, (await self._turns.standings()).get(served.table.fullname, "")]
         tag = _hash(*state, served.ident, asked.media, asked.query())
-        fresh = answers.freshness(version, tag)
-        if version and answers.is_unchanged(request, tag, version.updated):
+        fresh = answers.freshness(version, tag, dated)
+        if version and answers.is_unchanged(request, tag, version.updated if dated else None):
             return answers.unchanged(fresh)
         answer = self._memory.get(tag) if version else None
         if answer is None:
             self._allowance.take(request.client.host if request.client else "")
-            answer = await self._turns.take(lambda: self._answer(served, asked, end))
+            form = Form(asked.media == formats.CSV, end)
+            family = self._families.get(served.ident, ())
+            asking = Asking(served, family, asked.values, form, now)
+            answer = await self._turns.take(lambda: self._answer(asking, asked))
             if version:
                 self._memory.put(tag, answer)
         return answers.response(request, answer, fresh)
@@ -126,9 +136,8 @@ class Api:
             raise Refusal(404, f"there is no plugin {shortened(ident)} here: /api/ lists the plugins")
         return self._tables[ident]
 
-    def _answer(self, served: Served, asked: Asked, end: datetime) -> Answer:
-        its = question(served, asked.values, Form(asked.media == formats.CSV, end))
-        return self._database.ask(lambda connection: _made(its, read_page(connection, its), asked))
+    def _answer(self, asking: Asking, asked: Asked) -> Answer:
+        return self._database.ask(lambda connection: _made(read_answer(connection, asking), asked))
 
 
 @dataclass(frozen=True)
@@ -181,14 +190,15 @@ def _form_of(ending: str) -> str:
     return ending
 
 
-def _made(its: Question, page: Page, asked: Asked) -> Answer:
+def _made(found: Answered, asked: Asked) -> Answer:
     """Return a page in the form that was asked for.
 
     :raises Refusal: if it is to be whole and is not
     """
+    its, page = found.question, found.page
     if asked.media == formats.CSV and page.next and (its.limit or 0) > len(page.rows) == MOST_WHOLE:
         raise Refusal(400, TOO_LONG)
-    body = formats.rendered_rows(its.columns, page.rows, asked.media, asked.callback)
+    body = formats.rendered_rows(found.columns, page.rows, asked.media, asked.callback)
     rest = asked.query(without=PLACES)
     cursors = its.served.cursors
     links = {

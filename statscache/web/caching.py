@@ -69,14 +69,18 @@ class Memory:
             self._size -= self._answers.popitem(last=False)[1].size
 
 
-def freshness(version: Version | None, tag: str) -> dict[str, str]:
+def freshness(version: Version | None, tag: str, dated: bool = True) -> dict[str, str]:
     """Return the headers that tell how new an answer is.
+
+    :param dated: whether it changes only when the table is written
 
     What was written within the last minute is dated a second earlier: another flush could still commit with the
     same second, and would then be taken for this one.
     """
     if version is None:
         return {}
+    if not dated:
+        return {"ETag": f'W/"{tag}"'}
     second = version.updated.astimezone(UTC).replace(microsecond=0)
     modified = second if version.settled else second - timedelta(seconds=1)
     return {"ETag": f'W/"{tag}"', "Last-Modified": format_datetime(modified, usegmt=True)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, Text, cast, create_engine, func, literal, select
+from sqlalchemy import Connection, Engine, Text, cast, create_engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -45,6 +45,8 @@ SETTINGS = {
 }
 AWAY = "the database cannot be reached: try again later"
 BUSY = "the database is too busy: try again later"
+#: What is known of how complete each table is, as one text.
+STANDINGS = text("SELECT table_name, md5(its::text) AS tag FROM statscache_freshness AS its")
 SLOW = f"this takes longer than {STATEMENT} s: ask for less, for instance with start and stop"
 ABSENT = "the table does not exist yet: the daemon has not run with this plugin"
 FAILED = "the rows cannot be read: the server's log says why"
@@ -104,9 +106,16 @@ class Database:
 
     def versions(self) -> dict[str, Version]:
         """Return the version of each table by its name; none where no daemon has ever run."""
+        return self._ask_of_all(_versions)
+
+    def standings(self) -> dict[str, str]:
+        """Return for each table a text that differs when another time is complete, or for other reasons."""
+        return self._ask_of_all(_standings)
+
+    def _ask_of_all(self, question: Callable[[Connection], dict[str, T]]) -> dict[str, T]:
         with _refusals():
             try:
-                return self._ask(_versions)
+                return self._ask(question)
             except DBAPIError as error:
                 if state_of(error) in (NO_TABLE, DENIED):
                     return {}
@@ -167,9 +176,13 @@ def _versions(connection: Connection) -> dict[str, Version]:
         .group_by(written.c.name)
     )
     return {
-        name: Version(hashlib.sha256(text.encode()).hexdigest()[:16], updated, settled)
-        for name, text, updated, settled in connection.execute(query)
+        name: Version(hashlib.sha256(each.encode()).hexdigest()[:16], updated, settled)
+        for name, each, updated, settled in connection.execute(query)
     }
+
+
+def _standings(connection: Connection) -> dict[str, str]:
+    return {row.table_name: row.tag for row in connection.execute(STANDINGS)}
 
 
 def _refusal(error: DBAPIError) -> Refusal:

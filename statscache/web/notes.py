@@ -12,7 +12,7 @@ from statscache.plugins import Note
 from statscache.plugins.notes import KINDS
 from statscache.query.notes import COLUMNS, MOST, NotesWanted, newest_notes
 from statscache.query.parameters import CALLBACK_PARAMETER, FORMAT, START, STOP, UNDERSCORE, choice, whole
-from statscache.query.question import MOST_WHOLE
+from statscache.query.sections import MOST_WHOLE
 
 NAME = "notes"
 _PARAMETERS = (

@@ -6,8 +6,18 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from statscache.query.columns import COMPLETE
 from statscache.query.notes import COLUMNS
-from statscache.query.parameters import CALLBACK_PARAMETER, FORMAT, UNDERSCORE, Parameter
+from statscache.query.parameters import (
+    CALLBACK_PARAMETER,
+    FORMAT,
+    STEP,
+    TZ,
+    UNDERSCORE,
+    ZONE,
+    Parameter,
+)
+from statscache.query.periods import zone_names
 from statscache.query.tables import Served
 from statscache.web import notes
 from statscache.web.formats import CSV, JSON, SCRIPTS
@@ -79,19 +89,31 @@ def describe(tables: Mapping[str, Served]) -> dict[str, Any]:
     this = {"type": "object", "required": ["openapi", "paths"]}
     paths["/api/openapi.json"] = _path("openapi", "This description", (), this, CONSTANT, (JSON,))
     info = {"title": "statscache", "version": version("statscache"), "description": ABOUT}
-    return {"openapi": "3.1.0", "info": info, "servers": [{"url": "/"}], "paths": paths}
+    described = {"openapi": "3.1.0", "info": info, "servers": [{"url": "/"}], "paths": paths}
+    if any(TZ.name in served.parameters for served in tables.values()):
+        described["components"] = {"schemas": {ZONE: {"type": "string", "enum": sorted(zone_names())}}}
+    return described
 
 
 def _row(served: Served) -> dict[str, Any]:
-    """Return what a row is; of sums, what a sum is."""
-    row = _object({column.name: column.schema for column in served.columns})
-    if not served.counts:
-        return row
-    columns = {column.name: column.schema for column in served.columns}
-    sums = [
-        _object({name: columns[name], "volume": columns["volume"]}) for name in columns if name != "volume"
-    ]
-    return {"anyOf": [row, *(each for each in sums if each != row)]}
+    """Return what a row is; of sums, what a sum is; and each with what tells whether it is complete."""
+    rows = [{column.name: column.schema for column in served.columns}]
+    if served.counts:
+        rows += _sums(rows[0], STEP.name in served.parameters)
+    if COMPLETE.name in served.parameters:
+        rows += [{**row, COMPLETE.name: COMPLETE.schema} for row in rows]
+    if len(rows) == 1:
+        return _object(rows[0])
+    return {"anyOf": [_object(row) for number, row in enumerate(rows) if row not in rows[:number]]}
+
+
+def _sums(columns: dict[str, Any], by_period: bool) -> list[dict[str, Any]]:
+    """Return what sums are, by a column, and by period and a column."""
+    names = [name for name in columns if name != "volume"]
+    groups = [[name] for name in names]
+    if by_period:
+        groups += [list(dict.fromkeys(("timestamp", name))) for name in names]
+    return [{name: columns[name] for name in (*group, "volume")} for group in groups]
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

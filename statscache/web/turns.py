@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -27,12 +27,9 @@ class Turns:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._turns = CapacityLimiter(CONNECTIONS)
-        self._asking = anyio.Lock()
-        self._versions: dict[str, Version] = {}
-        self._trouble: Refusal | None = None
-        self._asked = float("-inf")
+        self._versions = _Known(self, database.versions)
+        self._standings = _Known(self, database.standings)
 
     async def take(self, call: Callable[[], T]) -> T:
         """Return what a function that asks the database returns, once a connection is free.
@@ -50,32 +47,53 @@ class Turns:
 
         :raises Refusal: if the database cannot be asked
         """
-        return await self._versions_of(KNOWN)
+        return await self._versions.get(KNOWN)
 
     async def newest_versions(self) -> dict[str, Version]:
         """Return the version of each table by its name, as it is now.
 
         :raises Refusal: if the database cannot be asked
         """
-        return await self._versions_of(0.0)
+        return await self._versions.get(0.0)
 
-    async def _versions_of(self, age: float) -> dict[str, Version]:
-        """Return the versions as they were when this was called, or so many seconds before."""
+    async def standings(self) -> dict[str, str]:
+        """Return what tells how complete each table is, as it was at most `KNOWN` seconds ago.
+
+        :raises Refusal: if the database cannot be asked
+        """
+        return await self._standings.get(KNOWN)
+
+
+class _Known(Generic[T]):
+    """What the database said a moment ago."""
+
+    def __init__(self, turns: Turns, ask: Callable[[], T]) -> None:
+        self._turns = turns
+        self._ask = ask
+        self._asking = anyio.Lock()
+        self._value: T | Refusal | None = None
+        self._asked = float("-inf")
+
+    async def get(self, age: float) -> T:
+        """Return it as it was when this was called, or so many seconds before.
+
+        :raises Refusal: if the database cannot be asked
+        """
         oldest = time.monotonic() - age
         async with self._asking:
             if self._asked < oldest:
-                await self._ask_versions()
-        if self._trouble is not None:
-            raise self._trouble
-        return self._versions
+                await self._ask_now()
+        if isinstance(self._value, Refusal):
+            raise self._value
+        assert self._value is not None
+        return self._value
 
-    async def _ask_versions(self) -> None:
+    async def _ask_now(self) -> None:
         """Ask once for all who wait."""
-        self._trouble = None
         begin = time.monotonic()
         try:
-            self._versions = await self.take(self._database.versions)
+            self._value = await self._turns.take(self._ask)
         except Refusal as refusal:
-            self._trouble = refusal
+            self._value = refusal
             begin = time.monotonic()  # a database that is away takes each who asks seconds to find out
         self._asked = begin

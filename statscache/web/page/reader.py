@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
-from statscache.query.parameters import Parameter, choice, fields_of, read_fields
-from statscache.query.view import UTC_ZONE, zone_of
+from statscache.query.parameters import Parameter, choice, fields_of, read_fields, zone_of
+from statscache.query.view import UTC_ZONE
 from statscache.render.language import Language, accepted, language, languages
 
 TZ = Parameter("tz", "The time zone of the periods, by its IANA name.", {"type": "string"}, zone_of)
