@@ -28,70 +28,109 @@ def sums_of_periods(
     Without a key to sum by, a period in which nothing was counted has the volume 0.
     """
     assert form.periods is not None
-    name, descending = values.get("group", "timestamp"), values.get("order", "desc") == "desc"
-    periods = _as_table(form.periods)
-    sums = _each(served, values, periods, None if name == "timestamp" else name)
-    time, *key = (column_of(served.table.c[each]) for each in dict.fromkeys(("timestamp", name)))
-    total = func.coalesce(sums.c.volume, 0)
-    keys = [Key("timestamp", periods.c.timestamp, time.kind, descending)]
-    keys += [Key(each.name, sums.c[each.name], each.kind, not descending) for each in key]
-    if "top" in values:
-        keys.insert(0, Key("volume", total, INTEGER, descending))
-    columns = (
-        Column("timestamp", time.kind, time.value, ABOUT_START, False),
-        *key,
-        Column("volume", INTEGER, lambda columns: total.label("volume"), "how many messages", False),
-    )
-    selected = [time.value(periods.c), *(each.value(sums.c) for each in key), total.label("volume")]
-    its = PeriodSums(periods, sums, tuple(selected), tuple(keys))
-    return columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
-
-
-def _as_table(periods: Sequence[Period]) -> Subquery:
-    """Return periods as a table of `timestamp`, where each begins, and `stop`."""
-    ends = (("start", [each.start for each in periods]), ("stop", [each.stop for each in periods]))
-    seconds = select(*(column_of_numbers(each, BigInteger).label(name) for name, each in ends)).subquery()
-    start: Any = func.to_timestamp(seconds.c.start, type_=Instant())
-    stop: Any = func.to_timestamp(seconds.c.stop, type_=Instant())
-    return select(start.label("timestamp"), stop.label("stop")).subquery("period")
-
-
-def _each(served: Served, values: Mapping[str, Any], periods: Subquery, by: str | None) -> Any:
-    """Return the sums of each period, which an index on the time finds."""
-    table = served.table
-    inside = table.c.timestamp >= periods.c.timestamp, table.c.timestamp < periods.c.stop
-    keys = [] if by is None else [table.c[by]]
-    query = select(*keys, func.sum(table.c.volume).label("volume")).select_from(table)
-    query = query.where(*inside, *with_keys(served, values)).group_by(*keys)
-    return query.correlate(periods).lateral("sums")
+    name = values.get("group", "timestamp")
+    key = None if name == "timestamp" else column_of(served.table.c[name])
+    conditions = tuple(with_keys(served, values))
+    descending = values.get("order", "desc") == "desc"
+    its = PeriodSums(served, form.periods, conditions, key, descending, "top" in values)
+    return its.columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
 
 
 @dataclass(frozen=True)
 class PeriodSums:
     """Sums of periods, in an order.
 
-    :param sums: those of one period
-    :param selected: what an answer has of each
+    :param periods: oldest first
+    :param conditions: which rows are summed
+    :param key: what is summed apart; None for nothing
+    :param descending: whether the latest or, where `greatest`, the greatest come first
+    :param greatest: whether they are in the order of their size, not of time
+    """
+
+    served: Served
+    periods: Sequence[Period]
+    conditions: tuple[Any, ...]
+    key: Column | None
+    descending: bool
+    greatest: bool
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What an answer has of each sum; the values are those of `_Sources`."""
+        time = column_of(self.served.table.c.timestamp)
+        start = Column(time.name, time.kind, time.value, ABOUT_START, False)
+        volume = Column("volume", INTEGER, lambda columns: columns.volume, "how many messages", False)
+        return (start, *([self.key] if self.key else []), volume)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What they are ordered by."""
+        return self._sources(False).keys(self)
+
+    def part(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
+        """Return what selects `count` of the sums beyond the place, after `skip` others."""
+        its = self._sources(self.descending != backward)
+        keys = its.keys(self)
+        expressions = [key.expression for key in keys]
+        ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
+        query = its.joined(select(*its.selected(self.key), *ordered))
+        if place is not None:
+            # The first condition, which says less, is for the database: it leaves periods out before they are summed.
+            query = query.where(within(keys, place, backward), beyond(keys, place, backward))
+        return query.order_by(*ordering(expressions, keys, backward)).limit(count).offset(skip)
+
+    def all(self) -> Select[Any]:
+        """Return what selects something for each of the sums."""
+        its = self._sources(False)
+        return its.joined(select(its.periods.c.timestamp))
+
+    def _sources(self, newest_first: bool) -> _Sources:
+        periods = _as_table(self.periods, newest_first)
+        table = self.served.table
+        inside = table.c.timestamp >= periods.c.timestamp, table.c.timestamp < periods.c.stop
+        by = [] if self.key is None else [table.c[self.key.name]]
+        query = select(*by, func.sum(table.c.volume).label("volume")).select_from(table)
+        query = query.where(*inside, *self.conditions).group_by(*by)
+        return _Sources(periods, query.correlate(periods).lateral("sums"))
+
+
+def _as_table(periods: Sequence[Period], newest_first: bool) -> Subquery:
+    """Return periods as a table of `timestamp`, where each begins, and `stop`.
+
+    It is in order, so that the database sums no more periods than a page has.
+    """
+    ends = (("start", [each.start for each in periods]), ("stop", [each.stop for each in periods]))
+    seconds = select(*(column_of_numbers(each, BigInteger).label(name) for name, each in ends)).subquery()
+    start: Any = func.to_timestamp(seconds.c.start, type_=Instant()).label("timestamp")
+    stop: Any = func.to_timestamp(seconds.c.stop, type_=Instant()).label("stop")
+    order = start.desc() if newest_first else start.asc()
+    return select(start, stop).order_by(order).subquery("period")
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What a statement about sums of periods reads.
+
+    :param sums: those of one period, which an index on the time finds
     """
 
     periods: Subquery
     sums: Any
-    selected: tuple[Any, ...]
-    keys: tuple[Key, ...]
 
-    def part(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
-        """Return what selects `count` of the sums beyond the place, after `skip` others."""
-        expressions = [key.expression for key in self.keys]
-        ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
-        query = self._joined(select(*self.selected, *ordered))
-        if place is not None:
-            # The first condition, which says less, is for the database: it leaves periods out before they are summed.
-            query = query.where(within(self.keys, place, backward), beyond(self.keys, place, backward))
-        return query.order_by(*ordering(expressions, self.keys, backward)).limit(count).offset(skip)
+    @property
+    def total(self) -> Any:
+        return func.coalesce(self.sums.c.volume, 0)
 
-    def all(self) -> Select[Any]:
-        """Return what selects something for each of the sums."""
-        return self._joined(select(self.periods.c.timestamp))
+    def keys(self, its: PeriodSums) -> tuple[Key, ...]:
+        time = column_of(its.served.table.c.timestamp)
+        keys = [Key(time.name, self.periods.c.timestamp, time.kind, its.descending)]
+        if its.key is not None:
+            keys.append(Key(its.key.name, self.sums.c[its.key.name], its.key.kind, not its.descending))
+        return (Key("volume", self.total, INTEGER, its.descending), *keys) if its.greatest else tuple(keys)
 
-    def _joined(self, query: Select[Any]) -> Select[Any]:
+    def selected(self, key: Column | None) -> list[Any]:
+        keys = [key.value(self.sums.c)] if key else []
+        return [self.periods.c.timestamp, *keys, self.total.label("volume")]
+
+    def joined(self, query: Select[Any]) -> Select[Any]:
         return query.select_from(self.periods.join(self.sums, true()))
