@@ -13,7 +13,9 @@ from statscache.daemon import open_daemon
 from statscache.hosting.loader import load
 from statscache.plugins import Base
 from statscache.query.cursors import Cursor
+from statscache.query.periods import Period
 from statscache.query.question import question
+from statscache.query.sections import Form
 from statscache.query.tables import Served, served
 from statscache.schema.indexes import add_indexes
 from statscache.settings import read_settings
@@ -142,3 +144,35 @@ def test_a_page_of_a_log_looks_at_few_rows_at_any_depth(log: Served, made: Engin
             plan = plan_of(connection, query)
             assert plan["Actual Rows"] > 0, name
             assert rows_looked_at(plan) <= few, (name, json.dumps(plan, indent=1))
+
+
+#: Four rows an hour over 2,000 days, and where a page in the middle of them begins.
+COUNTS = """
+INSERT INTO data_volume_by_category_1h SELECT to_timestamp(1600041600 + n / 4 * 3600), 'c' || n % 4, 1
+FROM generate_series(0, 4 * 24 * 2000 - 1) AS n
+"""
+DAYS = tuple(Period(second, second + 86_400) for second in range(1_600_041_600, 1_772_841_600, 86_400))
+A_DAY = Cursor("a", 0, 0, (DAYS[1000].start * 1_000_000,), ("c1",))
+#: So many rows has a day.
+PER_DAY = 24 * 4
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("place", [None, A_DAY])
+@pytest.mark.parametrize(("group", "days"), [({}, 101), ({"group": "category"}, 30)])
+def test_a_page_of_sums_by_period_looks_at_its_own_rows(
+    group: dict[str, str],
+    days: int,
+    place: Cursor | None,
+    backward: bool,
+    made: Engine,
+    config: dict[str, Any],
+) -> None:
+    """However many periods there are before it and after it."""
+    run(made, COUNTS, "VACUUM ANALYZE data_volume_by_category_1h")
+    its = served(load(read_settings(config), config))["volume-by-category-1h"]
+    section = question(its, {"step": "day", **group}, Form(periods=DAYS)).sections[0]
+    with made.connect() as connection:
+        plan = plan_of(connection, section.part(place, backward, 101, 0))
+    assert plan["Actual Rows"] == 101
+    assert rows_looked_at(plan) <= (days + 2) * PER_DAY, json.dumps(plan, indent=1)
