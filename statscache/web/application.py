@@ -54,7 +54,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Starlette:
     database = Database(settings)
     turns, allowance = Turns(database), Allowance(settings.web_rate)
     api = Api(tables, database, turns, allowance)
-    feed = Feed(turns.versions, lambda: database_url(settings))
+    feed = Feed(turns.newest_versions, lambda: database_url(settings))
     site = Site(tables, database, turns, allowance, feed, settings.datagrepper_endpoint)
     routes = [*_api_routes(api, tables), *site.routes()]
 
