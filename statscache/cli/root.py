@@ -15,6 +15,7 @@ from statscache.cli.export import export
 from statscache.cli.grant import grant
 from statscache.cli.note import note
 from statscache.cli.plugins import plugins
+from statscache.cli.publish import publish
 from statscache.cli.quarantine import quarantine
 from statscache.cli.replay import replay
 from statscache.cli.serve import serve
@@ -53,6 +54,7 @@ COMMANDS = [
     grant,
     note,
     plugins,
+    publish,
     quarantine,
     replay,
     serve,

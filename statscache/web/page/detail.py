@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection, Table
 
 from statscache.instants import write_second
+from statscache.plugins import Note
 from statscache.query.frame import Frame, frame_of
 from statscache.query.notes import notes_between
 from statscache.query.series import Series, instant, read_series
@@ -24,6 +25,7 @@ from statscache.render.language import Language, marked
 from statscache.render.reasons import changed, told
 from statscache.render.svg import shown, tag
 from statscache.render.verdict import labels, sentence
+from statscache.web.page.links import FileLinks
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import drawn, rendered
 
@@ -51,14 +53,24 @@ def made_view(
     reader: Reader, wanted: Wanted, notes: Collection[Table], connection: Connection, now: datetime
 ) -> bytes:
     """Return a view in the form that is wanted."""
+    series, noted = read_view(wanted, notes, connection, now)
+    return rendered_view(reader, wanted, series, noted)
+
+
+def read_view(
+    wanted: Wanted, notes: Collection[Table], connection: Connection, now: datetime
+) -> tuple[Series, list[Note]]:
+    """Return what a view shows, and the notes of its time."""
     frame = frame_of(wanted.statistic, wanted.view, now, connection)
-    series = read_series(connection, frame, now)
-    language = reader.language
     start, stop = instant(frame.periods[0].start), instant(frame.periods[-1].stop)
-    noted = notes_between(connection, start, stop, notes)
+    return read_series(connection, frame, now), notes_between(connection, start, stop, notes)
+
+
+def rendered_view(reader: Reader, wanted: Wanted, series: Series, notes: Sequence[Note]) -> bytes:
+    """Return what was read in the form that is wanted."""
     if wanted.ending:
-        return made(series, language, wanted.ending, noted).encode()
-    return _page(reader, wanted, Chart(series, language, noted))
+        return made(series, reader.language, wanted.ending, notes).encode()
+    return _page(reader, wanted, Chart(series, reader.language, notes))
 
 
 RANGE_NAMES = {
@@ -144,7 +156,18 @@ def _inline(chart: Chart, label: str) -> str:
 
 def choices(reader: Reader, frame: Frame) -> dict[str, list[Choice]]:
     """Return the links that change a view, by what they change."""
-    view, language = frame.view, reader.language
+    view, language, links = frame.view, reader.language, reader.links
+    if isinstance(links, FileLinks):
+        return {
+            "range": [
+                Choice(
+                    language.text(RANGE_NAMES[name]),
+                    links.range(frame.statistic.ident, name),
+                    name == frame.reach,
+                )
+                for name in RANGES
+            ]
+        }
 
     def each(
         name: str, values: Sequence[tuple[str | None, str]], present: str | None, *without: str

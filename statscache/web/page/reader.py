@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from statscache.query.parameters import Parameter, choice, fields_of, read_fields, zone_of
 from statscache.query.view import UTC_ZONE
 from statscache.render.language import Language, accepted, language, languages
+from statscache.web.page.links import Links, ServerLinks, query_of
 
 TZ = Parameter("tz", "The time zone of the periods, by its IANA name.", {"type": "string"}, zone_of)
 
@@ -28,13 +28,12 @@ class Reader:
 
     :param fields: the names and values of the query
     :param values: what they mean
-    :param root: the path under which the page is, without a slash at its end
     """
 
     language: Language
     fields: tuple[tuple[str, str], ...]
     values: Mapping[str, Any]
-    root: str
+    links: Links
 
     @property
     def zone(self) -> ZoneInfo:
@@ -50,13 +49,7 @@ class Reader:
         """
         gone = {*without, *others}
         kept = [field for field in self.fields if field[0] not in gone]
-        kept += [(name, value) for name, value in others.items() if value is not None]
-        return f"?{urlencode(kept)}" if kept else ""
-
-    def only(self, names: Sequence[str] = ("lang", "tz")) -> str:
-        """Return the query with its `?`, with nothing but some parameters."""
-        kept = [field for field in self.fields if field[0] in names]
-        return f"?{urlencode(kept)}" if kept else ""
+        return query_of([*kept, *((name, value) for name, value in others.items() if value is not None)])
 
 
 def reader_of(request: Request, parameters: Mapping[str, Parameter]) -> Reader:
@@ -67,4 +60,5 @@ def reader_of(request: Request, parameters: Mapping[str, Parameter]) -> Reader:
     fields = fields_of(request.scope["query_string"])
     values = read_fields(fields, {**reader_parameters(), **parameters})
     code = values.get("lang") or accepted(request.headers.get("accept-language", ""))
-    return Reader(language(code), tuple(fields), values, request.scope.get("root_path", ""))
+    links = ServerLinks(request.scope.get("root_path", ""), fields)
+    return Reader(language(code), tuple(fields), values, links)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -15,7 +15,7 @@ from statscache.query.notes import note_tables
 from statscache.query.statistics import Statistic, statistics
 from statscache.query.tables import Served
 from statscache.query.view import view_of, view_parameters
-from statscache.web.database import Database, Version
+from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.live import Feed, event_stream, tag_of
@@ -84,8 +84,7 @@ class Site:
     async def overview(self, request: Request) -> Response:
         """Show each statistic by its headline."""
         reader = reader_of(request, {})
-        versions = await self._turns.versions()
-        state = tuple(sorted((name, version.tag) for name, version in versions.items()))
+        state = await self._state(await self._turns.versions())
 
         def make() -> bytes:
             return made_overview(reader, self._statistics, self._boards, self._database, datetime.now(UTC))
@@ -112,7 +111,7 @@ class Site:
             )
 
         key = self._key(f"{statistic.ident}.{ending}", reader)
-        body = await self._known(request, key, known, make)
+        body = await self._known(request, key, (known, await self._state(_names(statistic))), make)
         name = f"{statistic.ident}.{ending}" if ending in ("csv",) else ""
         return answer(request, body, FORMS[ending], name)
 
@@ -127,8 +126,8 @@ class Site:
             now = datetime.now(UTC)
             return self._database.ask(lambda connection: made_badge(reader, statistic, connection, now))
 
-        known = tag_of(await self._turns.versions(), _names(statistic))
-        body = await self._known(request, self._key(f"badge {statistic.ident}", reader), known, make)
+        state = await self._state(_names(statistic))
+        body = await self._known(request, self._key(f"badge {statistic.ident}", reader), state, make)
         return answer(request, body, "image/svg+xml")
 
     async def board(self, request: Request) -> Response:
@@ -143,8 +142,8 @@ class Site:
             now = datetime.now(UTC)
             return self._database.ask(lambda connection: made_board(reader, served, connection, now))
 
-        version = (await self._turns.versions()).get(served.table.fullname)
-        body = await self._known(request, self._key(f"board {ident}", reader), _tag(version), make)
+        state = await self._state([served.table.fullname])
+        body = await self._known(request, self._key(f"board {ident}", reader), state, make)
         return answer(request, body, "text/html")
 
     def _find(self, name: str) -> tuple[Statistic, str]:
@@ -156,8 +155,14 @@ class Site:
             raise Refusal(404, f"there is no statistic {shortened(name)} here: the page at / lists all")
         return self._statistics[ident], ending
 
+    async def _state(self, tables: Iterable[str]) -> Hashable:
+        """Return what tells what some tables hold, and how complete they are, from what was before."""
+        names = sorted(tables)
+        versions, standings = await self._turns.versions(), await self._turns.standings()
+        return tag_of(versions, names), tuple(standings.get(name) for name in names)
+
     def _key(self, name: str, reader: Reader) -> Hashable:
-        return name, reader.language.code, reader.root, urlencode(sorted(reader.fields))
+        return name, reader.language.code, reader.links.home(), urlencode(sorted(reader.fields))
 
     async def _known(
         self, request: Request, key: Hashable, version: Hashable, make: Callable[[], bytes]
@@ -171,7 +176,3 @@ class Site:
 
 def _names(statistic: Statistic) -> frozenset[str]:
     return frozenset(table.table.fullname for table in statistic.tables)
-
-
-def _tag(version: Version | None) -> str:
-    return version.tag if version else ""

@@ -40,8 +40,8 @@ def rendered(template: str, reader: Reader, **values: Any) -> bytes:
         "number": language.number,
         "language": language,
         "reader": reader,
-        "root": reader.root,
-        "asset": asset,
+        "links": reader.links,
+        "asset": lambda name: reader.links.asset(asset(name)),
     }
     return environment().get_template(template).render(**given, **values).encode()
 

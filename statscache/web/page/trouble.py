@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from statscache.render.language import accepted, language, languages
 from statscache.web.page.answers import HEADERS
+from statscache.web.page.links import ServerLinks
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import rendered
 
@@ -24,7 +25,7 @@ def trouble(request: Request, status: int, sentence: str, headers: Mapping[str, 
     """Return a page that says one sentence."""
     asked = request.query_params.get("lang", "")
     code = asked if asked in languages() else accepted(request.headers.get("accept-language", ""))
-    reader = Reader(language(code), (), {}, request.scope.get("root_path", ""))
+    reader = Reader(language(code), (), {}, ServerLinks(request.scope.get("root_path", ""), ()))
     body = rendered("trouble.html", reader, sentence=sentence, title=HTTPStatus(status).phrase)
     given = {**HEADERS, "Cache-Control": "no-store", **headers, "Content-Type": "text/html; charset=utf-8"}
     return Response(body, status, given)

@@ -40,6 +40,7 @@
   }
 
   function zoom(one, other) {
+    if ("still" in document.body.dataset) return;
     const address = new URL(location.href), first = Math.min(one, other), last = Math.max(one, other);
     for (const name of ["range", "step"]) address.searchParams.delete(name);
     const iso = (second) => new Date(second * 1000).toISOString().replace(".000", "");
