@@ -54,7 +54,7 @@ def made_view(
 ) -> bytes:
     """Return a view in the form that is wanted."""
     series, noted = read_view(wanted, notes, connection, now)
-    return rendered_view(reader, wanted, series, noted)
+    return rendered_view(reader, wanted, series, noted, now)
 
 
 def read_view(
@@ -66,11 +66,16 @@ def read_view(
     return read_series(connection, frame, now), notes_between(connection, start, stop, notes)
 
 
-def rendered_view(reader: Reader, wanted: Wanted, series: Series, notes: Sequence[Note]) -> bytes:
-    """Return what was read in the form that is wanted."""
+def rendered_view(
+    reader: Reader, wanted: Wanted, series: Series, notes: Sequence[Note], now: datetime
+) -> bytes:
+    """Return what was read in the form that is wanted.
+
+    :param now: when it was read
+    """
     if wanted.ending:
         return made(series, reader.language, wanted.ending, notes).encode()
-    return _page(reader, wanted, Chart(series, reader.language, notes))
+    return _page(reader, wanted, Chart(series, reader.language, notes), now)
 
 
 RANGE_NAMES = {
@@ -107,7 +112,7 @@ class Choice:
     chosen: bool
 
 
-def _page(reader: Reader, wanted: Wanted, chart: Chart) -> bytes:
+def _page(reader: Reader, wanted: Wanted, chart: Chart, now: datetime) -> bytes:
     series, language = chart.series, reader.language
     frame = series.frame
     names = labels(series, language)
@@ -116,6 +121,7 @@ def _page(reader: Reader, wanted: Wanted, chart: Chart) -> bytes:
         reader,
         statistic=wanted.statistic,
         known=wanted.known,
+        made=now,
         frame=frame,
         series=series,
         title=title_of(frame, language),

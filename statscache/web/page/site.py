@@ -89,7 +89,7 @@ class Site:
         def make() -> bytes:
             return made_overview(reader, self._statistics, self._boards, self._database, datetime.now(UTC))
 
-        body = await self._known(request, self._key("overview", reader), state, make)
+        body = await self._known(request, self._key("overview", reader), state, make, True)
         return answer(request, body, "text/html")
 
     async def view(self, request: Request) -> Response:
@@ -111,7 +111,9 @@ class Site:
             )
 
         key = self._key(f"{statistic.ident}.{ending}", reader)
-        body = await self._known(request, key, (known, await self._state(_names(statistic))), make)
+        body = await self._known(
+            request, key, (known, await self._state(_names(statistic))), make, not ending
+        )
         name = f"{statistic.ident}.{ending}" if ending in ("csv",) else ""
         return answer(request, body, FORMS[ending], name)
 
@@ -127,7 +129,7 @@ class Site:
             return self._database.ask(lambda connection: made_badge(reader, statistic, connection, now))
 
         state = await self._state(_names(statistic))
-        body = await self._known(request, self._key(f"badge {statistic.ident}", reader), state, make)
+        body = await self._known(request, self._key(f"badge {statistic.ident}", reader), state, make, False)
         return answer(request, body, "image/svg+xml")
 
     async def board(self, request: Request) -> Response:
@@ -143,7 +145,7 @@ class Site:
             return self._database.ask(lambda connection: made_board(reader, served, connection, now))
 
         state = await self._state([served.table.fullname])
-        body = await self._known(request, self._key(f"board {ident}", reader), state, make)
+        body = await self._known(request, self._key(f"board {ident}", reader), state, make, True)
         return answer(request, body, "text/html")
 
     def _find(self, name: str) -> tuple[Statistic, str]:
@@ -165,13 +167,16 @@ class Site:
         return name, reader.language.code, reader.links.home(), urlencode(sorted(reader.fields))
 
     async def _known(
-        self, request: Request, key: Hashable, version: Hashable, make: Callable[[], bytes]
+        self, request: Request, key: Hashable, version: Hashable, make: Callable[[], bytes], older: bool
     ) -> bytes:
-        """Return an answer that depends on a version of tables, and on the present."""
+        """Return an answer that depends on a version of tables, and on the present.
+
+        :param older: whether one may be older, since it says of when it is
+        """
         version = version, int(datetime.now(UTC).timestamp()) // TICK
         if not self._remembered.knows(key, version):
             self._allowance.take(request.client.host if request.client else "")
-        return await self._remembered.get(key, version, make, FOLLOWS in request.headers)
+        return await self._remembered.get(key, version, make, FOLLOWS in request.headers, older)
 
 
 def _names(statistic: Statistic) -> frozenset[str]:

@@ -81,7 +81,7 @@ class StillSite:
                 for ending in ENDINGS:
                     name = f"{path.removesuffix('.html')}.{ending}" if ending else path
                     its = replace(wanted, ending=ending)
-                    body = rendered_view(self._reader(code, path), its, series, notes)
+                    body = rendered_view(self._reader(code, path), its, series, notes, self._now)
                     yield File(folder_of(code) + name, body)
 
     def _others(self, code: str) -> Iterator[File]:
