@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,6 +20,9 @@ from statscache.query.periods import Period, Step, after, before, divides, perio
 START, STOP = datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
 ZONES = sorted(available_timezones())
 DAY = 86_400
+EPOCH = date(1970, 1, 1)
+#: The steps of whole days.
+LONG = (Step.DAY, Step.WEEK, Step.MONTH, Step.QUARTER, Step.YEAR)
 BERLIN = ZoneInfo("Europe/Berlin")
 instants = st.integers(86_400, 2_145_000_000).map(lambda second: datetime.fromtimestamp(second, UTC))
 
@@ -33,10 +38,10 @@ def offset_at(second: int, zone: ZoneInfo) -> int:
 
 
 def changes(zone: ZoneInfo) -> Iterator[int]:
-    """Yield each second at which a zone's clocks are set, found by looking at every day."""
-    days = range(int(START.timestamp()), int(STOP.timestamp()), DAY)
-    offsets = [offset_at(second, zone) for second in days]
-    for (low, one), (high, other) in pairwise(zip(days, offsets, strict=True)):
+    """Yield each second at which a zone's clocks are set, found by looking once a week."""
+    weeks = range(int(START.timestamp()), int(STOP.timestamp()), 7 * DAY)
+    offsets = [offset_at(second, zone) for second in weeks]
+    for (low, one), (high, other) in pairwise(zip(weeks, offsets, strict=True)):
         if one != other:
             while high - low > 1:
                 middle = (low + high) // 2
@@ -45,6 +50,30 @@ def changes(zone: ZoneInfo) -> Iterator[int]:
                 else:
                     high = middle
             yield high
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """A zone, of all that are alike, and when its clocks are set."""
+
+    zone: ZoneInfo
+    changes: tuple[int, ...]
+
+    def has(self, period: Period, step: Step) -> bool:
+        """Return whether each second at the period's ends lies in it."""
+        ends = (datetime.fromtimestamp(second, UTC) for second in (period.start, period.stop - 1))
+        return all(period_of(end, step, self.zone) == period for end in ends)
+
+
+@lru_cache(1)
+def every_zone() -> list[Clocks]:
+    """Return every zone that there is, those that have shown the same ever since 1970 once."""
+    found = {}
+    for zone in map(ZoneInfo, ZONES):
+        ends = tuple(changes(zone))
+        shown = tuple(offset_at(second, zone) for second in (0, *ends))
+        found.setdefault((ends, shown), Clocks(zone, ends))
+    return list(found.values())
 
 
 def first_seconds(zone: ZoneInfo, ends: list[int]) -> dict[int, int]:
@@ -60,49 +89,78 @@ def first_seconds(zone: ZoneInfo, ends: list[int]) -> dict[int, int]:
     return found
 
 
+def starts(step: Step, days: dict[int, int]) -> list[int]:
+    """Return when periods begin: each with the first second that bears any of its dates.
+
+    :param days: the first second that bears each date
+    """
+    groups, found = groups_of(step), {}
+    for day, second in days.items():
+        its = groups[day]
+        found[its] = min(found.get(its, second), second)
+    return sorted(set(found.values()))
+
+
+@lru_cache
+def groups_of(step: Step) -> dict[int, object]:
+    """Return what the dates of each period have in common, by the number of the day since 1970."""
+    return {day: group_of(step, EPOCH + timedelta(days=day)) for day in range(-1, 25_000)}
+
+
+def group_of(step: Step, day: date) -> object:
+    """Return what all dates of a period have in common."""
+    match step:
+        case Step.DAY:
+            return day
+        case Step.WEEK:
+            return day.isocalendar()[:2]
+        case Step.MONTH:
+            return day.year, day.month
+        case Step.QUARTER:
+            return day.year, (day.month - 1) // 3
+    return day.year
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-def test_days_begin_at_the_first_second_that_bears_their_date(part: int) -> None:
+def test_periods_begin_at_the_first_second_that_bears_a_date_of_theirs() -> None:
     """In every zone, around each time from 1970 to 2037 at which its clocks are set."""
-    for name in ZONES[part::4]:
-        zone = ZoneInfo(name)
-        ends = list(changes(zone))
-        expected = sorted(set(first_seconds(zone, ends).values()))[1:-1]
-        for end in ends:
-            place = bisect_left(expected, end)
-            for start, stop in pairwise(expected[max(0, place - 2) : place + 3]):
-                for second in (start, stop - 1):
-                    found = period_of(datetime.fromtimestamp(second, UTC), Step.DAY, zone)
-                    assert found == Period(start, stop), name
+    for clocks in every_zone():
+        days = first_seconds(clocks.zone, list(clocks.changes))
+        for step in LONG:
+            expected = starts(step, days)[1:]
+            for change in clocks.changes:
+                place = bisect_left(expected, change)
+                for start, stop in pairwise(expected[max(0, place - 2) : place + 2]):
+                    assert clocks.has(Period(start, stop), step), (clocks.zone, start)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [Step.MINUTE, Step.HOUR])
+def test_minutes_and_hours_follow_each_other_where_clocks_are_set(step: Step) -> None:
+    """In every zone, each second is in one. It begins with a whole one, or when clocks are set, and is never two."""
+    unit = {Step.MINUTE: 60, Step.HOUR: 3600}[step]
+    for clocks in every_zone():
+        for change in clocks.changes:
+            its = before(period_of(datetime.fromtimestamp(change, UTC), step, clocks.zone), step, clocks.zone)
+            for _ in range(3):
+                assert clocks.has(its, step), (clocks.zone, change)
+                assert 0 < its.stop - its.start < 2 * unit
+                whole = (its.start + offset_at(its.start, clocks.zone)) % unit == 0
+                assert whole or its.start == change, (clocks.zone, change)
+                following = after(its, step, clocks.zone)
+                assert following.start == its.stop
+                its = following
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", LONG)
 @pytest.mark.parametrize("name", ["Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Africa/Casablanca"])
-def test_every_day_of_a_zone(name: str) -> None:
+def test_every_period_of_a_zone(name: str, step: Step) -> None:
     zone = ZoneInfo(name)
-    expected = sorted(set(first_seconds(zone, list(changes(zone))).values()))
-    assert [day.start for day in periods(START, STOP, Step.DAY, zone)][1:] == expected[1:]
-
-
-@pytest.mark.parametrize("step", [Step.WEEK, Step.MONTH, Step.QUARTER, Step.YEAR])
-def test_longer_periods_begin_with_their_first_day(step: Step) -> None:
-    """In every zone: each is made of whole days, the first of which is the right one."""
-    for name in ZONES[::20]:
-        zone = ZoneInfo(name)
-        for one, other in pairwise(periods(START, STOP, step, zone)):
-            assert one.stop == other.start
-            day = local_date(other.start, zone)
-            first = period_of(datetime.fromtimestamp(other.start, UTC), Step.DAY, zone)
-            assert first.start == other.start
-            skipped = {day - timedelta(days=back) for back in range(2)}
-            assert any(_begins(step, each) for each in skipped), (name, day)
-
-
-def _begins(step: Step, day: date) -> bool:
-    months = {Step.MONTH: 1, Step.QUARTER: 3, Step.YEAR: 12}
-    if step is Step.WEEK:
-        return day.weekday() == 0
-    return day.day == 1 and (day.month - 1) % months[step] == 0
+    expected = starts(step, first_seconds(zone, list(changes(zone))))
+    found = periods(START, STOP, step, zone)
+    assert [period.start for period in found][1:] == expected[1:]
+    assert all(one.stop == other.start for one, other in pairwise(found))
 
 
 @given(instants, st.sampled_from(Step), st.sampled_from(ZONES))
