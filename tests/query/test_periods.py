@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import io
+import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +23,8 @@ START, STOP = datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
 ZONES = sorted(available_timezones())
 DAY = 86_400
 EPOCH = date(1970, 1, 1)
-#: The steps of whole days.
+#: The steps that are the same in many zones, in seconds, and those of whole days.
+UNITS = {Step.MINUTE: 60, Step.HOUR: 3600}
 LONG = (Step.DAY, Step.WEEK, Step.MONTH, Step.QUARTER, Step.YEAR)
 BERLIN = ZoneInfo("Europe/Berlin")
 instants = st.integers(86_400, 2_145_000_000).map(lambda second: datetime.fromtimestamp(second, UTC))
@@ -59,10 +62,13 @@ class Clocks:
     zone: ZoneInfo
     changes: tuple[int, ...]
 
-    def has(self, period: Period, step: Step) -> bool:
-        """Return whether each second at the period's ends lies in it."""
-        ends = (datetime.fromtimestamp(second, UTC) for second in (period.start, period.stop - 1))
-        return all(period_of(end, step, self.zone) == period for end in ends)
+    def check(self, step: Step, change: int, starts: list[int]) -> None:
+        """Check that each second near a change lies in the period that begins last before it."""
+        for second in (change - 1, change, starts[min(bisect_right(starts, change), len(starts) - 1)]):
+            place = bisect_right(starts, second)
+            if 0 < place < len(starts):
+                found = period_of(datetime.fromtimestamp(second, UTC), step, self.zone)
+                assert found == Period(starts[place - 1], starts[place]), (self.zone, step, second)
 
 
 @lru_cache(1)
@@ -125,31 +131,72 @@ def group_of(step: Step, day: date) -> object:
 def test_periods_begin_at_the_first_second_that_bears_a_date_of_theirs() -> None:
     """In every zone, around each time from 1970 to 2037 at which its clocks are set."""
     for clocks in every_zone():
-        days = first_seconds(clocks.zone, list(clocks.changes))
-        for step in LONG:
-            expected = starts(step, days)[1:]
-            for change in clocks.changes:
-                place = bisect_left(expected, change)
-                for start, stop in pairwise(expected[max(0, place - 2) : place + 2]):
-                    assert clocks.has(Period(start, stop), step), (clocks.zone, start)
+        check_dates(clocks)
+
+
+def check_dates(clocks: Clocks) -> None:
+    """Check all steps of whole days, around each time at which clocks are set."""
+    days = first_seconds(clocks.zone, list(clocks.changes))
+    for step in LONG:
+        expected = starts(step, days)[1:]
+        for change in clocks.changes:
+            clocks.check(step, change, expected)
+
+
+def starts_around(change: int, unit: int, zone: ZoneInfo) -> list[int]:
+    """Return when minutes or hours begin around a change: when clocks show a whole one, or skip it."""
+    found = []
+    for start, stop in ((change - 3 * unit, change), (change, change + 3 * unit)):
+        offset = offset_at(start, zone)
+        found += [
+            second - offset for second in range(-(-(start + offset) // unit) * unit, stop + offset, unit)
+        ]
+    shown, earlier = ((second + offset_at(second, zone)) // unit for second in (change, change - 1))
+    return sorted({*found, *([change] if shown > earlier else [])})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [Step.MINUTE, Step.HOUR])
-def test_minutes_and_hours_follow_each_other_where_clocks_are_set(step: Step) -> None:
-    """In every zone, each second is in one. It begins with a whole one, or when clocks are set, and is never two."""
-    unit = {Step.MINUTE: 60, Step.HOUR: 3600}[step]
+@pytest.mark.parametrize("step", UNITS)
+def test_minutes_and_hours_begin_when_clocks_show_or_skip_a_whole_one(step: Step) -> None:
+    """In every zone, around each time from 1970 to 2037 at which its clocks are set."""
     for clocks in every_zone():
-        for change in clocks.changes:
-            its = before(period_of(datetime.fromtimestamp(change, UTC), step, clocks.zone), step, clocks.zone)
-            for _ in range(3):
-                assert clocks.has(its, step), (clocks.zone, change)
-                assert 0 < its.stop - its.start < 2 * unit
-                whole = (its.start + offset_at(its.start, clocks.zone)) % unit == 0
-                assert whole or its.start == change, (clocks.zone, change)
-                following = after(its, step, clocks.zone)
-                assert following.start == its.stop
-                its = following
+        check_units(step, clocks)
+
+
+def check_units(step: Step, clocks: Clocks) -> None:
+    """Check minutes or hours around each time at which clocks are set."""
+    for change in clocks.changes:
+        expected = starts_around(change, UNITS[step], clocks.zone)
+        clocks.check(step, change, expected)
+        for second, following in pairwise(expected):
+            its = Period(second, following)
+            assert after(before(its, step, clocks.zone), step, clocks.zone) == its, (clocks.zone, second)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "AAA0BBB,M3.5.0/23:30,M10.5.0/3",  # midnight is skipped from half an hour before it
+        "AAA0BBB-2,M3.5.0/22:59:30,M10.5.0/1",  # two midnights, and two hours are skipped at once
+        "AAA-5:45BBB-7:15,M3.5.0/2:45,M10.5.0/0:20",
+        "AAA3:30BBB2:59:15,M1.1.1/0,M7.1.1/0:01",  # clocks are set by no whole minute
+    ],
+)
+def test_clocks_may_be_set_at_any_time_and_by_any_amount(rule: str) -> None:
+    """As no zone does yet."""
+    zone = made_up(rule)
+    clocks = Clocks(zone, tuple(changes(zone)))
+    assert len(clocks.changes) == 2 * 68
+    check_dates(clocks)
+    for step in UNITS:
+        check_units(step, clocks)
+
+
+def made_up(rule: str) -> ZoneInfo:
+    """Return a zone whose clocks are set by a rule as POSIX has it in TZ."""
+    header = b"TZif2".ljust(20, b"\0") + struct.pack(">6l", 0, 0, 0, 0, 1, 4)
+    data = struct.pack(">lbb", 0, 0, 0) + b"AAA\0"
+    return ZoneInfo.from_file(io.BytesIO((header + data) * 2 + f"\n{rule}\n".encode()), key=rule)
 
 
 @pytest.mark.slow
@@ -174,10 +221,10 @@ def test_each_instant_lies_in_one_period(instant: datetime, step: Step, name: st
     assert before(its, step, zone).stop == its.start
 
 
-@given(instants, st.sampled_from([Step.MINUTE, Step.HOUR]), st.sampled_from(ZONES))
+@given(instants, st.sampled_from(list(UNITS)), st.sampled_from(ZONES))
 def test_hours_and_minutes_begin_when_clocks_show_them(instant: datetime, step: Step, name: str) -> None:
     """Or skip it, which makes what clocks show jump."""
-    zone, unit = ZoneInfo(name), {Step.MINUTE: 60, Step.HOUR: 3600}[step]
+    zone, unit = ZoneInfo(name), UNITS[step]
     start = period_of(instant, step, zone).start
     shown, earlier = (datetime.fromtimestamp(second, zone) for second in (start, start - 1))
     whole = (shown.minute * 60 + shown.second) % unit == 0
