@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cast, func, literal, null, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from statscache.query.completeness import Completeness, read_completeness
+from statscache.query.completeness import read_completeness
 from statscache.query.frame import Frame
 from statscache.query.missing import Missing, Reasons, read_reasons
 from statscache.query.periods import Period
@@ -82,29 +82,39 @@ class Series:
 
 
 def read_series(connection: Connection, frame: Frame, now: datetime) -> Series:
-    """Return the sums of a frame's periods."""
-    ranked = read_ranking(connection, frame)
+    """Return the sums of a frame's periods.
+
+    What is complete was so before the sums were read, and is so after: each statement sees what is committed by then.
+    """
     periods, table = frame.periods, frame.table
     span = Span(periods[0].start, periods[-1].stop)
-    known = read_completeness(connection, [table.table.fullname], span.start, span.stop)
-    complete = covered(known, periods)
+    before = read_covered(connection, table, periods)
+    ranked = read_ranking(connection, frame)
+    lines = read_lines(connection, frame, periods, _chosen(frame, ranked), ranked.count)
+    complete = both(before, read_covered(connection, table, periods))
     why = read_why(connection, table, span, now) if not all(complete) else None
     missing = tuple(
         () if whole or why is None else why.of(period.start, period.stop)
         for whole, period in zip(complete, periods, strict=True)
     )
-    lines = read_lines(connection, frame, periods, _chosen(frame, ranked), ranked.count)
     if not frame.compared:
         return Series(frame, lines, ranked, complete, missing)
     past = frame.compared
-    before = read_lines(connection, frame, past, None, 0)[0]
-    known = read_completeness(connection, [table.table.fullname], past[0].start, past[-1].stop)
-    return Series(frame, lines, ranked, complete, missing, before, covered(known, past))
+    before = read_covered(connection, table, past)
+    compared = read_lines(connection, frame, past, None, 0)[0]
+    still = both(before, read_covered(connection, table, past))
+    return Series(frame, lines, ranked, complete, missing, compared, still)
 
 
-def covered(known: Completeness, periods: Sequence[Period]) -> tuple[bool, ...]:
-    """Return for each period whether no message is missing."""
+def read_covered(connection: Connection, table: Served, periods: Sequence[Period]) -> tuple[bool, ...]:
+    """Return for each period whether no message is missing from a table."""
+    known = read_completeness(connection, [table.table.fullname], periods[0].start, periods[-1].stop)
     return tuple(known.covers(period.start, period.stop) for period in periods)
+
+
+def both(one: Sequence[bool], other: Sequence[bool]) -> tuple[bool, ...]:
+    """Return for each period whether both say that it is complete."""
+    return tuple(a and b for a, b in zip(one, other, strict=True))
 
 
 def read_why(connection: Connection, table: Served, span: Span, now: datetime) -> Reasons:

@@ -31,6 +31,8 @@ COMMANDS = [
         "top",
         "uri",
         "serve",
+        "export",
+        "publish",
         "grant",
         "note",
         "quarantine",

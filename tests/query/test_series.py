@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, insert, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, text
 
 from statscache.daemon import open_daemon
 from statscache.hosting.loader import load
@@ -171,6 +171,33 @@ def test_a_removed_row_and_a_message_in_quarantine_make_a_period_incomplete(
             assert not series.complete[days[day]]
             assert [each.reason for each in series.missing[days[day]]] == [reason]
         assert series.missing[days[22]][0].messages == 1
+
+
+@pytest.mark.parametrize("step", [Step.HOUR, Step.DAY])
+def test_what_is_lost_while_sums_are_read_is_not_complete(made: tuple[Engine, Made], step: Step) -> None:
+    """Each statement sees what is committed by then, so that a loss can come between two of them."""
+    view = View(start=NOW - timedelta(days=3), stop=NOW - timedelta(days=2), step=step)
+    assert all(read(made, view).complete)
+    update = text("UPDATE statscache_coverage SET covered = covered - CAST(:lost AS tstzmultirange)")
+    lost = {"lost": f"{{[{NOW - timedelta(days=3)},{NOW - timedelta(days=2)})}}"}
+    with made[0].begin() as connection:
+        kept = connection.execute(text("SELECT plugin, covered::text FROM statscache_coverage")).all()
+
+    def lose(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if "width_bucket" in statement:
+            with made[0].begin() as other:
+                other.execute(update, lost)
+
+    event.listen(made[0], "before_cursor_execute", lose)
+    try:
+        assert not any(read(made, view).complete)
+    finally:
+        event.remove(made[0], "before_cursor_execute", lose)
+        back = text(
+            "UPDATE statscache_coverage SET covered = CAST(:covered AS tstzmultirange) WHERE plugin = :plugin"
+        )
+        with made[0].begin() as connection:
+            connection.execute(back, [{"plugin": plugin, "covered": covered} for plugin, covered in kept])
 
 
 def test_the_coarsest_table_that_divides_the_periods_is_read(made: tuple[Engine, Made]) -> None:
