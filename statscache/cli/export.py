@@ -34,7 +34,12 @@ FORMATS = ("csv", "json", "svg", "parquet")
 @click.argument("statistic")
 @click.option("--since", metavar="WHEN", help="Start at this instant; by default as the page does.")
 @click.option("--until", metavar="WHEN", help="Stop before this instant; by default now.")
-@click.option("--step", type=click.Choice([str(step) for step in Step]), help="How long each period is.")
+@click.option(
+    "--step",
+    metavar="STEP",
+    type=click.Choice([str(step) for step in Step]),
+    help="As day or week: how long periods are.",
+)
 @click.option("--tz", metavar="ZONE", help="The time zone of periods and instants, such as Europe/Berlin.")
 @click.option("--by", metavar="KEY", help="The key whose values are told apart; '' for none.")
 @click.option("--key", "keys", metavar="KEY=VALUE", multiple=True, help="Only this value; may be repeated.")
@@ -53,10 +58,11 @@ def export(
     windows: str | None,
     output: str,
 ) -> None:
-    """Write the figures of a STATISTIC to a FILE, each with whether it is complete.
+    """Write a statistic's figures to a file.
 
-    STATISTIC is what the page calls it, such as volume-by-category. CSV, JSON and SVG are those of the page. Parquet
-    has every row of the statistic's table with the shortest windows, however many, and needs statscache[parquet].
+    Each figure says whether it is complete. STATISTIC is what the page calls it, such as volume-by-category. CSV, JSON
+    and SVG are those of the page. Parquet has every row of the statistic's table with the shortest windows, however
+    many, and needs statscache[parquet].
 
     WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC unless --tz or WHEN itself names a zone.
     """

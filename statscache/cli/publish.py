@@ -18,9 +18,9 @@ from statscache.settings import read_settings
 @click.command()
 @click.argument("directory")
 def publish(directory: str) -> None:
-    """Write the page to a DIRECTORY, as files that any web server can serve.
+    """Write the page as files for any web server.
 
-    These are the overview, each statistic with its ranges as a page, CSV, JSON and SVG, the badges and the latest
+    DIRECTORY gets the overview, each statistic with its ranges as a page, CSV, JSON and SVG, the badges and the latest
     states, in every language. What needs a server is left out. Files that are there already are replaced.
     """
     with one_line():

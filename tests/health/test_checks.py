@@ -82,7 +82,7 @@ def test_a_plugin_that_fails_is_named_with_its_error_and_then_suspended(bench: B
 
 def test_what_a_failed_flush_has_done_does_not_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measures are of what is committed, so that a message is measured once, however often it is tried."""
-    monkeypatch.setattr("statscache.counting.writer.cover", lambda *args, **more: 1 / 0)
+    monkeypatch.setattr("statscache.counting.transaction.cover", lambda *args, **more: 1 / 0)
     bench.accept("x", "y")
     with pytest.raises(ZeroDivisionError):
         bench.flush()
@@ -151,7 +151,7 @@ def test_a_flush_that_goes_on_failing_is_named_though_the_database_is_there(
     """Whatever it is, it is told since when and why."""
     bench = make_bench(Good)
     monkeypatch.setattr(health_module, "AWAY", 0.1)
-    monkeypatch.setattr("statscache.counting.writer.cover", lambda *args, **more: 1 / 0)
+    monkeypatch.setattr("statscache.counting.transaction.cover", lambda *args, **more: 1 / 0)
     bench.accept("x")
     bench.daemon.flusher.tick()
     time.sleep(0.15)

@@ -26,7 +26,7 @@ def main() -> None:
     launcher.HASTE["history.filler"] = {"LOOK": 0.2, "SHORTEST": 0.5, "LONGEST": 1.0}
     launcher.STEPS["slice"] = ("counting.writer", "Writer", "write_slice")
     launcher.STEPS["lacking"] = ("counting.writer", None, "lacking")
-    launcher.STEPS["cover"] = ("counting.writer", None, "cover")
+    launcher.STEPS["cover"] = ("counting.transaction", None, "cover")
     launcher.main()
 
 
