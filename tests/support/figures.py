@@ -38,6 +38,8 @@ WHERE NOT at <@ tstzrange(:gap_start, :gap_stop)
 COVERED = """
 UPDATE statscache_coverage SET covered = CAST(:covered AS tstzmultirange), updated = :now, since = :start
 """
+#: Where the messages behind the figures would be.
+ARCHIVE = "https://archive.example.org/datagrepper"
 DAYS = 60
 #: Before the start of today: of two days in any case.
 GAP = timedelta(days=3, hours=4), timedelta(days=2, hours=11)
@@ -90,7 +92,7 @@ def figures(server: Engine, directory: Path, now: datetime | None = None) -> Ite
         assert open_daemon(config).finish(30)
         engine = create_engine(url)
         fill(engine, now)
-        web = Server(directory, url, plugins__enabled=ALL_ON)
+        web = Server(directory, url, plugins__enabled=ALL_ON, datagrepper__endpoint=ARCHIVE)
         try:
             yield engine, web
         finally:

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from sqlalchemy import Engine, text
 
 from tests.support.browser import SCHEMES, WIDTHS, Visit
+from tests.support.figures import ARCHIVE
 from tests.support.web import Server
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
@@ -76,7 +77,7 @@ def test_everything_is_there_without_a_script(visit: Visiting) -> None:
         page.click("summary >> text=Table of the figures")
         assert page.locator(".figures tbody tr").count() == 29
         page.click("text=Deutsch")
-        assert page.inner_text("summary >> nth=0") == "Tabelle der Zahlen"
+        assert page.inner_text("summary >> nth=1") == "Tabelle der Zahlen"
 
 
 def test_the_keyboard_is_enough(visit: Visiting) -> None:
@@ -113,10 +114,11 @@ def test_the_keyboard_is_enough(visit: Visiting) -> None:
             tab_to(page, f"[aria-labelledby=menu-{name}] a:not([aria-current])")
             with page.expect_navigation():
                 page.keyboard.press("Enter")
-        for label in ("Table of the figures", "Where this comes from"):
+        for label in ("Where this comes from", "Table of the figures"):
             tab_to(page, f"summary:has-text('{label}')")
             page.keyboard.press("Enter")
         assert page.locator("#sql").is_visible()
+        assert page.locator(".figures table").is_visible()
         page.go_back()
         page.go_forward()
         tab_to(page, ".home")
@@ -152,6 +154,8 @@ def test_dragging_over_the_chart_zooms_into_it(visit: Visiting) -> None:
         y = box["y"] + 100
         page.mouse.move(box["x"] + box["width"] * 0.30, y)
         assert "buildsys: " in page.inner_text("#point")
+        link = page.locator("#point a").get_attribute("href") or ""
+        assert re.fullmatch(rf"{re.escape(ARCHIVE)}/raw\?order=asc&start=\d+&end=\d+", link)
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.45, y, steps=4)
         assert page.locator("#chart .chosen").count() == 1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.support.figures import ARCHIVE
 from tests.support.web import Reply, Server
 
 HTML = "text/html,application/xhtml+xml"
@@ -72,7 +73,7 @@ def test_pages_let_nothing_in_and_tell_nobody(path: str, site: Server) -> None:
     assert reply.headers["Set-Cookie"] is None
     assert reply.headers["Referrer-Policy"] == "same-origin"
     assert b"style=" not in reply.body
-    assert not re.search(rb'(?:src|href)="(?:https?:)?//', reply.body)
+    assert not re.search(rb'<(?:script|img|link|iframe)[^>]*"(?:https?:)?//', reply.body)
 
 
 @pytest.mark.parametrize("path", [VIEW, f"{VIEW}.json", f"{VIEW}.svg", "/badge/volume.svg"])
@@ -105,6 +106,14 @@ def test_a_gap_says_why(site: Server) -> None:
     text = page(site, VIEW, {"range": "week", "step": "day"})
     assert "the disk of the spool was full" in text
     assert "Not complete: 2 of 7 periods lack messages" in text
+
+
+def test_each_period_leads_to_its_messages(site: Server) -> None:
+    query = {"start": "2026-01-05", "stop": "2026-01-07", "step": "day", "category": "git"}
+    text = page(site, VIEW, query)
+    start = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp())
+    asked = f"{ARCHIVE}/raw?category=git&amp;order=asc&amp;start={start}&amp;end={start + 86_400}"
+    assert f'href="{asked}"' in text
 
 
 def test_a_complete_range_is_called_complete(site: Server) -> None:

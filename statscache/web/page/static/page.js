@@ -24,6 +24,13 @@
     const figures = data.lines.map((line) => `${line.name}: ${line.values[place]}`).join(" · ");
     const why = data.why[place] ? ` (${data.why[place]})` : "";
     point.textContent = `${data.periods[place]}: ${figures}${why}`;
+    if (data.archive) {
+      const link = document.createElement("a");
+      link.href = `${data.archive}start=${data.starts[place]}&end=${data.starts[place + 1] ?? Date.parse(data.stop) / 1000}`;
+      link.rel = "noreferrer";
+      link.textContent = data.messages;
+      point.append(" · ", link);
+    }
   }
 
   function placeAt(event) {
