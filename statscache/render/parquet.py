@@ -10,7 +10,7 @@ import pyarrow as arrow
 from pyarrow import csv, parquet
 
 #: So many bytes of rows are read at once, and so many rows are written together.
-BLOCK, GROUP = 4 << 20, 128 * 1024
+BLOCK, GROUP = 1 << 20, 64 * 1024
 
 
 def write_parquet(rows: IO[bytes], keys: Sequence[str], path: Path) -> int:
@@ -27,7 +27,8 @@ def write_parquet(rows: IO[bytes], keys: Sequence[str], path: Path) -> int:
         [(name, types[name]) for name in ("timestamp", *keys, "volume", "complete", "plugin")]
     )
     count = 0
-    read = csv.ReadOptions(block_size=BLOCK)
+    # PostgreSQL sends rows no faster than one thread reads them, and several hold more of them.
+    read = csv.ReadOptions(block_size=BLOCK, use_threads=False)
     parse = csv.ParseOptions(newlines_in_values=True)
     with (
         parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer,
