@@ -26,6 +26,7 @@ def place(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with figures(server, tmp_path_factory.mktemp("filled")) as (engine, _):
         place = Place(tmp_path_factory.mktemp("place"), engine.url.render_as_string(hide_password=False))
         place.configure({"statscache.plugins.enabled": ALL_ON})
+        place.patience = 240.0
         told = place.answer("publish", "site")
         assert re.fullmatch(r"\d+ files in site: open site/index.html\n", told)
         yield place

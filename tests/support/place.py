@@ -34,6 +34,9 @@ def heed_interrupts() -> None:
 class Place:
     """A user's working directory, with no other configuration in reach."""
 
+    #: How long in seconds a command may take.
+    patience = 60.0
+
     def __init__(self, directory: Path, uri: str | None = None) -> None:
         self.directory = directory
         kept = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "COLUMNS")}
@@ -73,7 +76,7 @@ class Place:
         :param script: is run in its process first
         """
         process = self.start(*arguments, script=script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=self.patience)
         return process.returncode, output, errors
 
     def answer(self, *arguments: str) -> str:

@@ -39,11 +39,7 @@ def test_an_open_chart_follows_the_bus(visit: Visiting, filled: tuple[Engine, Se
         for volume in (777_001, 777_002, 777_003):
             time.sleep(1)
             count(filled[0], volume)
-            wait_for(
-                "the new figure",
-                lambda volume=volume: f"{volume:,}" in page.inner_text(".ranking"),
-                patience=10,
-            )
+            wait_for("the new figure", lambda volume=volume: f"{volume:,}" in page.inner_text(".ranking"))
         assert page.evaluate("document.querySelector('details.source').open")
         assert page.evaluate("document.activeElement.id") == "chart"
         assert page.inner_text("#point") != ""
