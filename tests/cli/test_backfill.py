@@ -109,6 +109,7 @@ def test_the_tables_are_as_after_the_bus(
     bodies = [line["message"] for line in read_lines(shared / "data" / "messages.jsonl")]
     archive = Archive([body for body in bodies if usable(body)], exact=True)
     there.configure({"statscache.plugins.enabled": ALL_ON})
+    there.patience = 180.0
     try:
         there.answer("backfill", "--since", "2000-01-01", "--until", "2024-12-31", "--from", archive.url)
     finally:
