@@ -129,6 +129,9 @@
         busy = false;
       } while (again);
     });
+    events.addEventListener("error", () => {
+      if (events.readyState === EventSource.CLOSED) setTimeout(follow, 60000); // too many pages are open
+    });
     addEventListener("pagehide", () => events.close());
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
