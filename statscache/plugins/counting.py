@@ -1,41 +1,48 @@
-"""Plugins that count: add one under these keys in this window."""
+"""Plugins that count: add to what is under these keys in this window."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import BigInteger, Double, Index, Insert, Select, Table, Text, delete, func, select
+from sqlalchemy import BigInteger, Double, Insert, Select, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
-from statscache.database.model import Base
+from statscache.errors import Unstorable
 from statscache.messages.message import Message
-from statscache.plugins.base import BasePlugin
-from statscache.plugins.keys import check_hashable_key, check_key
-from statscache.plugins.rows import Rows
-from statscache.plugins.schedule import Schedule
+from statscache.plugins.in_windows import WindowModel, WindowPlugin, key_columns, model_in_windows
+from statscache.plugins.keys import check_keys, shortened
 from statscache.plugins.windows import changing
 
+#: What `count` adds unless it is told otherwise; and the most that it adds, so that a window has room for millions.
+ONE = 1
+MOST = 2**40
 
-class CountModel(Base):
+
+class Weighted(NamedTuple):
+    """What counts more than once: a row, as `count` puts it, and how often."""
+
+    row: tuple[Any, ...]
+    amount: int
+
+
+class CountModel(WindowModel):
     """A count per window, and per key where a subclass adds key columns to the primary key.
 
     The columns are `timestamp`, the start of the window (`timestamptz`), the keys (`text`), and `volume`, how many
-    messages (`bigint`). `counting_model` makes subclasses.
+    messages, or the sum of the amounts (`bigint`). `counting_model` makes subclasses.
     """
 
     __abstract__ = True
 
-    timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
     volume: Mapped[int] = mapped_column(sort_order=1, comment="how many messages")
 
 
-def counting_model(table: str, comment: str, **keys: str) -> type[CountModel]:
+def counting_model(table: str, comment: str, person: str | None = None, **keys: str) -> type[CountModel]:
     """Make the model of a counting plugin.
 
     Its primary key is the window's start and the keys. For questions about one key over time there is an
@@ -43,17 +50,16 @@ def counting_model(table: str, comment: str, **keys: str) -> type[CountModel]:
 
     :param table: the table's name; at 56 bytes or less, the table gets its functions
     :param comment: the table's comment
+    :param person: the key that names a person, by the account; the table then gets its functions about people
     :param keys: a comment for each key column, by the column's name, in the order in which `CountingPlugin.count` takes
         the keys
     :return: a mapped class, for the `model` of one plugin
+    :raises ValueError: if `person` is none of the keys
     """
-    columns = {key: mapped_column(Text, primary_key=True, comment=about) for key, about in keys.items()}
-    indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
-    attributes = {"__tablename__": table, "__table_args__": (*indexes, {"comment": comment}), **columns}
-    return type(f"Count_{table}", (CountModel,), attributes)
+    return model_in_windows(CountModel, table, comment, person, keys)
 
 
-class CountingPlugin(BasePlugin):
+class CountingPlugin(WindowPlugin):
     """A plugin whose `process` calls `count`. Its `model` comes from `counting_model`, its `interval` is set.
 
     It needs no `update` of its own.
@@ -61,48 +67,25 @@ class CountingPlugin(BasePlugin):
     :raises ValueError: if there is no schedule, so no windows to count in
     """
 
-    queued: ClassVar[bool] = True
-    rows: ClassVar[Rows | None] = Rows.WINDOW
     #: Whether `process` counts the same under the same keys whatever the interval. Then it is called once for all
     #: plugins that have this very `process` and want the same topics, and each gets what was counted.
     alike: ClassVar[bool] = False
 
-    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
-        super().__init__(schedule, config, model)
-        if schedule is None:
-            raise ValueError(f"the plugin {self.name!r} counts in windows: give its class an interval")
-        self._seconds = schedule.seconds
-        self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
-        self._width = -1  # of the model's keys, of which a subclass may not yet have told
-
-    def count(self, message: Message, *keys: str) -> None:
-        """Add one under these keys, in the window that the message was sent in. For `process`.
+    def count(self, message: Message, *keys: str, amount: int = ONE) -> None:
+        """Add one, or an amount, under these keys, in the window that the message was sent in. For `process`.
 
         :param keys: as many as the model has key columns, in their order
+        :param amount: from 1 to 2**40
         :raises TypeError: if there are too few keys or too many
-        :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key
+        :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key, or the amount is not an
+            int in that range
         """
         if len(keys) != self._width:
-            self._check_width(keys)
-        if not keys:
-            self.queue.items.append((message.second,))
-            return
-        try:
-            for key in keys:
-                check_hashable_key(key)
-        except TypeError:
-            check_key(key)
-        self.queue.items.append((message.second, *keys))
-
-    def _check_width(self, keys: Sequence[str]) -> None:
-        """Check that there are as many keys as the model has key columns, which from now on is known."""
-        names = key_columns(self.model)
-        if len(keys) != len(names):
-            wanted = f"{', '.join(names)}" if names else "none"
-            raise TypeError(
-                f"count takes the keys of {self.model.__tablename__}, {wanted}, and got {len(keys)}"
-            )
-        self._width = len(names)
+            self._check_width("count", keys)
+        if keys:
+            check_keys(keys)
+        row = (message.second, *keys)
+        self.queue.items.append(row if amount is ONE else Weighted(row, _checked(amount)))
 
     def update(self, session: Session) -> None:
         """Add what was counted to the table."""
@@ -110,7 +93,7 @@ class CountingPlugin(BasePlugin):
 
     def add_counts(self, session: Session) -> None:
         """Add what was counted to the table's volumes, in one statement."""
-        counts = self._windowed(Counter(self.queue.drain()))
+        counts = self._windowed(summed(self.queue.drain()))
         if counts:
             rows = sorted(counts)  # daemons that write the same rows at once do so in one order
             windows, *keys = zip(*rows, strict=True)
@@ -126,19 +109,22 @@ class CountingPlugin(BasePlugin):
             return counts
         windowed: Counter[tuple[Any, ...]] = Counter()
         for (second, *keys), count in counts.items():
-            windowed[(second - (second - self._offset) % self._seconds, *keys)] += count
+            windowed[(self._window(second), *keys)] += count
         return windowed
 
-    def revert(self, when: datetime, session: Session) -> None:
-        """Delete the windows that end after `when`: all that hold anything of that instant or later."""
-        assert self.schedule is not None  # see __init__
-        ended = when.astimezone() - self.schedule.interval
-        session.execute(delete(self.model).where(self.model.timestamp > ended))
+
+def summed(items: Iterable[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+    """Return how much was counted by (second, *keys)."""
+    counts = Counter(items)
+    for item in [item for item in counts if type(item) is Weighted]:
+        counts[item.row] += item.amount * counts.pop(item)
+    return counts
 
 
-def key_columns(model: type[CountModel]) -> list[str]:
-    """Return the names of the model's key columns, the window's start left out."""
-    return [column.name for column in model.__table__.primary_key if column.name != "timestamp"]
+def _checked(amount: int) -> int:
+    if not isinstance(amount, int) or isinstance(amount, bool) or not 1 <= amount <= MOST:
+        raise Unstorable(f"an amount must be a whole number from 1 to {MOST}, not {shortened(amount)}")
+    return int(amount)
 
 
 @lru_cache(1024)

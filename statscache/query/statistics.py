@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statscache.plugins import Schedule
-from statscache.plugins.counting import key_columns
+from statscache.plugins.in_windows import key_columns
 from statscache.query.errors import BadQuestion
 from statscache.query.periods import Period, Step, divides
 from statscache.query.tables import Served

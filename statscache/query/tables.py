@@ -11,7 +11,7 @@ from sqlalchemy import types as sql
 
 from statscache.hosting.loader import Entry
 from statscache.plugins import BasePlugin, CountModel, LatestModel
-from statscache.plugins.counting import key_columns
+from statscache.plugins.in_windows import key_columns
 from statscache.query import parameters as given
 from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, CellType, Column, column_of, kind_of
 from statscache.query.cursors import Cursors

@@ -1,0 +1,104 @@
+"""What all kinds of plugins share that write a row for each window, and for each key in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import Index, Text, delete
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from statscache.database.model import Base
+from statscache.plugins.base import BasePlugin
+from statscache.plugins.rows import Rows
+from statscache.plugins.schedule import Schedule
+
+#: In the `info` of a key column that names a person.
+PERSON = "person"
+
+
+class WindowModel(Base):
+    """A row per window, and per key where there are key columns; `timestamp` is the window's start."""
+
+    __abstract__ = True
+
+    #: The columns of the primary key that are none of the keys.
+    besides_keys: ClassVar[tuple[str, ...]] = ("timestamp",)
+
+    timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
+
+
+Model = TypeVar("Model", bound=WindowModel)
+
+
+def model_in_windows(
+    kind: type[Model], table: str, comment: str, person: str | None, keys: Mapping[str, str]
+) -> type[Model]:
+    """Make a model of a kind, with key columns and an index on each key and the window.
+
+    :param keys: a comment for each key column, by the column's name
+    :raises ValueError: if `person` is none of the keys
+    """
+    if person is not None and person not in keys:
+        raise ValueError(
+            f"person must name one of the keys of {table}, {', '.join(keys)}, and not {person!r}"
+        )
+    columns = {
+        key: mapped_column(
+            Text, primary_key=True, comment=about, info={PERSON: True} if key == person else {}
+        )
+        for key, about in keys.items()
+    }
+    indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
+    attributes = {"__tablename__": table, "__table_args__": (*indexes, {"comment": comment}), **columns}
+    return type(f"{kind.__name__}_{table}", (kind,), attributes)
+
+
+def key_columns(model: type[WindowModel]) -> list[str]:
+    """Return the names of the model's key columns, the window's start left out."""
+    return [column.name for column in model.__table__.primary_key if column.name not in model.besides_keys]
+
+
+def person_of(model: type[WindowModel]) -> str | None:
+    """Return the name of the key column that names a person, None if none does."""
+    columns = model.__table__.columns
+    return next((column.name for column in columns if column.info.get(PERSON)), None)
+
+
+class WindowPlugin(BasePlugin):
+    """A plugin of any kind that puts ``(second, *keys, …)`` into its queue, and writes windows.
+
+    :raises ValueError: if there is no schedule, so no windows
+    """
+
+    queued: ClassVar[bool] = True
+    rows: ClassVar[Rows | None] = Rows.WINDOW
+
+    def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
+        super().__init__(schedule, config, model)
+        if schedule is None:
+            raise ValueError(f"the plugin {self.name!r} counts in windows: give its class an interval")
+        self._seconds = schedule.seconds
+        self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
+        self._width = -1  # of the model's keys, of which a subclass may not yet have told
+
+    def _check_width(self, method: str, keys: Sequence[Any]) -> None:
+        """Check that there are as many keys as the model has key columns, which from now on is known."""
+        names = key_columns(self.model)
+        if len(keys) != len(names):
+            wanted = f"{', '.join(names)}" if names else "none"
+            raise TypeError(
+                f"{method} takes the keys of {self.model.__tablename__}, {wanted}, and got {len(keys)}"
+            )
+        self._width = len(names)
+
+    def _window(self, second: int) -> int:
+        """Return the start of the window that a second lies in."""
+        return second - (second - self._offset) % self._seconds
+
+    def revert(self, when: datetime, session: Session) -> None:
+        """Delete the windows that end after `when`: all that hold anything of that instant or later."""
+        assert self.schedule is not None  # see __init__
+        ended = when.astimezone() - self.schedule.interval
+        session.execute(delete(self.model).where(self.model.timestamp > ended))
