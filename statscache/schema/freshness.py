@@ -45,7 +45,8 @@ SELECT table_name,
     late,
     complete,
     plugins,
-    coalesce(removed, '{{}}') AS removed
+    coalesce(removed, '{{}}') AS removed,
+    since
 FROM newest
 """
 COMMENTS = {
@@ -58,7 +59,9 @@ COMMENTS = {
     "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
     "complete": "all spans of which it has every message",
     "plugins": "the plugins that write it",
+    "since": "from when on it is to have every message that history has",
     "removed": "the times of which somebody has removed rows by hand: they are not complete any more",
+    "since": "from when on it is to have every message that history has",
 }
 NAME = "statscache_freshness"
 

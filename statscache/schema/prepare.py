@@ -15,7 +15,7 @@ from statscache.hosting.suspensions import SuspensionRow
 from statscache.plugins import Base, LatestModel
 from statscache.schema.canonical_ids import rewrite_ids
 from statscache.schema.freshness import create_views
-from statscache.schema.functions import create_functions
+from statscache.schema.functions.create import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit, table_of

@@ -15,7 +15,7 @@ from statscache.daemon import open_daemon
 from statscache.database.trouble import DENIED, state_of
 from statscache.hosting.loader import Part
 from statscache.plugins import CountingPlugin, counting_model
-from statscache.schema.functions import create_functions
+from statscache.schema.functions.create import create_functions
 from statscache.schema.grants import PRIVATE, PUBLIC
 from statscache.schema.objects import quoted
 from statscache.schema.tables import create_tables

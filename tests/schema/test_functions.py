@@ -18,7 +18,8 @@ from statscache.history.recount.rebuild import rebuild
 from statscache.hosting.loader import Part
 from statscache.plugins import Base, CountingPlugin, CountModel, Schedule, counting_model
 from statscache.schema.freshness import NAME, create_views
-from statscache.schema.functions import Counts, create_functions, definitions
+from statscache.schema.functions.create import create_functions, definitions
+from statscache.schema.functions.table import WindowTable
 from statscache.schema.objects import see_to
 from statscache.schema.tables import create_tables
 from statscache.span import Span
@@ -295,7 +296,7 @@ def test_who_may_make_no_functions_still_counts(make_bench: Make, caplog: Any) -
     bench = make_bench(Good)
     role = f"poor_{uuid.uuid4().hex[:12]}"
     bench.execute(f"CREATE SCHEMA mine; CREATE ROLE {role}")
-    counts = Counts(Good.model.__table__, "mine", "mine", MINUTE, {})
+    counts = WindowTable(Good.model.__table__, "mine", "mine", MINUTE, {})
     with bench.engine.begin() as connection, caplog.at_level(logging.ERROR):
         connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
         see_to(connection, definitions(counts))

@@ -1,0 +1,105 @@
+"""Sees to the functions of the calendar, and of every table of counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.dialects.postgresql import dialect
+
+from statscache.database.lock import counting
+from statscache.hosting.loader import Part
+from statscache.plugins import CountModel, Schedule
+from statscache.plugins.in_windows import person_of
+from statscache.schema.functions import calendar, counts, people, periods
+from statscache.schema.functions.table import WindowTable
+from statscache.schema.objects import Definition, Variant, home_of, quoted, see_to
+
+log = logging.getLogger(__name__)
+
+#: The longest name that PostgreSQL gives to anything, in bytes.
+LONGEST = 63
+SCHEMAS = text(
+    "SELECT name, nspname, current_schema() FROM unnest(CAST(:names AS text[])) AS name "
+    "JOIN pg_class AS c ON c.oid = to_regclass(name) JOIN pg_namespace AS n ON n.oid = relnamespace"
+)
+DIALECT = dialect()  # type: ignore[no-untyped-call]  # it has no types
+
+
+def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
+    """See to the functions of the calendar, and of every table of counts that these plugins write.
+
+    :raises DBAPIError: if the database fails
+    """
+    schedules = _schedules(parts)
+    with counting(engine, patient=True) as connection:
+        schemas = _schemas(connection, schedules)
+        tables = [
+            WindowTable(table, *schemas[table], schedule, _keys(table), person_of(model))
+            for model, schedule in schedules.items()
+            if (table := _table(model)) in schemas
+        ]
+        see_to(connection, calendar.definitions(home_of(connection)))
+        see_to(connection, [definition for its in tables for definition in definitions(its)])
+
+
+def definitions(its: WindowTable) -> list[Definition]:
+    """Return the functions of a table; those whose names would be too long are left out."""
+    variants: dict[str, list[Variant]] = {
+        "series": counts.series(its),
+        "top": counts.top(its),
+        "periods": [periods.summed(its, periods.VOLUME)],
+    }
+    if its.person is not None:
+        variants |= {
+            "distinct": [people.distinct(its)],
+            "activity": [people.activity(its)],
+            "cohorts": [people.cohorts(its)],
+            "half": [people.half(its)],
+        }
+    names = {f"{its.table.name}_{suffix}": made for suffix, made in variants.items()}
+    long = [name for name in names if len(name.encode()) > LONGEST]
+    if long:
+        log.warning(
+            "the name of the table %s is too long, so it gets no function %s",
+            its.table.fullname,
+            ", ".join(long),
+        )
+    return [
+        Definition("FUNCTION", its.schema, name, made) for name, made in names.items() if name not in long
+    ]
+
+
+def _schedules(parts: Iterable[Part]) -> dict[type[CountModel], Schedule]:
+    """Return the windows of each table of counts; tables with windows of several lengths are left out."""
+    found: dict[type[CountModel], dict[int, Schedule]] = {}
+    for part in parts:
+        model, schedule = part.plugin.model, part.plugin.schedule
+        if isinstance(model, type) and issubclass(model, CountModel) and schedule is not None:
+            found.setdefault(model, {})[schedule.seconds] = schedule
+    return {model: next(iter(its.values())) for model, its in found.items() if len(its) == 1}
+
+
+def _table(model: type[CountModel]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _schemas(connection: Connection, models: Collection[type[CountModel]]) -> dict[Table, tuple[str, str]]:
+    """Return the schema that each table is in, and that of our views, without tables that are not there."""
+    names = {_name_of(_table(model)): _table(model) for model in models}
+    return {
+        names[name]: (own, home) for name, own, home in connection.execute(SCHEMAS, {"names": list(names)})
+    }
+
+
+def _name_of(table: Table) -> str:
+    return ".".join(quoted(name) for name in (table.schema, table.name) if name)
+
+
+def _keys(table: Table) -> dict[str, str]:
+    """Return the type of each key column, by its name."""
+    columns = [column for column in table.primary_key if column.name != "timestamp"]
+    return {column.name: column.type.compile(DIALECT).partition(" COLLATE ")[0] for column in columns}

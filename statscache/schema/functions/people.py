@@ -1,0 +1,172 @@
+"""What answers questions about people, of a table with a key that names a person. Bots are left out."""
+
+from __future__ import annotations
+
+from statscache.schema.functions.periods import ByPeriod
+from statscache.schema.functions.table import INSTANT, WindowTable, variant
+from statscache.schema.objects import Variant, quoted
+
+IS_BOT = "statscache_is_bot"
+BIGINT, BOOLEAN = "bigint", "boolean"
+
+
+def distinct(its: WindowTable) -> Variant:
+    """Return what counts the distinct people of periods."""
+    parts = ByPeriod(its, _others(its))
+    chosen = ", ".join([f"{parts.place} AS place", *parts.key_columns, f"r.{_person(its)} AS person"])
+    keys = "".join(f", s.{name}" for name in parts.names)
+    body = (
+        f"WITH {parts.bounds}, seen AS (SELECT DISTINCT {chosen} FROM {its.name} AS r WHERE {parts.inside}), "
+        f"{_people(its, 'seen')}, figure AS (SELECT s.place{keys}, count(*) AS people "
+        f"FROM seen AS s JOIN people USING (person) GROUP BY s.place{keys}) "
+        f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), 'coalesce(f.people, 0)'])}, "
+        f"{its.complete('p.begins', 'p.ends')} FROM period AS p LEFT JOIN figure AS f USING (place) "
+        f"WHERE f.place IS NOT NULL OR {parts.every} "
+        f"{parts.in_order('f')}"
+    )
+    about = (
+        "how many different people there are in each period of a step and a zone, or in all of the time from start to "
+        "before stop, without bots; a key that is left NULL means the union, and by names the keys that are told apart"
+    )
+    columns = {"timestamp": INSTANT, **parts.keys, "people": BIGINT, "complete": BOOLEAN}
+    return variant(its, parts.arguments, columns, body, about)
+
+
+def activity(its: WindowTable) -> Variant:
+    """Return what tells who came, stayed, came back and left, from period to period."""
+    parts = ByPeriod(its, _others(its), told_apart=False, before=True)
+    first = "(SELECT min(b.first) FROM bounds AS b)"
+    body = (
+        f"WITH {parts.bounds}, {_active(parts)}, {_firsts(parts)}, marked AS (SELECT a.place, a.person, "
+        "lag(a.place) OVER each IS NOT DISTINCT FROM a.place - 1 AS stayed, "
+        "lead(a.place) OVER each IS DISTINCT FROM a.place + 1 AS leaves "
+        "FROM active AS a WINDOW each AS (PARTITION BY a.person ORDER BY a.place)), "
+        "figure AS (SELECT m.place, count(*) AS active, count(*) FILTER (WHERE m.stayed) AS retained, "
+        "count(*) FILTER (WHERE NOT m.stayed AND f.first >= p.begins) AS new, "
+        "count(*) FILTER (WHERE NOT m.stayed AND f.first < p.begins) AS returning, "
+        "count(*) FILTER (WHERE m.leaves) AS leaving "
+        "FROM marked AS m JOIN period AS p USING (place) JOIN firsts AS f USING (person) GROUP BY m.place) "
+        "SELECT p.begins, coalesce(f.active, 0), coalesce(f.new, 0), coalesce(f.retained, 0), "
+        "coalesce(f.returning, 0), coalesce(b.leaving, 0), "
+        f"{its.complete('p.begins', 'p.ends')}, {_since_ever(its, 'p.ends')}, "
+        f"{its.complete('e.begins', 'p.ends')} "
+        "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
+        f"LEFT JOIN figure AS b ON b.place = e.place WHERE p.begins > {first} ORDER BY p.begins"
+    )
+    about = (
+        "how many people were active in each period of a step and a zone, without bots: new (never before), retained "
+        "(also in the period before), returning (earlier, but not in the period before); and lapsed (in the period "
+        "before only). complete is that of active, complete_since_ever that of new and returning, "
+        "complete_with_previous that of retained and lapsed"
+    )
+    figures = ("active", "new", "retained", "returning", "lapsed")
+    flags = ("complete", "complete_since_ever", "complete_with_previous")
+    columns = {"timestamp": INSTANT, **dict.fromkeys(figures, BIGINT), **dict.fromkeys(flags, BOOLEAN)}
+    return variant(its, _stepped(parts), columns, body, about)
+
+
+def cohorts(its: WindowTable) -> Variant:
+    """Return what tells how many of those who came in one period were active in each later one."""
+    parts = ByPeriod(its, _others(its), told_apart=False)
+    body = (
+        f"WITH {parts.bounds}, {_active(parts)}, {_firsts(parts)}, "
+        "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
+        "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
+        "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
+        f"{_since_ever(its, 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
+        "LEFT JOIN figure AS f ON f.came = c.place AND f.place = p.place ORDER BY c.begins, p.begins"
+    )
+    about = (
+        "of the people who were active for the first time ever in each period, the cohort: how many were active in it "
+        "and in each later one, without bots"
+    )
+    columns = {
+        "cohort": INSTANT,
+        "timestamp": INSTANT,
+        "periods_later": BIGINT,
+        "people": BIGINT,
+        "complete": BOOLEAN,
+    }
+    return variant(its, _stepped(parts), columns, body, about)
+
+
+def half(its: WindowTable) -> Variant:
+    """Return what tells the smallest number of people who did half of it."""
+    parts = ByPeriod(its, _others(its), told_apart=False)
+    body = (
+        f"WITH {parts.bounds}, seen AS (SELECT {parts.place} AS place, r.{_person(its)} AS person, "
+        f"sum(r.volume) AS volume FROM {its.name} AS r WHERE {parts.inside} GROUP BY 1, 2), {_people(its, 'seen')}, "
+        "ranked AS (SELECT s.place, s.volume, sum(s.volume) OVER each AS running, "
+        "row_number() OVER each AS rank, sum(s.volume) OVER (PARTITION BY s.place) AS whole "
+        "FROM seen AS s JOIN people USING (person) "
+        "WINDOW each AS (PARTITION BY s.place ORDER BY s.volume DESC, s.person ROWS UNBOUNDED PRECEDING)), "
+        "figure AS (SELECT r.place, min(r.rank) FILTER (WHERE 2 * r.running >= r.whole) AS people, "
+        "count(*) AS active, min(r.whole) AS volume FROM ranked AS r GROUP BY r.place) "
+        "SELECT p.begins, coalesce(f.people, 0), coalesce(f.active, 0), coalesce(CAST (f.volume AS bigint), 0), "
+        f"{its.complete('p.begins', 'p.ends')} "
+        "FROM period AS p LEFT JOIN figure AS f USING (place) ORDER BY p.begins"
+    )
+    about = (
+        "the smallest number of people who did at least half of all that was done in each period of a step and a zone, "
+        "or in all of the time from start to before stop, how many were active, and the volume, without bots"
+    )
+    columns = {
+        "timestamp": INSTANT,
+        "people": BIGINT,
+        "active": BIGINT,
+        "volume": BIGINT,
+        "complete": BOOLEAN,
+    }
+    return variant(its, parts.arguments, columns, body, about)
+
+
+def _others(its: WindowTable) -> dict[str, str]:
+    """Return the type of each key that names no person, by the column's name."""
+    return {key: kind for key, kind in its.keys.items() if key != its.person}
+
+
+def _person(its: WindowTable) -> str:
+    assert its.person is not None
+    return quoted(its.person)
+
+
+def _people(its: WindowTable, rows: str) -> str:
+    """Return a part of a WITH: who of these rows is a person; each is asked about once."""
+    return (
+        f"people AS MATERIALIZED (SELECT e.person FROM (SELECT DISTINCT s.person FROM {rows} AS s) AS e "
+        f"WHERE NOT {quoted(its.home)}.{IS_BOT}(e.person))"
+    )
+
+
+def _active(parts: ByPeriod) -> str:
+    """Return parts of a WITH: in which periods each person was active, without bots."""
+    its = parts.its
+    return (
+        f"seen AS MATERIALIZED (SELECT DISTINCT {parts.place} AS place, r.{_person(its)} AS person "
+        f"FROM {its.name} AS r WHERE {parts.inside}), {_people(its, 'seen')}, "
+        "active AS (SELECT s.place, s.person FROM seen AS s JOIN people USING (person))"
+    )
+
+
+def _firsts(parts: ByPeriod) -> str:
+    """Return a part of a WITH: the window in which each person was active for the first time ever."""
+    its = parts.its
+    keys = "".join(f" AND {condition}" for condition in parts.wanted)
+    return (
+        'firsts AS MATERIALIZED (SELECT people.person, (SELECT r."timestamp" '
+        f"FROM {its.name} AS r WHERE r.{_person(its)} = people.person{keys} "
+        'ORDER BY r."timestamp" LIMIT 1) AS first FROM people)'
+    )
+
+
+def _since_ever(its: WindowTable, stop: str) -> str:
+    """Return whether the table has every message from when on history is wanted to an instant."""
+    return its.complete(f"least({its.known('since')}, {stop})", stop)
+
+
+def _stepped(parts: ByPeriod) -> list[tuple[str, str, str]]:
+    """Return the arguments where there must be a step: a month unless another is given."""
+    return [
+        (name, kind, " DEFAULT 'month'" if name == "step" else default)
+        for name, kind, default in parts.arguments
+    ]

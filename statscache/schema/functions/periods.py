@@ -1,0 +1,150 @@
+"""What sums a table by the periods of a time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from statscache.schema.functions.calendar import OF_ONE
+from statscache.schema.functions.counts import key_arguments
+from statscache.schema.functions.table import END, INSTANT, RANGE, WindowTable, variant
+from statscache.schema.objects import Variant, in_quotes, quoted
+
+TEXT = "text"
+#: Without a step, the whole range is one period.
+PERIOD = (("step", TEXT, " DEFAULT NULL"), ("zone", TEXT, " DEFAULT 'UTC'"))
+#: Each names the column of a table and the expression that gives it of the rows `r` of a period.
+Figures = Mapping[str, tuple[str, str]]
+VOLUME: Figures = {"volume": ("bigint", "CAST (sum(r.volume) AS bigint)")}
+
+
+@dataclass(frozen=True)
+class ByPeriod:
+    """The parts of a question that sums a table by periods.
+
+    Its arguments are the range, the period, a value for each key or NULL for all, and which keys are told apart.
+
+    :param keys: the type of each key that can be told apart, by the column's name
+    :param told_apart: whether keys can be told apart at all, by the last argument
+    :param before: whether the period before the first is there, too, and comes first
+    """
+
+    its: WindowTable
+    keys: Mapping[str, str]
+    told_apart: bool = True
+    before: bool = False
+
+    @property
+    def arguments(self) -> list[tuple[str, str, str]]:
+        """The arguments of the function."""
+        keys = [(name, kind, " DEFAULT NULL") for name, kind in key_arguments(self.keys).items()]
+        by = [("by", "text[]", " DEFAULT '{}'")] if self._by else []
+        return [*RANGE, *PERIOD, *keys, *by]
+
+    @property
+    def _by(self) -> str:
+        """The number of the argument that says which keys are told apart; empty if there is none."""
+        return f"${len(RANGE) + len(PERIOD) + len(self.keys) + 1}" if self.keys and self.told_apart else ""
+
+    @property
+    def bounds(self) -> str:
+        """A part of a WITH: where the periods begin and end, as arrays in one row, and each with its place."""
+        its = self.its
+        names = f"CAST (ARRAY[{', '.join(map(in_quotes, self.keys))}] AS text[])"
+        given = (
+            f"{in_quotes(its.table.name)}, $1, {END}, $3, $4, {its.length}, {its.origin}, {names}, "
+            f"{self._by or 'NULL'}, {str(self.before).lower()}"
+        )
+        return (
+            "bounds AS MATERIALIZED (SELECT array_agg(p.begins ORDER BY p.begins) AS begins, "
+            "array_agg(p.ends ORDER BY p.begins) AS ends, min(p.begins) AS first, max(p.ends) AS last "
+            f"FROM {quoted(its.home)}.{OF_ONE}({given}) AS p), "
+            "period AS (SELECT each.* FROM bounds AS b, unnest(b.begins, b.ends) "
+            "WITH ORDINALITY AS each (begins, ends, place))"
+        )
+
+    @property
+    def place(self) -> str:
+        """The place of the period in which a row `r` lies."""
+        return 'width_bucket(r."timestamp", (SELECT b.begins FROM bounds AS b))'
+
+    @property
+    def inside(self) -> str:
+        """Whether a row `r` lies in the periods, and has the keys asked for."""
+        inside = [
+            'r."timestamp" >= (SELECT b.first FROM bounds AS b)',
+            'r."timestamp" < (SELECT b.last FROM bounds AS b)',
+        ]
+        return " AND ".join([*inside, *self.wanted])
+
+    @property
+    def wanted(self) -> list[str]:
+        """Conditions: whether a row `r` has the keys asked for."""
+        return [f"(${n} IS NULL OR r.{quoted(key)} = ${n})" for n, key in self._numbered]
+
+    @property
+    def _numbered(self) -> list[tuple[int, str]]:
+        """The keys, each with the number of its argument."""
+        return list(enumerate(self.keys, len(RANGE) + len(PERIOD) + 1))
+
+    @property
+    def key_columns(self) -> list[str]:
+        """Each key of a row `r`, NULL where it is neither told apart nor asked for, as the answer has it."""
+        return [
+            f"CASE WHEN ${n} IS NOT NULL{self._told_apart(key)} THEN r.{quoted(key)} END AS {name}"
+            for (n, key), name in zip(self._numbered, self.names, strict=True)
+        ]
+
+    def _told_apart(self, key: str) -> str:
+        return f" OR {in_quotes(key)} = ANY ({self._by})" if self._by else ""
+
+    @property
+    def every(self) -> str:
+        """Whether a period is listed in which there is nothing: where no keys are told apart."""
+        return f"coalesce(cardinality({self._by}), 0) = 0" if self._by else "true"
+
+    def keys_of(self, row: str) -> list[str]:
+        """Return the keys of an answer's row, which are those asked for where there is nothing."""
+        return [
+            f"coalesce({row}.{name}, ${n})" for (n, _), name in zip(self._numbered, self.names, strict=True)
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        """What each key is called inside the question, where other columns have names of their own."""
+        return [f"key_{place}" for place in range(len(self.keys))]
+
+    def in_order(self, row: str) -> str:
+        """Return what orders an answer, by the period and then the keys of its rows."""
+        return f"ORDER BY p.begins{''.join(f', {row}.{name}' for name in self.names)}"
+
+
+def summed(its: WindowTable, figures: Figures) -> Variant:
+    """Return what sums a table by periods."""
+    parts = ByPeriod(its, its.keys)
+    columns = {"timestamp": INSTANT, **its.keys, **{name: kind for name, (kind, _) in figures.items()}}
+    body = (
+        f"WITH {parts.bounds}, figure AS (SELECT {', '.join([f'{parts.place} AS place', *parts.key_columns])}, "
+        f"{', '.join(f'{expression} AS {quoted(name)}' for name, (_, expression) in figures.items())} "
+        f"FROM {its.name} AS r WHERE {parts.inside} GROUP BY {_numbers(len(its.keys) + 1)}) "
+        f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), *_zeros(figures), its.complete('p.begins', 'p.ends')])} "
+        f"FROM period AS p LEFT JOIN figure AS f USING (place) WHERE f.place IS NOT NULL OR {parts.every} "
+        f"{parts.in_order('f')}"
+    )
+    about = (
+        "the sums of the periods of a step and a zone that have a part of the time from start to before stop, or of "
+        "all of it; by names the keys that are told apart"
+    )
+    return variant(its, parts.arguments, {**columns, "complete": "boolean"}, body, about)
+
+
+def _numbers(count: int) -> str:
+    return ", ".join(map(str, range(1, count + 1)))
+
+
+def _zeros(figures: Figures) -> Sequence[str]:
+    """Return the figures of a row that may have none: zero for whole numbers, which are sums, else nothing."""
+    return [
+        f"coalesce(f.{quoted(n)}, 0)" if kind == "bigint" else f"f.{quoted(n)}"
+        for n, (kind, _) in figures.items()
+    ]

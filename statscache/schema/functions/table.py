@@ -1,0 +1,113 @@
+"""A table of a kind that has windows, as SQL speaks of it, and the functions that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Table
+
+from statscache.plugins import Schedule
+from statscache.schema.objects import Variant, in_quotes, quoted
+
+INSTANT = "timestamptz"
+#: Arguments: a name, a type, a default.
+RANGE = (("start", INSTANT, ""), ("stop", INSTANT, " DEFAULT now()"))
+NUMBER = ("n", "integer", " DEFAULT 10")
+#: What stands for a moment later than which no message counts.
+END = "least($2, now())"
+MOMENT = "'1 microsecond'"
+
+
+@dataclass(frozen=True)
+class WindowTable:
+    """A table with windows, as SQL speaks of it.
+
+    :param schema: in which it is
+    :param home: the schema of statscache's own views and functions
+    :param keys: the type of each key column, by the column's name
+    :param person: the key that names a person, None if there is none
+    """
+
+    table: Table
+    schema: str
+    home: str
+    schedule: Schedule
+    keys: Mapping[str, str]
+    person: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The table."""
+        return f"{quoted(self.schema)}.{quoted(self.table.name)}"
+
+    @property
+    def length(self) -> str:
+        """The length of a window."""
+        return f"interval '{self.schedule.seconds} seconds'"
+
+    @property
+    def origin(self) -> str:
+        """An instant at which a window starts."""
+        return f"to_timestamp({int(self.schedule.epoch.timestamp()) % self.schedule.seconds})"
+
+    def start_of(self, instant: str) -> str:
+        """Return the start of the window that an instant lies in; none begins before 1970."""
+        return f"date_bin({self.length}, greatest({instant}, to_timestamp(0)), {self.origin})"
+
+    def inside(self, row: str) -> str:
+        """Return whether a row lies in the range asked for."""
+        return f'{row}."timestamp" >= {self.start_of("$1")} AND {row}."timestamp" < {END}'
+
+    def known(self, column: str) -> str:
+        """Return what `statscache_freshness` says of the table in a column."""
+        view, name = f"{quoted(self.home)}.statscache_freshness", in_quotes(self.table.fullname)
+        return f"(SELECT f.{column} FROM {view} AS f WHERE f.table_name = {name})"
+
+    def complete(self, start: str, stop: str) -> str:
+        """Return whether the table has every message of a time."""
+        return f"coalesce({self.known('complete')} @> tstzrange({start}, {stop}), false)"
+
+    @property
+    def columns(self) -> list[str]:
+        """The key columns, as identifiers."""
+        return [quoted(key) for key in self.keys]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function gives for each row: its columns, of which the keys are some.
+
+    :param columns: the type of each, by its name
+    """
+
+    columns: Mapping[str, str]
+
+    def argument(self, name: str) -> str:
+        """Return a name for an argument that no column of the answer has."""
+        while name in self.columns:
+            name += "_"
+        return quoted(name)
+
+
+def variant(
+    its: WindowTable,
+    arguments: Sequence[tuple[str, str, str]],
+    columns: Mapping[str, str],
+    body: str,
+    about: str,
+) -> Variant:
+    """Return a function of a table.
+
+    :param arguments: the name, the type and the default of each
+    :param columns: the type of each column of its answer, by name
+    """
+    answer = Answer(columns)
+    named = [(answer.argument(name), kind, default) for name, kind, default in arguments]
+    given = ", ".join(f"{name} {kind}{default}" for name, kind, default in named)
+    returned = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
+    return Variant(
+        f"({given}) RETURNS TABLE ({returned}) LANGUAGE sql STABLE PARALLEL SAFE AS {in_quotes(body)}",
+        f"{its.table.comment or its.table.name}: {about}; complete says whether no message is missing",
+        "(" + ", ".join(f"{name} {kind}" for name, kind, _ in named) + ")",
+    )
