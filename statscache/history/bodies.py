@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from statscache.errors import Rejected
+from statscache.messages.agents import ARCHIVED
 from statscache.messages.delivery import body_with, kept_headers
+from statscache.messages.headers import schema_of
 
 Body = dict[str, Any]
 #: What a body over AMQP has beside its headers. The rows of archives have more: a number that is always 0, a name for
@@ -37,10 +39,13 @@ def _has_schema(body: Body) -> bool:
 
 
 def _as_delivered(row: Body) -> Body:
-    """Return a row as body_of makes it of the delivery.
+    """Return a row as body_of makes it of the delivery, and with whom the archive has noted as the agent.
 
+    That is what the message's class said when it was sent, which may not be installed here.
     datanommer dates a message without `sent-at` by when it came there, which is rejected here as on the bus.
     """
     if row["headers"].get("sent-at") is None:
         raise Rejected("no sent-at")
-    return {**{name: row.get(name) for name in OVER_AMQP}, "headers": kept_headers(row["headers"])}
+    body = {**{name: row.get(name) for name in OVER_AMQP}, "headers": kept_headers(row["headers"])}
+    agent = row.get(ARCHIVED) if schema_of(body) is not None else None
+    return {**body, ARCHIVED: agent} if isinstance(agent, str) and agent else body

@@ -15,23 +15,25 @@ from statscache.instants import END_OF_TIME
 from statscache.messages import rules
 from statscache.messages.frozen import FrozenDict, _read_only
 from statscache.messages.ids import canonical_id
+from statscache.messages.rule import category_place
 
 #: The longest `msg_id` that is taken as it is.
 LONGEST_ID = 200
 
 
 class Naming(Protocol):
-    """Finds the users and the packages that a message names."""
+    """Finds the users and the packages that a message names, and who did what it tells of."""
 
     def usernames(self, message: Mapping[str, Any]) -> frozenset[str]: ...
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]: ...
+    def agent(self, message: Mapping[str, Any]) -> str | None: ...
 
 
 class Message(FrozenDict):
     """The body of a message, read as a dict, with what many plugins need and none should work out twice.
 
     :param body: what came over the bus; not copied
-    :param naming: finds the users and packages; by default statscache's own rules
+    :param naming: finds the users, the packages and the agent; by default statscache's own rules
     :raises Rejected: if it has no usable topic or timestamp
     """
 
@@ -56,7 +58,7 @@ class Message(FrozenDict):
         own["topic"] = topic = _topic(body.get("topic"))
         own["timestamp"] = timestamp = _timestamp(body.get("timestamp"))
         own["second"] = math.floor(timestamp)
-        place, parts = rules.category_place(topic), topic.split(".", 4)
+        place, parts = category_place(topic), topic.split(".", 4)
         own["category"] = parts[place] if len(parts) > place else None
         own["msg_id"] = msg_id = usable_id(body.get("msg_id"))
         if msg_id is not None:
@@ -79,6 +81,14 @@ class Message(FrozenDict):
     def packages(self) -> frozenset[str]:
         """The packages that the message names."""
         return self._naming.packages(self)
+
+    @cached_property
+    def agent(self) -> str | None:
+        """Who did what the message tells of: an account; None if nobody did, or it is not certain who.
+
+        It may be a bot. Who is only mentioned is never the agent.
+        """
+        return self._naming.agent(self)
 
     @cached_property
     def id(self) -> str:

@@ -1,4 +1,4 @@
-"""The users and packages that messages name, wherever that is known from."""
+"""The users and packages that messages name, and their agents, wherever that is known from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from statscache.errors import number_of, some_of
-from statscache.messages import headers, rules
+from statscache.messages import agents, headers, rules
 from statscache.messages.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ NAMED = 5
 
 class Meta:
     """The users and packages that messages name: headers.py says who is asked, in which order, and why.
+
+    agents.py says so of agents.
 
     The processors are loaded when the first message needs them, and where `fedmsg.meta` is imported already, as in the
     hub, at once. Where no package brings any, a message of fedmsg's own two is all that needs them. They also become
@@ -72,6 +74,14 @@ class Meta:
             headers.packages(message)
             or self._schemas.packages(message)
             or (self._processors(message) or rules).packages(message)
+        )
+
+    def agent(self, message: Mapping[str, Any]) -> str | None:
+        """Who did what the message tells of, or None: agents.py says who is asked."""
+        return (
+            agents.usable(self._schemas.agent(message))
+            or agents.archived(message)
+            or (self._processors(message) or rules).agent(message)
         )
 
     def load(self) -> Processors:

@@ -15,8 +15,9 @@ import fedmsg.meta
 from fedmsg.meta.base import BaseProcessor
 from fedmsg.meta.default import DefaultProcessor
 
-from statscache.messages import rules
+from statscache.messages import agents, rules
 from statscache.messages.answers import names_in, one_line_of
+from statscache.messages.rule import category_of
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,16 @@ class Processors:
         """The packages that the message names."""
         return self._ask("packages", message)
 
+    def agent(self, message: Mapping[str, Any]) -> str | None:
+        """Who did what the message tells of: by a processor that says so itself, else by our rules.
+
+        fedmsg.meta has a way for all others, which takes any of the users that a message names: it is never used.
+        """
+        processor = self._processor_of(message)
+        if getattr(processor, "agent", NotImplemented) is NotImplemented:
+            return rules.agent(message)
+        return agents.usable(self._call(processor, "agent", message))
+
     def _load(self, entry: EntryPoint) -> Any:
         try:
             processor = entry.load()(fedmsg.meta._, **self._config)
@@ -101,13 +112,18 @@ class Processors:
     def _by_rules(
         self, rule: Callable[[Mapping[str, Any]], frozenset[str]], message: Mapping[str, Any]
     ) -> frozenset[str]:
-        return frozenset() if rules.category_of(message) in self.known else rule(message)
+        return frozenset() if category_of(message) in self.known else rule(message)
 
     def _ask(self, method: str, message: Mapping[str, Any]) -> frozenset[str]:
+        processor = self._processor_of(message)
+        return frozenset() if processor is None else names_in(self._call(processor, method, message))
+
+    def _processor_of(self, message: Mapping[str, Any]) -> Any:
+        """The first that handles the message; None where even the last does not."""
         for processor in self._candidates(message["topic"]):
             if _by_topic(processor) or self._call(processor, "handle_msg", message) is not None:
-                return names_in(self._call(processor, method, message))
-        return frozenset()
+                return processor
+        return None
 
     def _call(self, processor: Any, method: str, message: Mapping[str, Any]) -> Any:
         try:

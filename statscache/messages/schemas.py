@@ -1,4 +1,4 @@
-"""Whom a message names by the class that its schema has, where a package registers one for fedora-messaging."""
+"""Whom a message names, and who did it, by the class of its schema, where a package registers one for the bus."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ class Schemas:
         """The packages that the message's class names; none if it has no class here, or that raises."""
         return self._ask("packages", message)
 
+    def agent(self, message: Mapping[str, Any]) -> Any:
+        """Whom the message's class calls the agent, whatever that is; None if it has no class here, or that raises.
+
+        Unlike users, whom the headers name, it is asked of every message: no header says who did it.
+        """
+        kind = self._kind_of(message)
+        return self._call(kind, "agent_name", message) if hasattr(kind, "agent_name") else None
+
     @property
     def brief(self) -> list[str]:
         """How many there are and what failed, for a line that stays short; nothing where there are none."""
@@ -72,15 +80,23 @@ class Schemas:
         return classes, failed
 
     def _ask(self, attribute: str, message: Mapping[str, Any]) -> frozenset[str]:
-        schema = schema_of(message)
-        if schema not in self._entries or not name_nothing(message) or schema not in self._loaded[0]:
+        if schema_of(message) not in self._entries or not name_nothing(message):
             return frozenset()
-        kind = self._loaded[0][schema]
+        return names_in(self._call(self._kind_of(message), attribute, message))
+
+    def _kind_of(self, message: Mapping[str, Any]) -> Any:
+        """The class of the message's schema; None where none is installed, or it does not load."""
+        schema = schema_of(message)
+        return self._loaded[0].get(schema) if schema in self._entries else None
+
+    def _call(self, kind: Any, attribute: str, message: Mapping[str, Any]) -> Any:
+        if kind is None:
+            return None
         try:
-            return names_in(getattr(_build(kind, message), attribute))
+            return getattr(_build(kind, message), attribute)
         except Exception as error:  # noqa: BLE001 - classes expect shapes that messages need not have
             self._log_once(kind, attribute, message, error)
-            return frozenset()
+            return None
 
     def _log_once(self, kind: type, attribute: str, message: Mapping[str, Any], error: Exception) -> None:
         """Once for each kind of error of a class; the next thousand messages have the same."""

@@ -68,15 +68,29 @@ def test_a_recorded_message_is_the_body_of_its_delivery(more: dict[str, Any]) ->
 
 
 def test_a_row_of_an_archive_is_the_body_of_its_delivery() -> None:
-    """So that no plugin can tell whether it came live."""
-    assert as_sent(row(RECORDED)) == delivered(RECORDED)
+    """So that no plugin can tell whether it came live, with whom the message's class called the agent."""
+    assert as_sent(row(RECORDED)) == {**delivered(RECORDED), "agent_name": "ada"}
+
+
+@pytest.mark.parametrize("agent", [None, "", 7, ["ada"]])
+def test_a_row_without_an_agent_is_the_body_alone(agent: Any) -> None:
+    """Most classes name none."""
+    assert as_sent(row(RECORDED, agent_name=agent)) == delivered(RECORDED)
+
+
+def test_of_a_message_without_a_schema_an_archive_knows_no_agent() -> None:
+    """It is one of fedmsg's, of which archives have the sender there."""
+    headers = {**HEADERS, "fedora_messaging_schema": "base.message"}
+    recorded = {**RECORDED, "headers": headers}
+    assert as_sent(row(RECORDED, headers=headers)) == delivered(recorded)
 
 
 def test_a_row_keeps_only_the_headers_that_are_kept_of_a_delivery() -> None:
     """What a web hook has left there is nobody's business here either."""
     headers = {**HEADERS, "authorization": "Bearer secret", "fedora_messaging_odd": [1]}
     recorded = {**RECORDED, "headers": headers}
-    assert as_sent(row(RECORDED, headers=headers)) == as_sent(recorded) == delivered(recorded)
+    found = as_sent(row(RECORDED, headers=headers, agent_name=None))
+    assert found == as_sent(recorded) == delivered(recorded)
     assert "authorization" not in delivered(recorded)["headers"]
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statscache.errors import Rejected
-from statscache.messages import rules
 from statscache.messages.message import END_OF_TIME, Message
+from statscache.messages.rule import category_of
 from tests.support.messages import TOPIC, example, json_values, make, usable_times
 
 
@@ -80,7 +80,7 @@ def test_when_at_the_edges(timestamp: float, when: str) -> None:
 )
 def test_the_category_is_the_one_that_datanommer_gives(topic: str, category: str | None) -> None:
     """The fourth part, or the third of a VirtualTopic; a topic of fewer parts has none."""
-    assert rules.category_of({"topic": topic}) == (category or "")
+    assert category_of({"topic": topic}) == (category or "")
     assert make(topic=topic).category == category
 
 
@@ -179,12 +179,18 @@ class Names:
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
         return frozenset({"kernel"})
 
+    def agent(self, message: Mapping[str, Any]) -> str | None:
+        self.asked += 10
+        return None
+
 
 def test_names_are_worked_out_once_and_only_when_asked_for() -> None:
-    """Users and packages come from the naming that the message was made with, once for all plugins."""
+    """Users, packages and the agent come from the naming that the message was made with, once for all plugins."""
     names = Names()
     message = Message({**example(), "user": "ada"}, names)
     assert names.asked == 0
     assert message.usernames == message.usernames == {"ada"}
     assert message.packages == {"kernel"}
     assert names.asked == 1
+    assert message.agent is message.agent is None
+    assert names.asked == 11

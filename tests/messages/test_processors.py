@@ -61,6 +61,19 @@ class Spelled(Fake):
     answer: Any = "joe"
 
 
+class Acted(Fake):
+    """Says who did it, which fedmsg.meta calls an agent."""
+
+    __name__ = "acted"
+
+    def agent(self, msg: Any, **config: Any) -> Any:
+        return msg["msg"]["who"]
+
+
+class Tagged(Acted):
+    __name__ = "buildsys"
+
+
 class Raising(Fake):
     __name__ = "raising"
 
@@ -267,6 +280,52 @@ def test_a_processor_that_raises_names_nobody_and_is_logged_once(
         "Raising.usernames of message 2024-1 raised LookupError: no such thing"
     )
     assert record.exc_info is None
+
+
+@pytest.mark.parametrize(
+    ("who", "agent"),
+    [("joe", "joe"), ("joe@fedoraproject.org", "joe"), (None, None), (["joe"], None), ("", None)],
+)
+def test_a_processor_that_says_who_did_it_is_believed(install: Install, who: Any, agent: str | None) -> None:
+    """Also where that is nobody."""
+    install(Acted)
+    assert Meta({}).agent(about("acted", {"who": who, "agent": "jane"})) == agent
+
+
+def test_the_rules_know_agents_beside_processors_that_do_not(install: Install) -> None:
+    """fedmsg.meta itself would take any of the users that such a processor names."""
+    install(Wiki, Pagure)
+    meta = Meta({})
+    assert meta.usernames(PAGURE) == {"fake"}
+    assert meta.agent(PAGURE) == "jane"
+    assert meta.agent(about("wiki")) is None
+
+
+def test_a_processor_that_cannot_say_who_did_it_names_nobody(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with users it is logged once, and nobody else is asked."""
+    install(**{"buildsys": f"{__name__}:Tagged"})
+    meta = Meta({})
+    for _ in range(3):
+        assert meta.agent(about("buildsys.tag", {"user": "joe"})) is None
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == [
+        "Tagged.agent of message 2024-1 raised KeyError: 'who': it names nobody (not logged again)"
+    ]
+
+
+def test_fedora_s_own_agents(fedora: Meta) -> None:
+    """Of all processors four say who did it, and of these fedmsg's own two know the sender."""
+    saying = [type(each).__name__ for each in fedora.load().all if each.agent is not NotImplemented]
+    assert sorted(saying) == [
+        "AnnounceProcessor",
+        "InfraGitProcessor",
+        "LoggerProcessor",
+        "WaiverDBProcessor",
+    ]
+    assert fedora.agent(about("waiverdb.waiver", {"username": "jane"})) == "jane"
+    assert fedora.agent({**about("logger.log"), "username": "jane"}) == "jane"
 
 
 def test_a_processor_that_looks_into_messages_is_asked_about_each(

@@ -87,6 +87,14 @@ class Narrow:
     def __init__(self, body: Any) -> None: ...
 
 
+class Agent(Base):
+    """Says who did it."""
+
+    @property
+    def agent_name(self) -> Any:
+        return self.body["who"]
+
+
 class Nameless:
     usernames: Any = []
 
@@ -212,6 +220,41 @@ def test_a_class_that_raises_names_nobody_and_is_logged_once(
     ]
     assert "LookupError: no such thing: the processors and rules name whom they can" in lines[0]
     assert all(record.exc_info is None for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("who", "agent"),
+    [("ann", "ann"), ("ann@fedoraproject.org", "ann"), (None, "ada"), ("@group", "ada"), (["ann"], "ada")],
+)
+@pytest.mark.parametrize("header", ["user_joe", "x"])
+def test_a_class_has_the_first_word_on_who_did_it(install: Any, header: str, who: Any, agent: str) -> None:
+    """Also where headers name users: none says who did it. Where it names nobody the archive and rules are asked."""
+    install(Agent)
+    headers = {"fedora_messaging_schema": "agent", f"fedora_messaging_{header}": True}
+    body = {**example(), "topic": "org.fedoraproject.prod.buildsys.tag", "headers": headers}
+    assert Message({**body, "msg": {"who": who, "user": "ada"}}, Meta({})).agent == agent
+    archived = {**body, "msg": {"who": who, "user": "joe"}, "agent_name": "ada"}
+    assert Message(archived, Meta({})).agent == agent
+
+
+def test_a_class_without_an_agent_names_none(install: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Those of older versions of fedora-messaging have none, and that is no error."""
+    install(Wiki)
+    assert sent("wiki", Meta({})).agent is None
+    assert caplog.records == []
+
+
+def test_a_class_that_raises_leaves_the_agent_to_the_others(
+    install: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with users it is logged once."""
+    install(Agent)
+    body = {**example(), "topic": "org.fedoraproject.prod.buildsys.tag", "msg": {"user": "ada"}}
+    meta = Meta({})
+    for _ in range(3):
+        assert Message({**body, "headers": {"fedora_messaging_schema": "agent"}}, meta).agent == "ada"
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith("Agent.agent_name of message 2016-a raised KeyError: 'who'")
 
 
 def test_a_class_may_change_headers_and_not_the_content(install: Any) -> None:

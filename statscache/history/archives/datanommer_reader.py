@@ -38,6 +38,8 @@ OPTIONAL = ["id", "i"]
 CONTENT = ["msg_raw", "msg", "msg_json"]
 #: Who sent it: the column was renamed with version 1.4 of datanommer.models.
 SENDER = ["username", "agent_name"]
+#: Who did what a message of fedora-messaging tells of, from that version on; of fedmsg's it is who sent it.
+AGENT = ["agent_name"]
 #: What fedora-messaging's messages have beside their content.
 HEADERS = ["headers"]
 MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER + HEADERS))
@@ -65,6 +67,7 @@ class Reader:
         names.sort(key=lambda name: types[name].startswith("json"))  # a text is the message as it was sent
         self._content = _first_of(names)
         self._sender = _first_of([name for name in SENDER if name in types])
+        self._agent = _first_of([name for name in AGENT if name in types])
         self._headers = _first_of([name for name in HEADERS if name in types])
         self._there = {name for name in OPTIONAL if name in types}
 
@@ -88,9 +91,10 @@ class Reader:
         table = MESSAGES.c
         seconds = cast(extract("epoch", table.timestamp), Double)
         number = table.i if "i" in self._there else null()
-        columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id, self._headers)
+        columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id)
+        more = (self._agent, self._headers)
         order = table.id if "id" in self._there else table.msg_id
-        return select(*columns).where(*self._within(span)).order_by(table.timestamp, order)
+        return select(*columns, *more).where(*self._within(span)).order_by(table.timestamp, order)
 
     def border(self, span: Span) -> Select[Any]:
         """Return the query for the second of the first row that no longer fits into a slice."""
@@ -149,12 +153,14 @@ def _body(
     i: int | None,
     username: str | None,
     msg_id: str | None,
+    agent: str | None,
     headers: str | None,
 ) -> dict[str, Any]:
-    """Return a row as a body, where what is null is left out."""
+    """Return a row as a body, where what is null is left out, and the agent of what has no headers."""
     time = int(timestamp) if timestamp.is_integer() else timestamp
     body = {"topic": topic, "msg": _read(content), "timestamp": time}
     others = {"i": i, "username": username, "msg_id": msg_id, "headers": _read(headers)}
+    others["agent_name"] = agent if others["headers"] else None
     return body | {name: value for name, value in others.items() if value is not None}
 
 

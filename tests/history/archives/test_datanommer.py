@@ -17,6 +17,7 @@ from statscache.history.archives.datanommer import Datanommer
 from statscache.history.bodies import as_sent
 from statscache.messages.delivery import body_of
 from statscache.messages.message import Message
+from statscache.messages.naming import Meta
 from statscache.span import Span
 from tests.support.hub import wait_for
 
@@ -177,6 +178,19 @@ def test_what_came_over_amqp_is_what_it_was_live(kind: str, engine: Engine, data
     assert {(message.usernames, message.packages) for message in found} == {
         (frozenset({"ada"}), frozenset({"vim"}))
     }
+
+
+@pytest.mark.parametrize("upgrade", [key for key in UPGRADES if key.startswith("1")])
+def test_who_did_it_is_known_since_1_4(upgrade: str, engine: Engine, database: str) -> None:
+    """Under the older name the column tells the sender, and of a message of fedmsg it still does."""
+    headers = json.dumps({"fedora_messaging_schema": "wiki.edit", "sent-at": "2023-11-14T22:13:20+00:00"})
+    run(engine, SINCE_1_0)
+    fill(engine, [body(n, DAY + n, username="ada") for n in range(2)])
+    run(engine, "UPDATE messages SET headers = CAST(:headers AS jsonb) WHERE i = 0", headers=headers)
+    run(engine, UPGRADES[upgrade])
+    (part,) = read(database, Span(DAY, DAY + 100))
+    found = [Message(as_sent(each), Meta({})).agent for each in part.bodies]
+    assert found == ["ada" if upgrade.startswith("1.4") else None, None]
 
 
 def test_headers_of_any_shape_are_read(engine: Engine, database: str) -> None:
