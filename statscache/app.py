@@ -131,7 +131,7 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     unable: Mapping[str, str] = {}
     try:
         if prepared:
-            ready = prepare(engine, entries, parts, settings.epoch)
+            ready = prepare(engine, entries, parts, settings.epoch, settings.bots)
             parts, unable = ready.parts, ready.unable
         log.info(
             "running %s: %s", number_of(len(parts), "plugin"), some_of([part.ident for part in parts], NAMED)

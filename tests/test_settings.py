@@ -20,6 +20,7 @@ FREQUENCY = "statscache.producer.frequency"
 WAIT = "statscache.database.wait"
 ENABLED = "statscache.plugins.enabled"
 DISABLED = "statscache.plugins.disabled"
+BOTS = "statscache.bots"
 SECRET = "hunter2"
 
 NOT_SECONDS = [
@@ -359,3 +360,19 @@ def test_a_wait_is_a_time_or_none(value: Any) -> None:
         f"{BRIDGES} must be a number of seconds above 0 and up to 86400, or a timedelta"
     )
     assert "or 0 for none at all, or None for the default, not" in message
+
+
+@pytest.mark.parametrize("patterns", [["releng", "mbs/*"], ("o'brien", "a?"), [], {"*-ci"}])
+def test_bots_are_patterns_of_names(patterns: Any) -> None:
+    """In any order, and none at all is a list, too."""
+    assert read_settings({URI: GOOD_URI, BOTS: patterns}, {}).bots == tuple(sorted(patterns))
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    ["releng", None, 7, [7], [""], ["*"], ["?*"], ["[ab]"], ["a" * 201], ["a\0"], ["a\nb"], ["\ud800"]],
+)
+def test_what_is_no_list_of_patterns_is_refused(patterns: Any) -> None:
+    """A pattern that is every name would leave no people, and sets of characters are not read."""
+    with pytest.raises(Unusable, match=r"^statscache.bots must be a list of names of accounts, such as "):
+        read_settings({URI: GOOD_URI, BOTS: patterns}, {})

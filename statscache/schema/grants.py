@@ -37,6 +37,7 @@ PUBLIC = (
     "statscache_removed",
     "statscache_freshness",
     "statscache_note",
+    "statscache_bot",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

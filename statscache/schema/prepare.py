@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from statscache.errors import Unusable
 from statscache.hosting.loader import Entry, Part
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.plugins import Base, LatestModel
+from statscache.schema.bots import keep_bots
 from statscache.schema.canonical_ids import rewrite_ids
 from statscache.schema.freshness import create_views
 from statscache.schema.functions.create import create_functions
@@ -20,6 +21,7 @@ from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit, table_of
 from statscache.schema.watching import note_dropped, watch
+from statscache.store.bots import BotRow
 from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
 from statscache.store.kept_back_table import KeptRow
@@ -49,6 +51,7 @@ CORE_MODELS = (
     ConsumerRow,
     KeptRow,
     NoteRow,
+    BotRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}
@@ -67,17 +70,23 @@ class Prepared:
 
 
 def prepare(
-    engine: Engine, entries: Sequence[Entry], parts: Sequence[Part], epoch: datetime | None
+    engine: Engine,
+    entries: Sequence[Entry],
+    parts: Sequence[Part],
+    epoch: datetime | None,
+    bots: Collection[str],
 ) -> Prepared:
     """Make the tables, indexes, views and functions that are missing, and note which plugins start.
 
     :param parts: the plugins that should run
     :param epoch: from when on there is to be history; None for from the first start on this database
+    :param bots: the patterns of names of accounts that are no people's
     :raises Unusable: if nothing can run
     :raises DBAPIError: if the database fails
     """
     tables = _tables(entries, parts)
     _check_core(create_tables(engine, [model.__table__ for model in CORE_MODELS]))  # type: ignore[misc]
+    keep_bots(engine, bots)
     note_dropped(engine)
     differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])
     fitting = _fitting(parts, differing)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from statscache.errors import Unusable
 from statscache.setting import types
+from statscache.setting.bots import BOTS, PATTERNS
 from statscache.setting.setting import Setting, SettingType
 
 URI = "statscache.sqlalchemy.uri"
@@ -61,6 +62,12 @@ class Settings:
         types.NAMES,
         (),
         "plugins not to run, by the names of their entry points",
+    )
+    bots: tuple[str, ...] = _setting(
+        "statscache.bots",
+        PATTERNS,
+        tuple(BOTS),
+        "the accounts that are bots, as patterns of names: figures about people leave them out, also those of the past",
     )
     database_wait: float = _setting(
         "statscache.database.wait",
