@@ -78,11 +78,10 @@ class Meta:
 
     def agent(self, message: Mapping[str, Any]) -> str | None:
         """Who did what the message tells of, or None: agents.py says who is asked."""
-        return (
-            agents.usable(self._schemas.agent(message))
-            or agents.archived(message)
-            or (self._processors(message) or rules).agent(message)
+        named = "headers" in message and (
+            agents.usable(self._schemas.agent(message)) or agents.archived(message)
         )
+        return named or (self._processors(message) or rules).agent(message)
 
     def load(self) -> Processors:
         """Return the processors, loaded if they are not yet: here alone is `fedmsg.meta` imported."""

@@ -9,17 +9,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from statscache.database.lock import counting
+from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import number_of, some_of
-from statscache.schema.objects import Definition, Variant, home_of, in_quotes, quoted, see_to
+from statscache.schema.objects import Definition, Variant, home_of, in_quotes, marked, quoted, see_to, tried
 from statscache.store.bots import bots, replace_bots
 
 log = logging.getLogger(__name__)
 
 #: So many patterns that are new or gone are named in the log.
 NAMED = 5
+SETTINGS = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on"
+#: The comment of the trigger, if both are there.
+THERE = text(
+    "SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgrelid = to_regclass(:table) "
+    "AND tgname = :trigger AND to_regprocedure(:function) IS NOT NULL"
+)
 FUNCTION = "statscache_is_bot"
 TRIGGER = "statscache_bot_changed"
 ABOUT = "whether an account is a bot, by the patterns in statscache_bot; false for null"
@@ -40,34 +48,55 @@ END"""
 def keep_bots(engine: Engine, patterns: Collection[str]) -> None:
     """Let the table of bots be this list, and the function answer by it: of several daemons the last to start decides.
 
+    Where that is not allowed the log says so, and the list stays as it is.
+
     :raises DBAPIError: if the database fails
     """
+    now = frozenset(patterns)
     with counting(engine, patient=True) as connection:
-        _see_to_trigger(connection)
+        error = _see_to_function(connection)
         before = bots(connection)
-        if before != frozenset(patterns):
-            replace_bots(connection, patterns)
-    if before != frozenset(patterns):
-        _tell(before, frozenset(patterns))
+        if error is None and before != now:
+            error = _replaced(connection, now)
+    if error is not None:
+        log.error("%s cannot be kept (%s): remove the cause and start again", FUNCTION, first_line(error))
+    elif before != now:
+        _tell(before, now)
 
 
-def _see_to_trigger(connection: Connection) -> None:
-    """Make the trigger that makes the function, and let it do so."""
-    home = home_of(connection)
-    definition = (
-        "() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp "
-        f"SET standard_conforming_strings = on AS {in_quotes(BODY.replace('{home}', quoted(home)))}"
+def _see_to_function(connection: Connection) -> DBAPIError | None:
+    """Make the trigger that makes the function, let it do so unless both are there, and return why it cannot."""
+    home = quoted(home_of(connection))
+    body = in_quotes(BODY.replace("{home}", home))
+    definition = f"() RETURNS trigger LANGUAGE plpgsql {SETTINGS} AS {body}"
+    maker = Variant(definition, f"makes {FUNCTION} anew when statscache_bot changes", "()", private=True)
+    see_to(connection, [Definition("FUNCTION", home_of(connection), TRIGGER, [maker])])
+    comment = marked(f"makes {FUNCTION} anew", definition)
+    given = {"table": f"{home}.statscache_bot", "trigger": TRIGGER, "function": f"{home}.{FUNCTION}(text)"}
+    if list(connection.scalars(THERE, given)) == [comment]:
+        return None
+    return tried(
+        connection,
+        [
+            f"CREATE OR REPLACE TRIGGER {TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE "
+            f"ON {home}.statscache_bot FOR EACH STATEMENT EXECUTE FUNCTION {home}.{TRIGGER}()",
+            f"COMMENT ON TRIGGER {TRIGGER} ON {home}.statscache_bot IS {in_quotes(comment)}",
+            f"DELETE FROM {home}.statscache_bot WHERE false",  # which fires it
+            f"COMMENT ON FUNCTION {home}.{FUNCTION}(text) IS {in_quotes(ABOUT)}",
+        ],
     )
-    about = f"makes {FUNCTION} anew when statscache_bot changes"
-    trigger = Variant(definition, about, "()", private=True)
-    see_to(connection, [Definition("FUNCTION", home, TRIGGER, [trigger])])
-    for statement in (
-        f"CREATE OR REPLACE TRIGGER {TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
-        f"{quoted(home)}.statscache_bot FOR EACH STATEMENT EXECUTE FUNCTION {quoted(home)}.{TRIGGER}()",
-        f"DELETE FROM {quoted(home)}.statscache_bot WHERE false",
-        f"COMMENT ON FUNCTION {quoted(home)}.{FUNCTION}(text) IS {in_quotes(ABOUT)}",
-    ):
-        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def _replaced(connection: Connection, patterns: Collection[str]) -> DBAPIError | None:
+    """Replace the list, and return why that cannot be done."""
+    try:
+        with connection.begin_nested():
+            replace_bots(connection, patterns)
+    except DBAPIError as error:
+        if is_database_trouble(error):
+            raise
+        return error
+    return None
 
 
 def _tell(before: frozenset[str], now: frozenset[str]) -> None:

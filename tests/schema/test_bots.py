@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from fnmatch import fnmatchcase
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -149,6 +150,48 @@ def test_a_transaction_that_fails_leaves_list_and_function_alike(tables: Engine)
         transaction.rollback()
     assert is_bot(tables, "releng")
     assert not is_bot(tables, "bodhi")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP FUNCTION statscache_is_bot",
+        "DROP TRIGGER statscache_bot_changed ON statscache_bot",
+        "DROP FUNCTION statscache_bot_changed CASCADE",
+    ],
+)
+def test_what_is_dropped_is_made_anew(tables: Engine, statement: str) -> None:
+    """At the next start, whatever the list has become meanwhile."""
+    keep_bots(tables, ["releng"])
+    run(tables, statement, "DELETE FROM statscache_bot")
+    keep_bots(tables, ["bodhi"])
+    assert (is_bot(tables, "releng"), is_bot(tables, "bodhi")) == (False, True)
+
+
+def test_a_role_that_may_make_nothing_starts_with_the_list_that_is_there(
+    tables: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It needs no rights where its list is the same, and where it is another the log says what is missing."""
+    keep_bots(tables, ["releng"])
+    role = f"clerk_{uuid4().hex}"
+    run(
+        tables,
+        f"CREATE ROLE {role}",
+        f"GRANT ALL ON statscache_bot TO {role}",
+        f"GRANT {role} TO CURRENT_USER",
+    )
+    clerk = create_engine(tables.url, connect_args={"options": f"-crole={role}"})
+    try:
+        keep_bots(clerk, ["releng"])
+        assert caplog.records == []
+        keep_bots(clerk, ["bodhi"])
+        assert caplog.messages == [
+            "statscache_is_bot cannot be kept (permission denied for schema public): remove the cause and start again"
+        ]
+        assert is_bot(tables, "releng")
+    finally:
+        clerk.dispose()
+        run(tables, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 @pytest.mark.parametrize("schema", ["other", "it's 100% odd"])
