@@ -1,4 +1,4 @@
-"""Which texts a plugin may use as keys; see `statscache.database.texts`, where this is now."""
+"""What the keys of plugins' tables may be."""
 
 from __future__ import annotations
 

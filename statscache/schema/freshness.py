@@ -46,7 +46,7 @@ SELECT table_name,
     complete,
     plugins,
     coalesce(removed, '{{}}') AS removed,
-    since
+    since AS history_from
 FROM newest
 """
 COMMENTS = {
@@ -59,9 +59,8 @@ COMMENTS = {
     "late": "how many messages came later than statscache.coverage.lateness; they are in the table",
     "complete": "all spans of which it has every message",
     "plugins": "the plugins that write it",
-    "since": "from when on it is to have every message that history has",
     "removed": "the times of which somebody has removed rows by hand: they are not complete any more",
-    "since": "from when on it is to have every message that history has",
+    "history_from": "from when on it is to have every message that history has",
 }
 NAME = "statscache_freshness"
 

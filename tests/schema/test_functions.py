@@ -30,6 +30,7 @@ from tests.system.datagrepper import Archive
 
 Make = Callable[..., Bench]
 T = "to_timestamp"
+OF_GOOD = ["test_good_periods", "test_good_series", "test_good_series", "test_good_top"]
 
 
 class Everything(CountingPlugin):
@@ -189,7 +190,7 @@ def test_a_table_with_too_long_a_name_is_left_without(make_bench: Make, caplog: 
     """It counts as all do; the log says that it has no functions."""
     bench = with_functions(make_bench(Long, Good))
     assert "is too long" in caplog.text
-    assert functions(bench) == ["test_good_series", "test_good_series", "test_good_top"]
+    assert functions(bench) == OF_GOOD
 
 
 def functions(bench: Bench) -> list[str]:
@@ -274,7 +275,7 @@ def test_an_older_version_of_another_shape_is_replaced(make_bench: Make) -> None
     for more in ("", ", timestamptz, integer"):
         bench.execute(OLD.format(more=more))
     with_functions(bench)
-    assert functions(bench) == ["test_good_series", "test_good_series", "test_good_top"]
+    assert functions(bench) == OF_GOOD
     assert bench.execute("SELECT * FROM test_good_top(to_timestamp(0))") == []
 
 
@@ -315,7 +316,7 @@ def test_several_starts_at_once(make_bench: Make) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(start, range(8)))
-    assert len(functions(bench)) == 8
+    assert len(functions(bench)) == 11
 
 
 def test_a_million_rows_are_not_read_for_a_few(make_bench: Make) -> None:
@@ -353,7 +354,7 @@ def test_every_table_of_counts_has_them(daemon: Daemon) -> None:
             for part in daemon.app.parts
             if isinstance(part.plugin, CountingPlugin)
         }
-        assert made == {f"{table}_{suffix}" for table in tables for suffix in ("series", "top")}
+        assert made == {f"{table}_{suffix}" for table in tables for suffix in ("series", "top", "periods")}
         for name in sorted(made):
             answer = connection.exec_driver_sql(f"SELECT * FROM {name}(now() - interval '1 hour')")
             assert {"volume", "complete"} < set(answer.keys())

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from statscache.schema.functions.table import END, INSTANT, MOMENT, NUMBER, RANGE, WindowTable, variant
+from statscache.schema.functions.table import (
+    END,
+    INSTANT,
+    MOMENT,
+    NUMBER,
+    RANGE,
+    WindowTable,
+    variant,
+    with_keys,
+)
 from statscache.schema.objects import Variant
 
 
@@ -92,4 +101,4 @@ def _busiest(its: WindowTable) -> Variant:
 def _answer(keys: Mapping[str, str], timed: bool = True) -> dict[str, str]:
     """Return the columns of an answer: a window's start, keys, a volume, and whether that is complete."""
     start = {"timestamp": INSTANT} if timed else {}
-    return {**start, **keys, "volume": "bigint", "complete": "boolean"}
+    return with_keys({**start, **keys}, {"volume": "bigint", "complete": "boolean"})

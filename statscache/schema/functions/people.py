@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statscache.schema.functions.periods import ByPeriod
-from statscache.schema.functions.table import INSTANT, WindowTable, variant
+from statscache.schema.functions.table import INSTANT, WindowTable, variant, with_keys
 from statscache.schema.objects import Variant, quoted
 
 IS_BOT = "statscache_is_bot"
@@ -28,7 +28,7 @@ def distinct(its: WindowTable) -> Variant:
         "how many different people there are in each period of a step and a zone, or in all of the time from start to "
         "before stop, without bots; a key that is left NULL means the union, and by names the keys that are told apart"
     )
-    columns = {"timestamp": INSTANT, **parts.keys, "people": BIGINT, "complete": BOOLEAN}
+    columns = with_keys({"timestamp": INSTANT, **parts.keys}, {"people": BIGINT, "complete": BOOLEAN})
     return variant(its, parts.arguments, columns, body, about)
 
 
@@ -43,23 +43,23 @@ def activity(its: WindowTable) -> Variant:
         "FROM active AS a WINDOW each AS (PARTITION BY a.person ORDER BY a.place)), "
         "figure AS (SELECT m.place, count(*) AS active, count(*) FILTER (WHERE m.stayed) AS retained, "
         "count(*) FILTER (WHERE NOT m.stayed AND f.first >= p.begins) AS new, "
-        "count(*) FILTER (WHERE NOT m.stayed AND f.first < p.begins) AS returning, "
+        "count(*) FILTER (WHERE NOT m.stayed AND f.first < p.begins) AS returned, "
         "count(*) FILTER (WHERE m.leaves) AS leaving "
         "FROM marked AS m JOIN period AS p USING (place) JOIN firsts AS f USING (person) GROUP BY m.place) "
         "SELECT p.begins, coalesce(f.active, 0), coalesce(f.new, 0), coalesce(f.retained, 0), "
-        "coalesce(f.returning, 0), coalesce(b.leaving, 0), "
-        f"{its.complete('p.begins', 'p.ends')}, {_since_ever(its, 'p.ends')}, "
+        "coalesce(f.returned, 0), coalesce(b.leaving, 0), "
+        f"{its.complete('p.begins', 'p.ends')}, {_since_ever(its, 'p.begins', 'p.ends')}, "
         f"{its.complete('e.begins', 'p.ends')} "
         "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
         f"LEFT JOIN figure AS b ON b.place = e.place WHERE p.begins > {first} ORDER BY p.begins"
     )
     about = (
         "how many people were active in each period of a step and a zone, without bots: new (never before), retained "
-        "(also in the period before), returning (earlier, but not in the period before); and lapsed (in the period "
-        "before only). complete is that of active, complete_since_ever that of new and returning, "
+        "(also in the period before), returned (earlier, but not in the period before); and lapsed (in the one before "
+        "only). complete is that of active, complete_since_ever that of new and returned, "
         "complete_with_previous that of retained and lapsed"
     )
-    figures = ("active", "new", "retained", "returning", "lapsed")
+    figures = ("active", "new", "retained", "returned", "lapsed")
     flags = ("complete", "complete_since_ever", "complete_with_previous")
     columns = {"timestamp": INSTANT, **dict.fromkeys(figures, BIGINT), **dict.fromkeys(flags, BOOLEAN)}
     return variant(its, _stepped(parts), columns, body, about)
@@ -73,7 +73,7 @@ def cohorts(its: WindowTable) -> Variant:
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
         "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
         "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
-        f"{_since_ever(its, 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
+        f"{_since_ever(its, 'c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
         "LEFT JOIN figure AS f ON f.came = c.place AND f.place = p.place ORDER BY c.begins, p.begins"
     )
     about = (
@@ -159,9 +159,9 @@ def _firsts(parts: ByPeriod) -> str:
     )
 
 
-def _since_ever(its: WindowTable, stop: str) -> str:
-    """Return whether the table has every message from when on history is wanted to an instant."""
-    return its.complete(f"least({its.known('since')}, {stop})", stop)
+def _since_ever(its: WindowTable, start: str, stop: str) -> str:
+    """Return whether the table has every message of a time, and of all before it of which history is wanted."""
+    return its.complete(f"least({its.known('history_from')}, {start})", stop)
 
 
 def _stepped(parts: ByPeriod) -> list[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from statscache.schema.functions.calendar import OF_ONE
 from statscache.schema.functions.counts import key_arguments
-from statscache.schema.functions.table import END, INSTANT, RANGE, WindowTable, variant
+from statscache.schema.functions.table import END, INSTANT, RANGE, WindowTable, variant, with_keys
 from statscache.schema.objects import Variant, in_quotes, quoted
 
 TEXT = "text"
@@ -122,7 +122,8 @@ class ByPeriod:
 def summed(its: WindowTable, figures: Figures) -> Variant:
     """Return what sums a table by periods."""
     parts = ByPeriod(its, its.keys)
-    columns = {"timestamp": INSTANT, **its.keys, **{name: kind for name, (kind, _) in figures.items()}}
+    kinds = {name: kind for name, (kind, _) in figures.items()}
+    columns = with_keys({"timestamp": INSTANT, **its.keys}, {**kinds, "complete": "boolean"})
     body = (
         f"WITH {parts.bounds}, figure AS (SELECT {', '.join([f'{parts.place} AS place', *parts.key_columns])}, "
         f"{', '.join(f'{expression} AS {quoted(name)}' for name, (_, expression) in figures.items())} "
@@ -135,7 +136,7 @@ def summed(its: WindowTable, figures: Figures) -> Variant:
         "the sums of the periods of a step and a zone that have a part of the time from start to before stop, or of "
         "all of it; by names the keys that are told apart"
     )
-    return variant(its, parts.arguments, {**columns, "complete": "boolean"}, body, about)
+    return variant(its, parts.arguments, columns, body, about)
 
 
 def _numbers(count: int) -> str:

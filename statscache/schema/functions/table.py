@@ -90,6 +90,16 @@ class Answer:
         return quoted(name)
 
 
+def with_keys(keys: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns of an answer: keys, then figures, which give way where a key has their name."""
+    columns = dict(keys)
+    for name, kind in figures.items():
+        while name in columns:
+            name += "_"
+        columns[name] = kind
+    return columns
+
+
 def variant(
     its: WindowTable,
     arguments: Sequence[tuple[str, str, str]],
