@@ -15,7 +15,8 @@ from statscache.errors import Unstorable, is_interrupt, loggable, text_of
 from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
-from statscache.plugins import BasePlugin, CountingPlugin
+from statscache.plugins import BasePlugin
+from statscache.plugins.in_windows import WindowPlugin
 from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 from statscache.store.failure import TRACEBACKS, Failure, failure
@@ -141,10 +142,11 @@ def _families(recipients: Sequence[Recipient]) -> list[Family]:
 
 
 def _family_of(plugin: BasePlugin) -> Any:
-    """Return what plugins that are alike have in common: the `process` of their class, and their topics."""
-    if not isinstance(plugin, CountingPlugin) or not plugin.alike:
+    """Return what plugins that are alike have in common: the methods of their class that take, and their topics."""
+    if not isinstance(plugin, WindowPlugin) or not plugin.alike:
         return None
-    return type(plugin).process, type(plugin).count, topics_of(plugin)
+    taking = [getattr(type(plugin), name) for name in plugin.taking]
+    return type(plugin).process, *taking, topics_of(plugin)
 
 
 class Dispatch:

@@ -18,7 +18,7 @@ from statscache.hosting.loader import Part
 from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
-from statscache.plugins import BasePlugin, CountingPlugin, LatestPlugin, NotePlugin
+from statscache.plugins import BasePlugin, CountingPlugin, LatestPlugin, MeasuringPlugin, NotePlugin
 from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 
@@ -40,7 +40,13 @@ CONSTANT = (
     type(None),
 )
 #: Methods that write with nothing but upserts whose results they do not ask for, rows with smaller keys first.
-UPSERTING = {CountingPlugin.update, CountingPlugin.add_counts, LatestPlugin.update, NotePlugin.update}
+UPSERTING = {
+    CountingPlugin.update,
+    CountingPlugin.add_counts,
+    LatestPlugin.update,
+    MeasuringPlugin.update,
+    NotePlugin.update,
+}
 #: What `BasePlugin` itself keeps in an instance.
 OWN = {"schedule", "config", "queue", "model"}
 

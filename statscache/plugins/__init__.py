@@ -1,8 +1,8 @@
 """All that the author of a plugin imports.
 
-A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `LatestPlugin` and
-`NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable of
-classes.
+A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `MeasuringPlugin`, `LatestPlugin`
+and `NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable
+of classes.
 """
 
 from typing import NoReturn
@@ -14,6 +14,7 @@ from statscache.plugins.base import BasePlugin, Umbrella
 from statscache.plugins.counting import CountingPlugin, CountModel, counting_model
 from statscache.plugins.keys import LONGEST_KEY
 from statscache.plugins.latest import LatestModel, LatestPlugin
+from statscache.plugins.measuring import MeasureModel, MeasuringPlugin, measuring_model
 from statscache.plugins.models import (
     BaseModel,
     CategorizedLogModel,
@@ -38,6 +39,8 @@ __all__ = [
     "CountingPlugin",
     "LatestModel",
     "LatestPlugin",
+    "MeasureModel",
+    "MeasuringPlugin",
     "Message",
     "Note",
     "NoteModel",
@@ -49,6 +52,7 @@ __all__ = [
     "Umbrella",
     "Unstorable",
     "counting_model",
+    "measuring_model",
 ]
 
 ASYNCHRONOUS = ("AsyncPlugin", "Future", "launch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
-from statscache.plugins.in_windows import WindowModel, WindowPlugin, key_columns, model_in_windows
+from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, key_columns, model_in_windows
 from statscache.plugins.keys import check_keys, shortened
 from statscache.plugins.windows import changing
 
@@ -39,6 +39,8 @@ class CountModel(WindowModel):
 
     __abstract__ = True
 
+    figures: ClassVar[Mapping[str, Merging]] = {"volume": Merging.SUM}
+
     volume: Mapped[int] = mapped_column(sort_order=1, comment="how many messages")
 
 
@@ -54,7 +56,7 @@ def counting_model(table: str, comment: str, person: str | None = None, **keys: 
     :param keys: a comment for each key column, by the column's name, in the order in which `CountingPlugin.count` takes
         the keys
     :return: a mapped class, for the `model` of one plugin
-    :raises ValueError: if `person` is none of the keys
+    :raises ValueError: if `person` is none of the keys, or a key has the name of another column
     """
     return model_in_windows(CountModel, table, comment, person, keys)
 
@@ -67,9 +69,7 @@ class CountingPlugin(WindowPlugin):
     :raises ValueError: if there is no schedule, so no windows to count in
     """
 
-    #: Whether `process` counts the same under the same keys whatever the interval. Then it is called once for all
-    #: plugins that have this very `process` and want the same topics, and each gets what was counted.
-    alike: ClassVar[bool] = False
+    taking: ClassVar[tuple[str, ...]] = ("count",)
 
     def count(self, message: Message, *keys: str, amount: int = ONE) -> None:
         """Add one, or an amount, under these keys, in the window that the message was sent in. For `process`.

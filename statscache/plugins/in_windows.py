@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Index, Text, delete
@@ -18,6 +20,14 @@ from statscache.plugins.schedule import Schedule
 PERSON = "person"
 
 
+class Merging(Enum):
+    """How the figures of several rows come to one: that of a longer time, or of several keys."""
+
+    SUM = "sum"
+    LEAST = "min"
+    GREATEST = "max"
+
+
 class WindowModel(Base):
     """A row per window, and per key where there are key columns; `timestamp` is the window's start."""
 
@@ -25,6 +35,8 @@ class WindowModel(Base):
 
     #: The columns of the primary key that are none of the keys.
     besides_keys: ClassVar[tuple[str, ...]] = ("timestamp",)
+    #: The columns that hold figures, and how those of several rows come to one.
+    figures: ClassVar[Mapping[str, Merging]] = {}
 
     timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
 
@@ -33,13 +45,21 @@ Model = TypeVar("Model", bound=WindowModel)
 
 
 def model_in_windows(
-    kind: type[Model], table: str, comment: str, person: str | None, keys: Mapping[str, str]
+    kind: type[Model],
+    table: str,
+    comment: str,
+    person: str | None,
+    keys: Mapping[str, str],
+    others: Mapping[str, Any] = MappingProxyType({}),
 ) -> type[Model]:
     """Make a model of a kind, with key columns and an index on each key and the window.
 
     :param keys: a comment for each key column, by the column's name
-    :raises ValueError: if `person` is none of the keys
+    :param others: attributes of the class that are not those of its kind
+    :raises ValueError: if `person` is none of the keys, or a key has the name of another column
     """
+    for name in {*kind.besides_keys, *kind.figures} & keys.keys():
+        raise ValueError(f"no key of {table} can be called {name!r}: that is another column of it")
     if person is not None and person not in keys:
         raise ValueError(
             f"person must name one of the keys of {table}, {', '.join(keys)}, and not {person!r}"
@@ -51,7 +71,12 @@ def model_in_windows(
         for key, about in keys.items()
     }
     indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
-    attributes = {"__tablename__": table, "__table_args__": (*indexes, {"comment": comment}), **columns}
+    attributes = {
+        "__tablename__": table,
+        "__table_args__": (*indexes, {"comment": comment}),
+        **columns,
+        **others,
+    }
     return type(f"{kind.__name__}_{table}", (kind,), attributes)
 
 
@@ -74,6 +99,11 @@ class WindowPlugin(BasePlugin):
 
     queued: ClassVar[bool] = True
     rows: ClassVar[Rows | None] = Rows.WINDOW
+    #: Whether `process` takes the same under the same keys whatever the interval. Then it is called once for all
+    #: plugins that have this very `process` and want the same topics, and each gets what was taken.
+    alike: ClassVar[bool] = False
+    #: The methods by which `process` puts into the queue.
+    taking: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)
