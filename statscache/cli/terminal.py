@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
 from typing import Any
 
 import click
@@ -22,6 +20,7 @@ from statscache.cli.listing import Listing
 from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
 from statscache.instants import in_utc, write_instant
+from statscache.render.exact_json import exact_json
 
 #: Lets a command print what it would show as JSON.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -86,8 +85,8 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON: instants in ISO 8601 and UTC, lengths of time in seconds."""
-    click.echo(json.dumps(value, default=_json_of, indent=2))
+    """Print a value as JSON: instants in ISO 8601 and UTC, lengths of time in seconds, decimals in full."""
+    click.echo(exact_json(value, _json_of, indent=2))
 
 
 def print_csv(titles: Sequence[str], rows: Iterable[Sequence[Any]], zone: tzinfo = UTC) -> None:
@@ -102,7 +101,7 @@ def print_csv(titles: Sequence[str], rows: Iterable[Sequence[Any]], zone: tzinfo
 def _csv_of(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, datetime):
         return written(value, zone)
-    return json.dumps(value, default=_json_of) if isinstance(value, dict | list) else value
+    return exact_json(value, _json_of) if isinstance(value, dict | list) else value
 
 
 def written(when: datetime, zone: tzinfo) -> str:
@@ -115,10 +114,6 @@ def _json_of(value: Any) -> Any:
         return write_instant(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Decimal) and not value.is_finite():
-        return None
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
     return str(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
@@ -13,7 +12,7 @@ from statscache.cli.options import from_option, second_of, since_option, until_o
 from statscache.cli.progress import progress
 from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
-from statscache.cli.terminal import OneLine, one_line
+from statscache.cli.terminal import OneLine, one_line, print_json
 from statscache.configuration import fedmsg_config
 from statscache.history.archives.choose import archive_of
 from statscache.history.recount.sample import Sample
@@ -62,7 +61,7 @@ def verify(
         finally:
             archive.close()
     if as_json:
-        click.echo(json.dumps(in_json(report, seed), indent=2))
+        print_json(in_json(report, seed))
     else:
         show(report)
         if sample:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Text, cast
@@ -72,6 +73,8 @@ INSTANT = CellType({"type": "number"}, _epoch, write_instant)
 INTEGER = CellType({"type": "integer"}, int, int)
 NUMBER = CellType({"type": "number"}, _finite, str)
 BOOLEAN = CellType({"type": "boolean"}, bool, lambda value: "true" if value else "false")
+#: A number with all its digits, also where a double has fewer.
+EXACT = CellType({"type": "number"}, Decimal, lambda value: f"{value:f}")
 TEXT = CellType({"type": "string"}, str, str)
 #: JSON as a text, and whatever else there is as PostgreSQL writes it.
 WRITTEN = CellType({"type": "string"}, str, str)
@@ -86,7 +89,7 @@ def kind_of(type_: sql.TypeEngine[Any]) -> CellType:
         (sql.DateTime, INSTANT),
         (sql.Integer, INTEGER),
         (sql.Float, NUMBER),
-        (sql.Numeric, NUMBER),
+        (sql.Numeric, EXACT if getattr(base, "asdecimal", False) else NUMBER),
         (sql.Boolean, BOOLEAN),
         (sql.String, TEXT),
     ):
@@ -103,7 +106,7 @@ def column_of(column: Any) -> Column:
     def value(columns: Any) -> ColumnElement[Any]:
         return (cast(columns[name], Text) if kind is WRITTEN else columns[name]).label(name)
 
-    return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind is NUMBER)
+    return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind in (NUMBER, EXACT))
 
 
 def _never(columns: Any) -> ColumnElement[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from statscache.query.columns import Column
+from statscache.render.exact_json import exact_json
 from statscache.web.errors import Refusal
 
 JSON = "application/json"
@@ -57,8 +57,8 @@ def _quality(offer: str, ranges: Iterable[tuple[str, str, float]]) -> float:
 
 
 def dumps(value: Any) -> str:
-    """Return a value as JSON in ASCII, which may also stand in a script."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    """Return a value as JSON in ASCII, which may also stand in a script; a Decimal is a number with all its digits."""
+    return exact_json(value, separators=(",", ":"), allow_nan=False)
 
 
 def rendered(value: Any, media: str, callback: str | None) -> bytes:

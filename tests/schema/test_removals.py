@@ -22,6 +22,8 @@ from statscache.store.coverage import cover
 from statscache.store.removals import counted_again, noted, removals, removed
 from tests.support.bench import Bench, Good, Keeper, Other
 from tests.support.databases import new_database
+from tests.support.measured import Sizes
+from tests.support.measured import body as measured
 from tests.support.recounting import Latest, body
 from tests.support.sql import url_of
 
@@ -136,6 +138,30 @@ def test_what_is_removed_by_hand_is_not_complete(statement: str, minutes: Any, f
     filled.keep_up()
     assert gone(filled) == minutes
     assert gone(filled, "test_other") == (ALL if "test_other" in statement else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "minutes"),
+    [
+        ("UPDATE test_sizes SET count = count + 1", [(1, 2)]),
+        ("UPDATE test_sizes SET sum = sum + 1, greatest = greatest + 1", [(1, 2)]),
+        ("UPDATE test_sizes SET least = least - 0.000000001", [(1, 2)]),
+        ("UPDATE test_sizes SET sum = sum + 0.000", []),
+        ("DELETE FROM test_sizes", [(1, 2)]),
+    ],
+)
+def test_no_figure_of_a_measure_may_be_changed_by_hand(change: str, minutes: Any, make_bench: Make) -> None:
+    """Not even a count may grow, as nobody knows what was measured; and what the daemon writes is no change by hand."""
+    bench = make_bench(Sizes)
+    for number in range(3):
+        bench.intake.accept(measured(number, 70, [["a", "int", "5"], ["a", "float", "0.5"]]))
+        bench.flush()
+    with counting(bench.engine) as connection:
+        cover(connection, ["sizes"], DAY)
+    bench.keep_up()
+    assert gone(bench, "test_sizes") == []
+    do(bench, change)
+    assert gone(bench, "test_sizes") == minutes
 
 
 @pytest.mark.parametrize("made", ["by a start", "by hand"])
