@@ -40,6 +40,7 @@ class CountModel(WindowModel):
     __abstract__ = True
 
     figures: ClassVar[Mapping[str, Merging]] = {"volume": Merging.SUM}
+    leading: ClassVar[str] = "volume"
 
     volume: Mapped[int] = mapped_column(sort_order=1, comment="how many messages")
 

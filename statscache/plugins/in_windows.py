@@ -37,6 +37,8 @@ class WindowModel(Base):
     besides_keys: ClassVar[tuple[str, ...]] = ("timestamp",)
     #: The columns that hold figures, and how those of several rows come to one.
     figures: ClassVar[Mapping[str, Merging]] = {}
+    #: The figure by which one row is greater than another, where nobody says which.
+    leading: ClassVar[str] = ""
 
     timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
 

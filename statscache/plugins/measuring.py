@@ -38,6 +38,7 @@ class MeasureModel(WindowModel):
         "least": Merging.LEAST,
         "greatest": Merging.GREATEST,
     }
+    leading: ClassVar[str] = "sum"
     #: What one of the values is; empty where it has no unit.
     unit: ClassVar[str] = ""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Text, and_, cast, literal, or_, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Numeric, Row, Text, and_, cast, literal, or_, tuple_
 
 from statscache.instants import EARLIEST, LATEST
-from statscache.query.columns import EPOCH, INSTANT, TEXT, micros
+from statscache.query.columns import EPOCH, EXACT, INSTANT, TEXT, micros
 from statscache.query.cursors import Cursor, Side, texts_of
 from statscache.query.tables import Key
 
@@ -72,5 +73,16 @@ def _value(key: Key, value: Any) -> ColumnElement[Any]:
         return literal(when if aware else when.replace(tzinfo=None), key.expression.type)
     if key.is_number:
         return literal(value, BigInteger)
+    if key.kind is EXACT:
+        return literal(_decimal(value), Numeric)
     text = literal(value, Text)
     return text if key.kind is TEXT else cast(text, key.expression.type)
+
+
+def _decimal(text: str) -> Decimal:
+    """Return the number that a text is, 0 for any other text."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return Decimal(0)
+    return number if number.is_finite() else Decimal(0)

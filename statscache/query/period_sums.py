@@ -1,4 +1,4 @@
-"""Volumes that are summed by period, and by a key where one is asked for."""
+"""Figures of periods, and of a key in each where one is asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sqlalchemy import BigInteger, Select, Subquery, func, select, true
 
 from statscache.database.arrays import column_of_numbers
 from statscache.database.model import Instant
-from statscache.query.columns import INTEGER, Column, column_of
+from statscache.query.columns import Column, column_of
 from statscache.query.cursors import Cursor
+from statscache.query.figures import Figure, leading_of
 from statscache.query.keyset import PREFIX, beyond, ordering, within
 from statscache.query.periods import Period
 from statscache.query.sections import Form, Section, with_keys
@@ -23,16 +24,18 @@ ABOUT_START = "the period's start"
 def sums_of_periods(
     served: Served, values: Mapping[str, Any], form: Form
 ) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
-    """Return the columns and the section of volumes that are summed by period.
+    """Return the columns and the section of figures of periods.
 
-    Without a key to sum by, a period in which nothing was counted has the volume 0.
+    Without a key to sum by, a period without a row is there, too, with the sums 0. It is not among the greatest of a
+    figure that does not add up, as it has none.
     """
     assert form.periods is not None
     name = values.get("group", "timestamp")
     key = None if name == "timestamp" else column_of(served.table.c[name])
     conditions = tuple(with_keys(served, values))
     descending = values.get("order", "desc") == "desc"
-    its = PeriodSums(served, form.periods, conditions, key, descending, "top" in values)
+    greatest = leading_of(served.plugin.model, served.figures, values) if "top" in values else None
+    its = PeriodSums(served, form.periods, conditions, key, descending, greatest)
     return its.columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
 
 
@@ -43,8 +46,8 @@ class PeriodSums:
     :param periods: oldest first
     :param conditions: which rows are summed
     :param key: what is summed apart; None for nothing
-    :param descending: whether the latest or, where `greatest`, the greatest come first
-    :param greatest: whether they are in the order of their size, not of time
+    :param descending: whether the latest or the greatest come first
+    :param greatest: the figure in whose order they are; None for the order of time
     """
 
     served: Served
@@ -52,15 +55,15 @@ class PeriodSums:
     conditions: tuple[Any, ...]
     key: Column | None
     descending: bool
-    greatest: bool
+    greatest: Figure | None
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """What an answer has of each sum; the values are those of `_Sources`."""
         time = column_of(self.served.table.c.timestamp)
         start = Column(time.name, time.kind, time.value, ABOUT_START, False)
-        volume = Column("volume", INTEGER, lambda columns: columns.volume, "how many messages", False)
-        return (start, *([self.key] if self.key else []), volume)
+        figures = (each.column(None, self.key is not None) for each in self.served.figures)
+        return (start, *([self.key] if self.key else []), *figures)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -73,7 +76,7 @@ class PeriodSums:
         keys = its.keys(self)
         expressions = [key.expression for key in keys]
         ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
-        query = its.joined(select(*its.selected(self.key), *ordered))
+        query = its.joined(select(*its.selected(self), *ordered), self)
         if place is not None:
             # The first condition, which says less, is for the database: it leaves periods out before they are summed.
             query = query.where(within(keys, place, backward), beyond(keys, place, backward))
@@ -82,14 +85,15 @@ class PeriodSums:
     def all(self) -> Select[Any]:
         """Return what selects something for each of the sums."""
         its = self._sources(False)
-        return its.joined(select(its.periods.c.timestamp))
+        return its.joined(select(its.periods.c.timestamp), self)
 
     def _sources(self, newest_first: bool) -> _Sources:
         periods = _as_table(self.periods, newest_first)
         table = self.served.table
         inside = table.c.timestamp >= periods.c.timestamp, table.c.timestamp < periods.c.stop
         by = [] if self.key is None else [table.c[self.key.name]]
-        query = select(*by, func.sum(table.c.volume).label("volume")).select_from(table)
+        figures = [each.of_rows(table.c).label(each.name) for each in self.served.figures]
+        query = select(*by, *figures).select_from(table)
         query = query.where(*inside, *self.conditions).group_by(*by)
         return _Sources(periods, query.correlate(periods).lateral("sums"))
 
@@ -117,20 +121,26 @@ class _Sources:
     periods: Subquery
     sums: Any
 
-    @property
-    def total(self) -> Any:
-        return func.coalesce(self.sums.c.volume, 0)
+    def figure(self, figure: Figure) -> Any:
+        return figure.of_any_rows(self.sums.c[figure.name])
 
     def keys(self, its: PeriodSums) -> tuple[Key, ...]:
         time = column_of(its.served.table.c.timestamp)
         keys = [Key(time.name, self.periods.c.timestamp, time.kind, its.descending)]
         if its.key is not None:
             keys.append(Key(its.key.name, self.sums.c[its.key.name], its.key.kind, not its.descending))
-        return (Key("volume", self.total, INTEGER, its.descending), *keys) if its.greatest else tuple(keys)
+        if its.greatest is None:
+            return tuple(keys)
+        figure = its.greatest
+        return (Key(figure.name, self.figure(figure), figure.kind, its.descending), *keys)
 
-    def selected(self, key: Column | None) -> list[Any]:
-        keys = [key.value(self.sums.c)] if key else []
-        return [self.periods.c.timestamp, *keys, self.total.label("volume")]
+    def selected(self, its: PeriodSums) -> list[Any]:
+        keys = [its.key.value(self.sums.c)] if its.key else []
+        figures = [self.figure(each).label(each.name) for each in its.served.figures]
+        return [self.periods.c.timestamp, *keys, *figures]
 
-    def joined(self, query: Select[Any]) -> Select[Any]:
-        return query.select_from(self.periods.join(self.sums, true()))
+    def joined(self, query: Select[Any], its: PeriodSums) -> Select[Any]:
+        query = query.select_from(self.periods.join(self.sums, true()))
+        if its.greatest is None or its.greatest.adds_up:
+            return query
+        return query.where(self.sums.c[its.greatest.name].is_not(None))

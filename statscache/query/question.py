@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
-from statscache.query.columns import INTEGER, Column, column_of
+from statscache.query.columns import Column, column_of
 from statscache.query.cursors import Cursor
+from statscache.query.figures import leading_of
 from statscache.query.keyset import PREFIX, beyond, ordering
 from statscache.query.period_sums import sums_of_periods
 from statscache.query.sections import PAGES, Form, Section, in_range, with_keys
@@ -123,20 +124,19 @@ def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) ->
 def _sums(
     served: Served, values: Mapping[str, Any], form: Form
 ) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
-    """Return the columns and the section of volumes that are summed by a column."""
+    """Return the columns and the section of figures by a column."""
     table, name = served.table, values.get("group", "timestamp")
     descending = values.get("order", "desc") == "desc"
-    column, total = table.c[name], func.sum(table.c.volume)
+    column, greatest = table.c[name], leading_of(served.plugin.model, served.figures, values)
     in_time = name == "timestamp" and "top" not in values
     last = next(column_of(its) for its in table.columns if its.name == name)
     by = Key(name, column, last.kind, descending if name == "timestamp" else not descending)
-    keys = (by,) if in_time else (Key("volume", total, INTEGER, descending), by)
+    size = Key(greatest.name, greatest.of_rows(table.c), greatest.kind, descending)
+    keys = (by,) if in_time else (size, by)
     conditions = [*in_range(served, values), *with_keys(served, values)]
-    columns = (
-        last,
-        Column("volume", INTEGER, lambda columns: total.label("volume"), "how many messages", False),
-    )
-    sums = Sums(last, total, keys, in_time, tuple(conditions))
+    figures = tuple(each.column(each.of_rows(table.c).label(each.name)) for each in served.figures)
+    columns = (last, *figures)
+    sums = Sums(columns, keys, in_time, tuple(conditions))
     if not (in_time and _is_split(values, form)):
         return columns, (Section(keys, form.size(values), sums.part, sums.part, sums.all),)
     present, ahead = (
@@ -150,15 +150,14 @@ def _sums(
 
 @dataclass(frozen=True)
 class Sums:
-    """Volumes that are summed by a column, in an order.
+    """Figures by a column, in an order.
 
-    :param column: what they are summed by
+    :param columns: the column, and the figures
     :param in_time: whether that is the windows, which are then in order of time
     :param conditions: which rows
     """
 
-    column: Column
-    total: Any
+    columns: tuple[Column, ...]
     keys: tuple[Key, ...]
     in_time: bool
     conditions: tuple[Any, ...]
@@ -168,7 +167,7 @@ class Sums:
         expressions = [key.expression for key in self.keys]
         ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
         by = self.keys[-1].expression
-        query = select(self.column.value(by.table.c), self.total.label("volume"), *ordered)
+        query = select(*(column.value(by.table.c) for column in self.columns), *ordered)
         query = query.where(*self.conditions).group_by(by)
         if place is not None:
             some = beyond(self.keys, place, backward)

@@ -52,9 +52,9 @@ class Statistic:
 
 
 def schedule_of(table: Served) -> Schedule:
-    """Return the windows of a table of counts."""
+    """Return the windows of a table that has them."""
     schedule = table.plugin.schedule
-    assert schedule is not None  # a counting plugin has one
+    assert schedule is not None  # as every plugin that writes windows
     return schedule
 
 
@@ -65,13 +65,19 @@ def windows_divide(table: Served, periods: Sequence[Period]) -> bool:
 
 
 def statistics(tables: Mapping[str, Served]) -> dict[str, Statistic]:
-    """Return the statistics that tables of counts make up, by ident.
+    """Return the statistics that tables of counts make up, by ident."""
+    return {ident: its for ident, its in in_windows(tables).items() if its.finest.counts}
 
-    Plugins that share a name and have other keys than the first are a statistic of their own, by the plugin's ident.
+
+def in_windows(tables: Mapping[str, Served]) -> dict[str, Statistic]:
+    """Return the statistics that tables of windows make up, by ident.
+
+    Plugins that share a name and have other keys or figures than the first are a statistic of their own, by the
+    plugin's ident.
     """
     families: dict[str, list[Served]] = {}
     for table in tables.values():
-        if table.counts and table.plugin.schedule is not None:
+        if table.figures and table.plugin.schedule is not None:
             families.setdefault(_family(table, families), []).append(table)
     return {ident: _statistic(ident, family) for ident, family in sorted(families.items())}
 
@@ -79,8 +85,11 @@ def statistics(tables: Mapping[str, Served]) -> dict[str, Statistic]:
 def _family(table: Served, families: Mapping[str, Sequence[Served]]) -> str:
     ident = table.plugin.statistic
     same = families.get(ident)
-    fits = same is None or key_columns(same[0].plugin.model) == key_columns(table.plugin.model)
-    return ident if fits else table.ident
+    return ident if same is None or _shape(same[0]) == _shape(table) else table.ident
+
+
+def _shape(table: Served) -> tuple[list[str], list[str]]:
+    return key_columns(table.plugin.model), [figure.name for figure in table.figures]
 
 
 def _statistic(ident: str, family: Iterable[Served]) -> Statistic:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ARRAY, Table, Text, case, cast, func
@@ -11,10 +11,11 @@ from sqlalchemy import types as sql
 
 from statscache.hosting.loader import Entry
 from statscache.plugins import BasePlugin, CountModel, LatestModel
-from statscache.plugins.in_windows import key_columns
+from statscache.plugins.in_windows import WindowModel, key_columns
 from statscache.query import parameters as given
 from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, CellType, Column, column_of, kind_of
 from statscache.query.cursors import Cursors
+from statscache.query.figures import Figure, figures_of
 from statscache.query.parameters import Parameter
 
 #: What holds a text that is no key, though it is a text.
@@ -45,6 +46,7 @@ class Served:
     """A plugin's table.
 
     :param filters: the key columns, by the name of the parameter that filters by each
+    :param figures: what is summed, or the like, over several rows; none where nothing is
     :param source: the distribution that has the plugin, and its version
     """
 
@@ -55,6 +57,7 @@ class Served:
     filters: Mapping[str, str]
     counts: bool
     latest: bool
+    figures: tuple[Figure, ...]
     cursors: Cursors = field(repr=False)
     parameters: Mapping[str, Parameter] = field(repr=False)
     source: str = ""
@@ -98,10 +101,13 @@ def serve(plugin: BasePlugin, source: str = "") -> Served:
     filters = {_parameter_name(name): name for name in _key_names(table)}
     numbers = max(2, sum(key.is_number for key in order))
     cursors = Cursors(plugin.ident, numbers)
-    groups = ["timestamp", *key_columns(model)] if counts else []
-    parameters = _parameters(_is_timed(table), filters, groups, cursors) | _of_windows(plugin, counts)
-    columns = tuple(_latest_columns(table) if latest else map(column_of, table.columns))
-    return Served(plugin, table, columns, order, filters, counts, latest, cursors, parameters, source)
+    figures = figures_of(model) if issubclass(model, WindowModel) else ()
+    parameters = _parameters(_is_timed(table), filters, cursors)
+    parameters |= _of_figures(model, figures) | _of_form() | _of_windows(plugin, figures)
+    columns = tuple(_latest_columns(table) if latest else _columns(table, figures))
+    return Served(
+        plugin, table, columns, order, filters, counts, latest, figures, cursors, parameters, source
+    )
 
 
 def _order(table: Table) -> Iterable[Key]:
@@ -143,6 +149,7 @@ _RESERVED = (
     "format",
     "group",
     "top",
+    "figure",
     "step",
     "tz",
     "complete",
@@ -151,34 +158,52 @@ _RESERVED = (
 )
 
 
-def _parameters(
-    timed: bool, filters: Mapping[str, str], groups: list[str], cursors: Cursors
-) -> dict[str, Parameter]:
+def _parameters(timed: bool, filters: Mapping[str, str], cursors: Cursors) -> dict[str, Parameter]:
     first = "newest" if timed else "greatest"
     ordered = f"desc gives the {first} first, or the greatest sums; asc is the reverse."
     taken = [given.START, given.STOP] if timed else []
     taken += [given.choice("order", ("desc", "asc"), ordered, "desc"), given.LIMIT, given.ROWS_PER_PAGE]
     taken += [given.PAGE, Parameter("cursor", _CURSOR_ABOUT, cursors.schema, cursors.read)]
     taken += [given.key(name, column) for name, column in filters.items()]
-    if groups:
-        about = (
-            "Sum the volume over all rows with the same value in this column; the greatest sums come first, "
-        )
-        taken.append(given.choice("group", groups, about + "but those by timestamp come in order of time."))
-        about = "Only this many of the greatest sums, which are those of windows unless group is given."
-        taken.append(given.whole("top", 10_000, about))
-    taken += [given.FORMAT, given.CALLBACK_PARAMETER, given.UNDERSCORE]
     return {parameter.name: parameter for parameter in taken}
 
 
-def _of_windows(plugin: BasePlugin, counts: bool) -> dict[str, Parameter]:
+def _of_figures(model: Any, figures: Sequence[Figure]) -> dict[str, Parameter]:
+    """Return the parameters of a table whose rows can be taken together."""
+    if not figures:
+        return {}
+    names = [figure.name for figure in figures]
+    what = "Sum the volume over" if names == ["volume"] else "Take together"
+    about = f"{what} all rows with the same value in this column; the greatest sums come first, "
+    about += "but those by timestamp come in order of time."
+    taken = [given.choice("group", ["timestamp", *key_columns(model)], about)]
+    about = "Only this many of the greatest sums, which are those of windows unless group is given."
+    taken.append(given.whole("top", 10_000, about))
+    if len(names) > 1:
+        about = "The figure by which the greatest are found, where rows are not in order of time."
+        taken.append(given.choice("figure", names, about, model.leading))
+    return {parameter.name: parameter for parameter in taken}
+
+
+def _of_form() -> dict[str, Parameter]:
+    taken = (given.FORMAT, given.CALLBACK_PARAMETER, given.UNDERSCORE)
+    return {parameter.name: parameter for parameter in taken}
+
+
+def _of_windows(plugin: BasePlugin, figures: Sequence[Figure]) -> dict[str, Parameter]:
     """Return the parameters of a table that has windows."""
     table = plugin.model.__table__
     if plugin.schedule is None or not _is_timed(table):
         return {}
-    taken = [given.STEP, given.TZ] if counts else []
+    taken = [given.STEP, given.TZ] if figures else []
     taken += [given.COMPLETE] if given.COMPLETE.name not in table.c else []
     return {parameter.name: parameter for parameter in taken}
+
+
+def _columns(table: Table, figures: Sequence[Figure]) -> Iterable[Column]:
+    names = [figure.name for figure in figures]
+    for column in map(column_of, table.columns):
+        yield replace(column, nullable=False) if column.name in names else column
 
 
 def _latest_columns(table: Table) -> Iterable[Column]:

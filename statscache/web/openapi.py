@@ -61,6 +61,7 @@ PAGING = {
         "schema": NUMBER | {"maximum": 100},
     },
 }
+TIME = "timestamp"
 JSON_P = (CALLBACK_PARAMETER, UNDERSCORE)
 
 
@@ -98,8 +99,8 @@ def describe(tables: Mapping[str, Served]) -> dict[str, Any]:
 def _row(served: Served) -> dict[str, Any]:
     """Return what a row is; of sums, what a sum is; and each with what tells whether it is complete."""
     rows = [{column.name: column.schema for column in served.columns}]
-    if served.counts:
-        rows += _sums(rows[0], STEP.name in served.parameters)
+    if served.figures:
+        rows += _sums(served, rows[0])
     if COMPLETE.name in served.parameters:
         rows += [{**row, COMPLETE.name: COMPLETE.schema} for row in rows]
     if len(rows) == 1:
@@ -107,13 +108,16 @@ def _row(served: Served) -> dict[str, Any]:
     return {"anyOf": [_object(row) for number, row in enumerate(rows) if row not in rows[:number]]}
 
 
-def _sums(columns: dict[str, Any], by_period: bool) -> list[dict[str, Any]]:
+def _sums(served: Served, columns: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what sums are, by a column, and by period and a column."""
-    names = [name for name in columns if name != "volume"]
-    groups = [[name] for name in names]
-    if by_period:
-        groups += [list(dict.fromkeys(("timestamp", name))) for name in names]
-    return [{name: columns[name] for name in (*group, "volume")} for group in groups]
+    figures = {figure.name: figure.column(None).schema for figure in served.figures}
+    others = {name: schema for name, schema in columns.items() if name not in figures}
+    rows = [{name: schema, **figures} for name, schema in others.items()]
+    if STEP.name in served.parameters:
+        time = {TIME: others[TIME]}
+        rows += [{**time, name: schema, **figures} for name, schema in others.items() if name != TIME]
+        rows.append(time | {figure.name: figure.column(None, False).schema for figure in served.figures})
+    return rows
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,32 @@ INCIDENTS = Case(
     },
     {"incidents": 1},
 )
+RECEIVE = "org.fedoraproject.prod.git.receive"
+
+
+def commit(repo: str, lines: Any) -> dict[str, Any]:
+    """Return what a commit says."""
+    return {"commit": {"repo": repo, "stats": {"total": {"lines": lines}}}}
+
+
+COMMITS = Case(
+    [
+        (RECEIVE, commit("bash", 7), 0),
+        (RECEIVE, commit("bash", 0.5), 3599),
+        (RECEIVE, commit("zsh", 40), 60),
+        (RECEIVE, commit("zsh", "many"), 60),
+        (RECEIVE, commit("bash", 3), 3600),
+        ("org.fedoraproject.prod.git.branch", commit("bash", 9), 0),
+    ],
+    {
+        hours("commit_sizes_1h", "repo", "count", "sum::text", "least::text", "greatest::text"): [
+            (12, "bash", 2, "7.5", "0.5", "7"),
+            (12, "zsh", 1, "40", "40", "40"),
+            (13, "bash", 1, "3", "3", "3"),
+        ]
+    },
+    {"commit-sizes-1h": 1},
+)
 OLD = Case(
     [("a.b.c.d", {}, seconds) for seconds in (0, 59, 60, 3600)],
     {hours(table, "volume"): [(12, 1), (12, 2), (13, 1)] for table in ("old_volume_1m", "new_volume_1m")},
@@ -134,6 +160,7 @@ CASES = {
     "docs/plugins/own-table.md": COPR,
     "docs/plugins/latest.md": DASHBOARD,
     "docs/plugins/notes.md": INCIDENTS,
+    "docs/plugins/sums.md": COMMITS,
     "docs/plugins/upgrading.md": OLD,
 }
 
