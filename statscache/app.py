@@ -25,8 +25,8 @@ from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
 from statscache.messages.message import Naming
 from statscache.messages.naming import Meta
+from statscache.plugins.in_windows import tables_of
 from statscache.schema.prepare import CORE_TABLES, prepare
-from statscache.schema.tables import table_of
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
 from statscache.store.presence import Presence
@@ -146,7 +146,7 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
 
 def _keyed_tables(engine: Engine, parts: Sequence[Part]) -> list[str]:
     """Return the tables of plugins that have a primary key, as SQL names them."""
-    tables = [table for part in parts if (table := table_of(part)) is not None and list(table.primary_key)]
+    tables = [table for part in parts for table in tables_of(part.plugin.model) if list(table.primary_key)]
     return [engine.dialect.identifier_preparer.format_table(table) for table in tables]
 
 

@@ -23,6 +23,7 @@ from statscache.hosting.loader import Entry, load
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.messages.naming import Meta
 from statscache.plugins import BasePlugin, Umbrella
+from statscache.plugins.in_windows import tables_of
 from statscache.schema.tables import find_misfits
 from statscache.settings import NO_DATABASE, URI, URI_VARIABLE, Settings, read_settings
 
@@ -102,11 +103,12 @@ def _has_database(settings: Settings) -> bool:
 
 
 def _misfits(connection: Connection, running: Sequence[BasePlugin]) -> Iterator[tuple[str, str]]:
-    tables = {plugin.ident: plugin.model.__table__ for plugin in running if plugin.model is not None}
-    misfits = find_misfits(connection, dict.fromkeys(tables.values()))
-    for ident, table in tables.items():
-        if table.fullname in misfits:
-            yield ident, f"disabled: {misfits[table.fullname]}"
+    tables = {plugin.ident: tables_of(plugin.model) for plugin in running}
+    misfits = find_misfits(connection, dict.fromkeys(table for its in tables.values() for table in its))
+    for ident, its in tables.items():
+        for table in its:
+            if table.fullname in misfits:
+                yield ident, f"disabled: {misfits[table.fullname]}"
 
 
 def _suspended(connection: Connection, running: Sequence[BasePlugin]) -> Iterator[tuple[str, str]]:

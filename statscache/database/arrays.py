@@ -25,6 +25,11 @@ def array_of_texts(texts: Iterable[str]) -> str:
     return '{"' + array + '"}'
 
 
+def array_of_texts_or_nulls(texts: Iterable[str | None]) -> str:
+    """Return the texts, each of which may be None, as PostgreSQL reads an array."""
+    return "{" + ",".join("NULL" if text is None else array_of_texts([text])[1:-1] for text in texts) + "}"
+
+
 def column_named(name: str, kind: Any) -> Any:
     """Return an array that is given by that name when the statement is executed, as a column of the SQL type `kind`."""
     return _unnest(bindparam(name, type_=String), kind)

@@ -1,8 +1,8 @@
 """All that the author of a plugin imports.
 
-A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `MeasuringPlugin`, `LatestPlugin`
-and `NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry point may also name an iterable
-of classes.
+A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `MeasuringPlugin`,
+`DurationPlugin`, `LatestPlugin` and `NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry
+point may also name an iterable of classes.
 """
 
 from typing import NoReturn
@@ -12,6 +12,8 @@ from statscache.errors import Unstorable
 from statscache.messages.message import Message
 from statscache.plugins.base import BasePlugin, Umbrella
 from statscache.plugins.counting import CountingPlugin, CountModel, counting_model
+from statscache.plugins.duration_models import DurationModel, duration_model
+from statscache.plugins.durations import DurationPlugin
 from statscache.plugins.keys import LONGEST_KEY
 from statscache.plugins.latest import LatestModel, LatestPlugin
 from statscache.plugins.measuring import MeasureModel, MeasuringPlugin, measuring_model
@@ -37,6 +39,8 @@ __all__ = [
     "ConstrainedCategorizedLogModel",
     "CountModel",
     "CountingPlugin",
+    "DurationModel",
+    "DurationPlugin",
     "LatestModel",
     "LatestPlugin",
     "MeasureModel",
@@ -52,6 +56,7 @@ __all__ = [
     "Umbrella",
     "Unstorable",
     "counting_model",
+    "duration_model",
     "measuring_model",
 ]
 

@@ -52,6 +52,8 @@ class BasePlugin:
     #: What each row of the table comes of, so that it can be checked against history, and counted again; None where
     #: that is anything else.
     rows: ClassVar[Rows | None] = None
+    #: How long before a window's start messages still matter to it, in whole seconds.
+    reach: timedelta = timedelta(0)
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         for attribute in ("name", "summary", "description"):

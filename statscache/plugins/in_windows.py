@@ -8,7 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import Index, Text, delete
+from sqlalchemy import Index, Table, Text, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.model import Base
@@ -39,6 +39,8 @@ class WindowModel(Base):
     figures: ClassVar[Mapping[str, Merging]] = {}
     #: The figure by which one row is greater than another, where nobody says which.
     leading: ClassVar[str] = ""
+    #: The models of what else a plugin of this kind writes, beside the windows.
+    beside: ClassVar[tuple[type[Base], ...]] = ()
 
     timestamp: Mapped[datetime] = mapped_column(primary_key=True, sort_order=-1, comment="the window's start")
 
@@ -85,6 +87,12 @@ def model_in_windows(
 def key_columns(model: type[WindowModel]) -> list[str]:
     """Return the names of the model's key columns, the window's start left out."""
     return [column.name for column in model.__table__.primary_key if column.name not in model.besides_keys]
+
+
+def tables_of(model: Any) -> list[Table]:
+    """Return the tables that a plugin with this model writes, that of the model first; none for None."""
+    models = [model, *getattr(model, "beside", ())]
+    return [table for each in models if (table := getattr(each, "__table__", None)) is not None]
 
 
 def person_of(model: type[WindowModel]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, Connection, cast, extract, func, select, text
@@ -18,6 +18,10 @@ from statscache.store.removals import removed
 MOST = 2_000
 #: So many seconds after its end a time has been committed, unless something is wrong.
 COMMITTED = 30
+REACH = text(
+    "SELECT coalesce(ceil(extract(epoch FROM max(reach))), 0)::bigint FROM statscache_plugin "
+    "WHERE ident = ANY (:plugins)"
+)
 MAY_READ = text("SELECT has_table_privilege('statscache_quarantine', 'SELECT')")
 
 
@@ -85,8 +89,11 @@ def read_reasons(
     :param plugins: those that write the tables
     :param now: in seconds since 1970
     """
-    events = [*_lost(connection, span), *_removed(connection, tables, span)]
-    events += _quarantined(connection, plugins, span)
+    reach = connection.scalar(REACH, {"plugins": list(plugins)}) or 0
+    wider = Span(max(0, span.start - reach), span.stop)
+    missing = [*_lost(connection, wider), *_quarantined(connection, plugins, wider)]
+    events = [replace(event, span=Span(event.span.start, event.span.stop + reach)) for event in missing]
+    events += _removed(connection, tables, span)
     return Reasons(tuple(sorted(events, key=lambda event: event.span)), now - COMMITTED)
 
 

@@ -9,26 +9,30 @@ from statscache.schema.objects import Definition, Variant, home_of, see_to
 from statscache.store.removals import REMOVED
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
-#: quarantine for it, and without what somebody has removed from it.
+#: quarantine for it, each span less the plugin's reach at its start, and without what somebody has removed from it.
 QUERY = f"""
 WITH removed AS ({REMOVED}
 ), quarantined AS (
     SELECT plugin, count(*) AS messages, range_agg(tstzrange(second, second + interval '1 second')) AS seconds
     FROM (SELECT plugin, date_trunc('second', timestamp) AS second FROM statscache_quarantine) AS each
     GROUP BY plugin
-), filled AS (
-    SELECT unnest(tables) AS table_name, ident FROM statscache_plugin
+), counted AS (
+    SELECT ident, tables[1] AS table_name, updated, since + coalesce(reach, interval '0 seconds') AS since, messages,
+        late, CASE WHEN reach IS NULL THEN known ELSE (
+            SELECT coalesce(range_agg(tstzrange(lower(span) + reach, upper(span))), '{{}}') FROM unnest(known) AS span
+            WHERE lower_inf(span) OR upper_inf(span) OR lower(span) + reach < upper(span)) END AS known
+    FROM statscache_plugin JOIN statscache_coverage ON plugin = ident LEFT JOIN quarantined USING (plugin),
+        LATERAL (SELECT covered - coalesce(seconds, '{{}}') AS known) AS each
+    WHERE tables <> '{{}}'
 ), counts AS (
     SELECT table_name,
-        array_agg(plugin ORDER BY plugin) AS plugins,
-        range_intersect_agg(covered - coalesce(seconds, '{{}}')) AS counted,
+        array_agg(ident ORDER BY ident) AS plugins,
+        range_intersect_agg(known) AS counted,
         date_trunc('second', max(since) + interval '999999 microseconds') AS since,
         min(updated) AS last_flush,
         coalesce(sum(messages), 0)::bigint AS quarantined,
         max(late) AS late
-    FROM filled
-    JOIN statscache_coverage ON plugin = ident
-    LEFT JOIN quarantined USING (plugin)
+    FROM counted
     GROUP BY table_name
 ), present AS (
     SELECT *, counted - coalesce(removed, '{{}}') AS complete FROM counts LEFT JOIN removed USING (table_name)

@@ -13,13 +13,14 @@ from statscache.errors import Unusable
 from statscache.hosting.loader import Entry, Part
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.plugins import Base, LatestModel
+from statscache.plugins.in_windows import tables_of
 from statscache.schema.bots import keep_bots
 from statscache.schema.canonical_ids import rewrite_ids
 from statscache.schema.freshness import create_views
 from statscache.schema.functions.create import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.registry import PluginRow, register
-from statscache.schema.tables import create_tables, misfit, table_of
+from statscache.schema.tables import create_tables, misfit
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.bots import BotRow
 from statscache.store.buses import BusRow, ConsumerRow
@@ -113,9 +114,14 @@ def _check_core(differing: Mapping[str, Sequence[str]]) -> None:
 
 def _tables(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
     """Return the tables to be there: all that are declared, without those of plugins that do not run."""
-    models = [plugin.model for entry in entries for plugin in entry.plugins if not entry.on]
-    off = {getattr(model, "__table__", None) for model in models}
-    used = [table for part in parts if (table := table_of(part)) is not None]
+    off = {
+        table
+        for entry in entries
+        if not entry.on
+        for plugin in entry.plugins
+        for table in tables_of(plugin.model)
+    }
+    used = [table for part in parts for table in tables_of(part.plugin.model)]
     declared = [table for table in Base.metadata.sorted_tables if table not in off]
     return list(dict.fromkeys([*declared, *used]))
 
@@ -132,8 +138,8 @@ def _unable(
 ) -> dict[str, str]:
     """Return why each plugin that should run does not, by its entry point or ident."""
     failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
-    tables = {part.ident: table.fullname for part in parts if (table := table_of(part)) is not None}
-    unfit = {ident: name for ident, name in tables.items() if name in differing}
+    tables = {part.ident: [table.fullname for table in tables_of(part.plugin.model)] for part in parts}
+    unfit = {ident: name for ident, its in tables.items() for name in its if name in differing}
     return failing | {ident: misfit(name, differing[name]) for ident, name in unfit.items()}
 
 
@@ -144,15 +150,16 @@ def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> l
     """
     fitting = []
     for part in parts:
-        table = table_of(part)
-        if table is not None and table.fullname in differing:
+        names = [table.fullname for table in tables_of(part.plugin.model)]
+        unfit = [name for name in names if name in differing]
+        for name in unfit:
             log.error(
                 "%s is disabled: its table %s does not fit its model (%s); rename or change the table",
                 part.ident,
-                table.fullname,
-                "; ".join(differing[table.fullname]),
+                name,
+                "; ".join(differing[name]),
             )
-        else:
+        if not unfit:
             fitting.append(part)
     if not fitting:
         raise Unusable("no plugin can run: none of their tables fits its model; the log says why for each")

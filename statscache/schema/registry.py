@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import Base
+from statscache.plugins.in_windows import tables_of
 from statscache.store.coverage import want
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,14 @@ class PluginRow(Base):
 
     ident: Mapped[str] = mapped_column(primary_key=True, comment="the plugin's identifier")
     summary: Mapped[str] = mapped_column(comment="what it tells, in a few words")
-    tables: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="the tables it writes")
+    tables: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), comment="the tables it writes, that of its figures first"
+    )
     interval: Mapped[timedelta | None] = mapped_column(
         comment="the length of its windows; null if it has none"
+    )
+    reach: Mapped[timedelta | None] = mapped_column(
+        comment="how long before a window's start messages still matter to it; null if none do"
     )
     first_start: Mapped[datetime] = mapped_column(comment="when it was first started")
     last_start: Mapped[datetime] = mapped_column(comment="when it was last started")
@@ -68,7 +74,9 @@ def _register(connection: Connection, parts: Iterable[Part], epoch: datetime | N
     now = datetime.now(UTC)
     rows = {part: _row(part, now) for part in parts}
     statement = insert(PluginRow)
-    newer = {name: statement.excluded[name] for name in ("summary", "tables", "interval", "last_start")}
+    newer = {
+        name: statement.excluded[name] for name in ("summary", "tables", "interval", "reach", "last_start")
+    }
     connection.execute(
         statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
     )
@@ -88,8 +96,9 @@ def _row(part: Part, now: datetime) -> dict[str, Any]:
     return {
         "ident": part.ident,
         "summary": plugin.summary.strip(),
-        "tables": [plugin.model.__table__.fullname] if plugin.model is not None else [],
+        "tables": [table.fullname for table in tables_of(plugin.model)],
         "interval": plugin.interval,
+        "reach": plugin.reach or None,
         "first_start": now,
         "last_start": now,
     }

@@ -19,6 +19,7 @@ from statscache.database.model import Instant
 from statscache.database.trouble import first_line
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, Rows
+from statscache.plugins.in_windows import tables_of
 from statscache.schema.objects import Definition, Variant, home_of, in_quotes, marked, quoted, see_to, tried
 from statscache.schema.relations import PATIENCE, Relation
 from statscache.schema.tables import table_of
@@ -114,8 +115,7 @@ def watched(parts: Iterable[Part]) -> list[Watched]:
     """Return the tables of plugins, with what their triggers need to know."""
     found: dict[str, Watched] = {}
     for part in parts:
-        table = table_of(part)
-        if table is not None:
+        for table in tables_of(part.plugin.model):
             its = _watched(table, part)
             before = found.get(table.fullname)
             longer = before and (before.seconds or 0) > (its.seconds or 0)
@@ -127,7 +127,8 @@ def _watched(table: Table, part: Part) -> Watched:
     column = table.columns.get("timestamp")
     kind = None if column is None else column.type
     timed = isinstance(kind, Instant) or (isinstance(kind, DateTime) and kind.timezone)
-    schedule = None if part.plugin.rows is Rows.LATEST else part.plugin.schedule
+    windowed = table is table_of(part) and part.plugin.rows is not Rows.LATEST
+    schedule = part.plugin.schedule if windowed else None
     seconds = schedule.seconds if schedule else 1
     volume = "volume" if issubclass(part.plugin.model, CountModel) else ""
     return Watched(table, seconds if timed else None, volume)

@@ -1,19 +1,26 @@
-"""Creating tables, and what makes one that is there unfit for its model."""
+"""Creating tables and columns, and what makes one that is there unfit for its model."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.schema import sort_tables
+from sqlalchemy.schema import CreateColumn, SetColumnComment, sort_tables
 
-from statscache.database.lock import counting
+from statscache.database.lock import PATIENCE, counting
 from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import Unusable
 from statscache.hosting.loader import Part
+from statscache.schema.objects import tried
 from statscache.settings import URI
+
+log = logging.getLogger(__name__)
+
+#: How long those who use a table are waited for, to add a column: everybody after us waits, too.
+SOON = "SET LOCAL lock_timeout = '2s'"
 
 COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
@@ -27,7 +34,7 @@ def table_of(part: Part) -> Table | None:
 
 
 def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:
-    """Create the tables that are missing.
+    """Create the tables that are missing, and in others the columns that are missing and may be null.
 
     :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
     :raises Unusable: if the database's user may create none, or the database fails
@@ -46,15 +53,32 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
 
 
 def _see_to(connection: Connection, table: Table) -> list[str]:
-    """Create the table if it is missing, and return why it cannot be used."""
+    """Create the table, or columns of it, if they are missing, and return why it cannot be used."""
     try:
         with connection.begin_nested():
             table.create(connection, checkfirst=True)
-            return list(differences(connection, table))
+            refused = _add_columns(connection, table)
+            return [*differences(connection, table), *refused]
     except SQLAlchemyError as error:
         if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
+
+
+def _add_columns(connection: Connection, table: Table) -> list[str]:
+    """Add the columns that are missing, where all of them may be null, and return why not if they cannot be added."""
+    there = _columns(connection, table)
+    missing = [column for column in table.columns if column.name not in there]
+    if not missing or not all(column.nullable for column in missing):
+        return []
+    name = connection.dialect.identifier_preparer.format_table(table)
+    added = ", ".join(f"ADD COLUMN {CreateColumn(column).compile(connection)}" for column in missing)
+    comments = [str(SetColumnComment(each).compile(connection)) for each in missing if each.comment]
+    error = tried(connection, [SOON, f"ALTER TABLE {name} {added}", *comments, PATIENCE])
+    if error is not None:
+        return [f"it cannot be added: {first_line(error)}"]
+    log.info("%s has new columns: %s", table.fullname, ", ".join(column.name for column in missing))
+    return []
 
 
 def differences(connection: Connection, table: Table) -> Iterator[str]:

@@ -75,9 +75,15 @@ WHERE known.home = 'statscache_relation'::regclass AND NOT EXISTS (
 )
 """
 #: What is gone, for each table of which anything is. Of a relation that is lost that is all, and for as long as it is.
+#: What is gone from a table beside that of a plugin's figures matters to those for as long after as the plugin reaches.
 REMOVED = f"""
 SELECT table_name, range_agg(part) AS removed FROM (
-    SELECT table_name, unnest(times) AS part FROM statscache_removed UNION ALL {LOST}
+    WITH gone AS (
+        SELECT table_name, unnest(times) AS part FROM statscache_removed UNION ALL {LOST}
+    )
+    SELECT table_name, part FROM gone UNION ALL
+    SELECT tables[1], tstzrange(lower(part), upper(part) + coalesce(reach, interval '0 seconds'))
+    FROM gone JOIN statscache_plugin ON table_name = ANY (tables[2:])
 ) AS each GROUP BY table_name
 """
 PARTS = text(f"""

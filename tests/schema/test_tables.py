@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, Text, text
 from sqlalchemy import types as kinds
 
 from statscache.database.engine import make_engine
@@ -53,6 +54,59 @@ def test_a_table_may_have_a_schema_and_any_name(engine: Engine) -> None:
     run(engine, 'ALTER TABLE "My own"."Odd ""name""" DROP COLUMN """"')
     with engine.connect() as connection:
         assert list(differences(connection, table)) == ['the column " is missing']
+
+
+def table_of(*columns: Column[Any]) -> Table:
+    """Return a table with some columns besides its key."""
+    return Table("grown", MetaData(), Column("key", Text, primary_key=True), *columns)
+
+
+def wider() -> Table:
+    """Return the same table with two columns more, which may be null."""
+    note = Column('"a" note', Text, comment="it's what to note")
+    return table_of(Column("reach", kinds.Interval()), note)
+
+
+def test_a_column_that_may_be_null_is_added(engine: Engine) -> None:
+    """Rows stay as they are, the column has its comment, and the next start changes nothing."""
+    create_tables(engine, [table_of()])
+    run(engine, "INSERT INTO grown VALUES ('a')")
+    for _ in range(2):
+        assert create_tables(engine, [wider()]) == {}
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM grown")).all() == [("a", None, None)]
+        comment = "SELECT col_description('grown'::regclass, 3)"
+        assert connection.scalar(text(comment)) == "it's what to note"
+
+
+def test_a_column_that_must_have_a_value_is_not_added(engine: Engine) -> None:
+    """Nobody knows what the rows that are there should have in it, so nothing is changed."""
+    create_tables(engine, [table_of()])
+    needed = Column("needed", Text, nullable=False)
+    found = create_tables(engine, [table_of(needed, Column("other", Text))])
+    assert found == {"grown": ["the column needed is missing", "the column other is missing"]}
+
+
+def test_a_column_is_not_waited_for_longer_than_a_moment(engine: Engine) -> None:
+    """Who reads the table keeps it from being changed: that is told, and everything else goes on."""
+    create_tables(engine, [table_of()])
+    other = Table("other", MetaData(), Column("key", Text, primary_key=True))
+    with engine.begin() as reader:
+        reader.execute(text("SELECT * FROM grown"))
+        start = time.monotonic()
+        [lines] = create_tables(engine, [wider(), other]).values()
+        assert time.monotonic() - start < 10
+    assert lines[2:] == ["it cannot be added: canceling statement due to lock timeout"]
+    assert create_tables(engine, [wider(), other]) == {}
+
+
+def test_a_column_is_not_added_to_somebody_else_s_table(may_not_create: str, engine: Engine) -> None:
+    """Who may not change the table is told so, as its plugin is."""
+    create_tables(engine, [table_of()])
+    guest = make_engine(may_not_create)
+    [lines] = create_tables(guest, [wider()]).values()
+    assert lines[-1] == "it cannot be added: must be owner of table grown"
+    guest.dispose()
 
 
 def test_a_user_without_the_right_may_use_tables_that_are_there(may_not_create: str, engine: Engine) -> None:

@@ -15,6 +15,7 @@ from statscache.database.engine import make_engine
 from statscache.hosting.loader import Part
 from statscache.messages import rules
 from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
+from statscache.plugins.in_windows import tables_of
 from statscache.schema.freshness import create_views
 from statscache.schema.prepare import CORE_TABLES
 from statscache.schema.registry import register
@@ -88,7 +89,7 @@ class Bench:
         core = [Base.metadata.tables[name] for name in CORE_TABLES]
         create_tables(self.engine, core)
         note_dropped(self.engine)
-        create_tables(self.engine, [kind.model.__table__ for kind in classes])
+        create_tables(self.engine, [table for kind in classes for table in tables_of(kind.model)])
         parts = [self._part(kind) for kind in classes]
         create_views(self.engine)
         register(self.engine, parts, None)

@@ -1,0 +1,261 @@
+"""How long things take: each table equals what a program computes over the messages, in whatever order they come."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, func, literal, select
+
+from statscache.database.arrays import column_of_numbers
+from statscache.plugins import duration_model
+from statscache.plugins.durations import LONGEST, unended
+from statscache.plugins.episodes import STEP, bucket_of
+from statscache.plugins.in_windows import person_of, tables_of
+from tests.support.bench import MINUTE, Bench
+from tests.support.durations import GIVE_UP, Lengths, Sent, bucket, expected, found
+from tests.support.listener import Listener
+
+Make = Callable[..., Bench]
+RARELY = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+IDS, KINDS = st.sampled_from("ab"), st.sampled_from(["x", "y"])
+BEGINS = st.tuples(st.just("began"), IDS, st.none() | KINDS, st.none())
+ENDS = st.tuples(st.just("ended"), IDS, KINDS, st.sampled_from(["ann", "bob"]))
+SAYS = st.lists(BEGINS | ENDS, min_size=1, max_size=3).map(tuple)
+#: Few seconds, many of them as far apart as what is given up, or nearly.
+SECONDS = st.integers(100, 106) | st.sampled_from(
+    [n * GIVE_UP + 100 + d for n in range(4) for d in (-1, 0, 1)]
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Sent]:
+    """Return messages in an order of their own, some of which come several times."""
+    seconds = draw(st.lists(SECONDS, min_size=1, max_size=12))
+    sent = [Sent(second, f"m{number}", draw(SAYS)) for number, second in enumerate(seconds)]
+    again = draw(st.lists(st.sampled_from(sent), max_size=3))
+    return draw(st.permutations([*sent, *again]))
+
+
+def flush(bench: Bench, messages: Sequence[Sent]) -> None:
+    for message in messages:
+        bench.intake.accept(message.body)
+    bench.flush()
+
+
+def empty(bench: Bench) -> None:
+    """Let nothing have been counted."""
+    bench.execute(
+        "SET statscache.writes = 'on'; TRUNCATE test_lengths, test_lengths_event, statscache_ledger, "
+        "statscache_quarantine, statscache_quarantine_body; RESET statscache.writes"
+    )
+
+
+@OFTEN
+@given(data=st.data())
+def test_every_cell_is_as_computed(make_bench: Make, data: st.DataObject) -> None:
+    """Whatever the order in which messages come, and however they are split over flushes."""
+    bench = Benches.one(make_bench)
+    empty(bench)
+    messages = data.draw(histories())
+    cuts = data.draw(st.sets(st.integers(1, len(messages))))
+    ends = sorted({*cuts, len(messages)})
+    for start, stop in zip([0, *ends], ends, strict=False):
+        flush(bench, messages[start:stop])
+        assert found(bench) == expected(messages[:stop])
+    assert bench.quarantined("lengths") == []
+
+
+@RARELY
+@given(data=st.data())
+def test_two_daemons_side_by_side_miss_nothing_of_each_other(make_bench: Make, data: st.DataObject) -> None:
+    """Each hears a part of the messages, some both, and they flush at once; both see the other's events."""
+    benches = Benches.some(make_bench, 2)
+    empty(benches[0])
+    messages = data.draw(histories())
+    shares = data.draw(st.lists(st.sampled_from([0, 1, 2]), min_size=len(messages), max_size=len(messages)))
+
+    def work(own: int) -> None:
+        for message, share in zip(messages, shares, strict=True):
+            if share != own:
+                flush(benches[own], [message])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+    assert found(benches[0]) == expected(messages)
+
+
+def test_many_daemons_write_the_same_rows(make_bench: Make) -> None:
+    """Four of them, in flushes of many messages, of which each needs the events of all."""
+    benches = [make_bench(Lengths) for _ in range(4)]
+    chance = random.Random(7)
+    sent = [Sent(chance.randrange(1000, 1400), f"m{n}", random_words(chance)) for n in range(1200)]
+
+    def work(own: int) -> None:
+        its = sent[own::4]
+        for start in range(0, len(its), 10):
+            flush(benches[own], its[start : start + 10])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert found(benches[0]) == expected(sent)
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert benches[0].execute(query) == [(0,)]
+
+
+def random_words(chance: random.Random) -> tuple[tuple[Any, ...], ...]:
+    id, kind = f"i{chance.randrange(40)}", chance.choice("xyz")
+    return (("began", id, None, None),) if chance.random() < 0.6 else (("ended", id, kind, "ann"),)
+
+
+def test_what_comes_later_takes_back_what_it_changes(make_bench: Make) -> None:
+    """Also in the rows of other windows, and no row is left that counts nothing."""
+    bench = make_bench(Lengths)
+    began, ended = ("began", "a", None, None), ("ended", "a", "x", "ann")
+    steps = [
+        (Sent(190, "d", (ended,)), {(180, -1): (1, 0)}),
+        (Sent(110, "b", (began,)), {(180, bucket(80)): (1, 80)}),
+        (Sent(120, "c", (ended,)), {(120, bucket(10)): (1, 10), (180, -1): (1, 0)}),
+        (Sent(105, "a", (began,)), {(120, bucket(15)): (1, 15), (180, -1): (1, 0)}),
+        (Sent(121, "e", (began,)), {(120, bucket(15)): (1, 15), (180, bucket(69)): (1, 69)}),
+    ]
+    for sent, rows in steps:
+        flush(bench, [sent])
+        assert {(start, at): row for (start, _, at), row in found(bench).items()} == rows
+
+
+def test_only_what_changes_is_told(make_bench: Make, database: str) -> None:
+    """Those who listen hear of the windows whose rows change, which can be later than the message, and of events."""
+    bench, listener = make_bench(Lengths), Listener(database)
+    begin, end = ("began", "a", None, None), ("ended", "a", "x", "ann")
+    steps = [
+        (Sent(600, "end", (end,)), {"test_lengths": (600, 660), "test_lengths_event": (600, 601)}),
+        (Sent(540, "begin", (begin,)), {"test_lengths": (600, 660), "test_lengths_event": (540, 541)}),
+        (Sent(550, "other", (begin,)), {"test_lengths_event": (550, 551)}),
+    ]
+    for sent, windows in steps:
+        flush(bench, [sent])
+        told = {each["table"]: (seconds(each["from"]), seconds(each["to"])) for each in listener.heard()}
+        assert told == windows
+    listener.close()
+
+
+def seconds(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).timestamp())
+
+
+def test_what_has_not_ended_is_listed(make_bench: Make) -> None:
+    """With what is known of it, unless it is given up by bus time, an end came later or it was there before."""
+    bench = make_bench(Lengths)
+    flush(
+        bench,
+        [
+            Sent(100, "1", (("began", "old", "x", None), ("began", "ended", "x", None))),
+            Sent(110, "2", (("began", "open", "x", None), ("ended", "other", "x", "ann"))),
+            Sent(111, "3", (("began", "open", "y", "bob"), ("ended", "ended", "x", "ann"))),
+            Sent(120, "4", (("began", "other", None, None), ("ended", "quick", "x", "ann"))),
+            Sent(120, "5", (("began", "quick", None, None),)),
+        ],
+    )
+    query = unended(Lengths(MINUTE, {}).episodes, func.to_timestamp(GIVE_UP + 101))
+    with bench.engine.connect() as connection:
+        rows = [(row.id, row.timestamp.timestamp(), row.kind, row.who) for row in connection.execute(query)]
+    assert rows == [("open", 110, "x", None), ("other", 120, None, None)]
+
+
+def test_no_second_is_so_near_the_edge_of_a_bucket_that_a_float_could_miss_it() -> None:
+    """Up to ten years; so PostgreSQL, Python and this test put each into the same bucket, of at most 0.9 % around."""
+    previous = 1
+    edges = round(math.log(LONGEST.total_seconds()) / STEP) + 2
+    with localcontext(prec=50):
+        for bucket_number in range(1, edges):
+            edge = (Decimal("0.018") * bucket_number).exp()
+            below = int(edge)
+            for near in (below, below + 1):
+                place = Decimal(near).ln() / Decimal("0.018")
+                assert abs(place - round(place)) > Decimal("1e-10") or near == 1
+            if below > previous:
+                low, high = previous + 1, below
+                assert bucket(low) == bucket(high) == 1 + bucket_number
+                estimate = Fraction(2 * low * high, low + high)
+                assert max(estimate / low - 1, 1 - estimate / high) < Fraction(9, 1000)
+            previous = below
+
+
+def test_postgresql_puts_seconds_into_the_same_buckets(make_bench: Make) -> None:
+    """Each first and last second of the buckets up to ten years, and all short ones."""
+    edges = [int(math.exp(STEP * n)) + d for n in range(1088) for d in (-1, 0, 1, 2)]
+    given = sorted({*range(3000), *(second for second in edges if second >= 0)})
+    query = select(column_of_numbers(given, BigInteger).label("second")).subquery()
+    place = bucket_of(literal(0, BigInteger), query.c.second)
+    with make_bench(Lengths).engine.connect() as connection:
+        found = dict(connection.execute(select(query.c.second, place)).all())
+    assert found == {second: bucket(second) for second in given}
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([["began", "a", "x"]], "began takes the keys of test_lengths, kind, who, and got 1"),
+        ([["ended", "a", "x", "y", "z"]], "ended takes the keys of test_lengths, kind, who, and got 3"),
+        ([["ended", "a", None, "ann"]], "a key must be a text, not None"),
+        ([["began", "a", 7, None]], "a key must be a text, not 7"),
+        ([["began", 7, None, None]], "a key must be a text, not 7"),
+        ([["ended", "ä" * 901, "x", "ann"]], "an id may have at most 1800 bytes, and "),
+        ([["ended", "a\0", "x", "ann"]], "PostgreSQL texts cannot hold the NUL"),
+    ],
+)
+def test_what_cannot_be_kept_is_in_the_quarantine(make_bench: Make, words: Any, error: str) -> None:
+    bench = make_bench(Lengths)
+    bench.accept([["began", "b", "x", "y"], *words], [["ended", "é" * 900, "x", "ann"]])
+    bench.flush()
+    [(found_error,)] = bench.execute("SELECT error FROM statscache_quarantine")
+    assert error in found_error
+    assert bench.execute("SELECT volume FROM test_lengths") == [(1,)]
+    assert bench.execute("SELECT count(*) FROM test_lengths_event") == [(1,)]
+
+
+@pytest.mark.parametrize("give_up", [timedelta(0), timedelta(seconds=1.5), timedelta(days=3653), 7, None])
+def test_a_plugin_gives_up_after_whole_seconds(give_up: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="give_up"):
+        type("Wrong", (Lengths,), {"give_up": give_up})(MINUTE, {})
+
+
+def test_a_key_is_no_column_of_the_table_s_own() -> None:
+    with pytest.raises(ValueError, match="seconds is a column of every table of durations"):
+        duration_model("test_wrong", "lengths", seconds="no")
+
+
+def test_the_person_is_known_in_both_tables() -> None:
+    """So what is known of one can be removed from both."""
+    model = duration_model("test_person", "lengths", person="agent", agent="who", kind="what")
+    assert person_of(model) == "agent"
+    assert [table.name for table in tables_of(model)] == ["test_person", "test_person_event"]
+    assert tables_of(model)[1].columns["agent"].info == model.__table__.columns["agent"].info
+
+
+class Benches:
+    """Those of the test that runs, made once for all of its examples."""
+
+    made: tuple[Any, list[Bench]] | None = None
+
+    @classmethod
+    def some(cls, make: Make, number: int) -> list[Bench]:
+        if cls.made is None or cls.made[0] is not make or len(cls.made[1]) < number:
+            cls.made = make, [make(Lengths) for _ in range(number)]
+        return cls.made[1]
+
+    @classmethod
+    def one(cls, make: Make) -> Bench:
+        return cls.some(make, 1)[0]
