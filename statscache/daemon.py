@@ -40,6 +40,7 @@ from statscache.store.positions import database_id, forget_spools
 from statscache.upkeep.adoption import AdoptSpools
 from statscache.upkeep.chore import Chore
 from statscache.upkeep.coverage import CoverHeard
+from statscache.upkeep.event_pruning import PruneEvents
 from statscache.upkeep.finished_spools import ForgetSpools
 from statscache.upkeep.gaps import FillGaps, Gaps
 from statscache.upkeep.inventory import TakeInventory
@@ -212,6 +213,7 @@ class Daemon:
             self.adoption,
             ForgetSpools(engine, self.backlog),
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
+            PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),
         ]

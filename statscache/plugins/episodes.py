@@ -7,6 +7,7 @@ an end without a begin. So a result depends only on events of the time from `giv
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,9 +26,11 @@ from sqlalchemy import (
     collate,
     extract,
     func,
+    literal,
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import INTERVAL
 
 #: Two durations whose natural logarithms differ by less than this may be in one bucket.
 STEP = 0.018
@@ -35,6 +38,8 @@ STEP = 0.018
 WITHOUT_BEGIN, ZERO = -1, 0
 #: The columns of an event, before those of its keys.
 EVENT = ("id", "timestamp", "ends", "msg_id")
+#: Tells, of the second of an end, whether it is meant.
+Chosen = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 @dataclass(frozen=True)
@@ -62,28 +67,29 @@ class Episodes:
         return (*EVENT, *self.keys)
 
     @property
-    def reach(self) -> timedelta:
+    def reach(self) -> ColumnElement[timedelta]:
         """How long before an end its begin can be."""
-        return timedelta(seconds=self.give_up)
+        return literal(timedelta(seconds=self.give_up), INTERVAL())
 
-    def difference(self, before: FromClause, after: FromClause) -> Select[Any]:
+    def difference(self, before: FromClause, after: FromClause, only: Chosen | None = None) -> Select[Any]:
         """Return what selects by how much windows differ between two states of the events.
 
         :param before: events, at least all of those ids and times on which the ends depend that differ
         :param after: the same in the other state
+        :param only: tells, of the second of an end, whether it is meant; None for all
         :return: selects `window` (its start in seconds since 1970), the keys, `bucket`, `volume` and `seconds`
         """
-        both = union_all(self._signed(after, 1), self._signed(before, -1)).subquery("both")
+        both = union_all(self._signed(after, 1, only), self._signed(before, -1, only)).subquery("both")
         volume, seconds = func.sum(both.c.sign), func.sum(both.c.sign * both.c.seconds)
         place = [both.c[name] for name in ("window", *self.keys, "bucket")]
         summed = [cast(volume, BigInteger).label("volume"), cast(seconds, BigInteger).label("seconds")]
         return select(*place, *summed).group_by(*place).having((volume != 0) | (seconds != 0))
 
-    def _signed(self, events: FromClause, sign: int) -> Select[Any]:
-        results = self.results(events).subquery()
+    def _signed(self, events: FromClause, sign: int, only: Chosen | None) -> Select[Any]:
+        results = self._results(events, only).subquery()
         return select(*results.c, cast(sign, BigInteger).label("sign"))
 
-    def results(self, events: FromClause) -> Select[Any]:
+    def _results(self, events: FromClause, only: Chosen | None) -> Select[Any]:
         """Return what selects a row for each end: `window`, the keys, `bucket` and `seconds`."""
         found = self._found(events)
         length = case((found.c.start.is_(None), 0), else_=found.c.stop - found.c.start)
@@ -94,7 +100,7 @@ class Episodes:
             *keys,
             bucket_of(found.c.start, found.c.stop).label("bucket"),
             length.label("seconds"),
-        )
+        ).where(*([only(found.c.stop)] if only else []))
 
     def _found(self, events: FromClause) -> FromClause:
         """Return each end with the second of its begin, which is null if it has none."""

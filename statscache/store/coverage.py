@@ -44,6 +44,9 @@ class CoverageRow(Base):
         comment="the bus time of which every message counts, or is in the quarantine",
     )
     since: Mapped[datetime] = mapped_column(comment="history is wanted from here on")
+    pruned: Mapped[Any | None] = mapped_column(
+        TSTZMULTIRANGE, comment="the bus time of which events were deleted that nothing needs; null for none"
+    )
     late: Mapped[int] = mapped_column(
         server_default="0", comment="how many messages came after their time was covered; they count"
     )

@@ -17,6 +17,12 @@ STRETCH_S = 2.0
 STEADY_S = 3600.0
 
 
+def is_steady(engine: Engine, clocks: Clocks) -> bool:
+    """Return whether the database's clock was not set lately, so that what looks old is old."""
+    probe(engine, clocks)
+    return clocks.steady_for >= STEADY_S
+
+
 class PruneLedger:
     """Forgets messages that were counted longer ago than the ledger is kept.
 
@@ -30,8 +36,7 @@ class PruneLedger:
 
     def run(self) -> bool:
         """Prune for a while, and return whether there may be more."""
-        probe(self._engine, self._clocks)
-        if self._clocks.steady_for < STEADY_S:
+        if not is_steady(self._engine, self._clocks):
             return False
         deadline = time.monotonic() + STRETCH_S
         while ledger.prune(self._engine, self._keep) == ledger.PRUNED:

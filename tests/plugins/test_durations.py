@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
@@ -23,43 +23,12 @@ from statscache.plugins.episodes import STEP, bucket_of
 from statscache.plugins.in_windows import person_of, tables_of
 from tests.support.bench import MINUTE, Bench
 from tests.support.durations import GIVE_UP, Lengths, Sent, bucket, expected, found
+from tests.support.histories import empty, flush, histories
 from tests.support.listener import Listener
 
 Make = Callable[..., Bench]
 RARELY = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 OFTEN = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-IDS, KINDS = st.sampled_from("ab"), st.sampled_from(["x", "y"])
-BEGINS = st.tuples(st.just("began"), IDS, st.none() | KINDS, st.none())
-ENDS = st.tuples(st.just("ended"), IDS, KINDS, st.sampled_from(["ann", "bob"]))
-SAYS = st.lists(BEGINS | ENDS, min_size=1, max_size=3).map(tuple)
-#: Few seconds, many of them as far apart as what is given up, or nearly.
-SECONDS = st.integers(100, 106) | st.sampled_from(
-    [n * GIVE_UP + 100 + d for n in range(4) for d in (-1, 0, 1)]
-)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Sent]:
-    """Return messages in an order of their own, some of which come several times."""
-    seconds = draw(st.lists(SECONDS, min_size=1, max_size=12))
-    sent = [Sent(second, f"m{number}", draw(SAYS)) for number, second in enumerate(seconds)]
-    again = draw(st.lists(st.sampled_from(sent), max_size=3))
-    return draw(st.permutations([*sent, *again]))
-
-
-def flush(bench: Bench, messages: Sequence[Sent]) -> None:
-    for message in messages:
-        bench.intake.accept(message.body)
-    bench.flush()
-
-
-def empty(bench: Bench) -> None:
-    """Let nothing have been counted."""
-    bench.execute(
-        "SET statscache.writes = 'on'; TRUNCATE test_lengths, test_lengths_event, statscache_ledger, "
-        "statscache_quarantine, statscache_quarantine_body; RESET statscache.writes"
-    )
 
 
 @OFTEN

@@ -16,8 +16,9 @@ from statscache.database.clock import began
 from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
+from statscache.history.recount.events import exchange_events
 from statscache.history.recount.quarantined import refused
-from statscache.history.recount.recount import Advance, Recount, Spans, inside, second_of
+from statscache.history.recount.recount import Advance, Recount, Spans, fetched, inside, second_of
 from statscache.history.recount.shadow import Shadow, shadow
 from statscache.history.recount.targets import Target, choose
 from statscache.history.recount.verify import MOST, Finding, Report, closed
@@ -68,9 +69,9 @@ def rebuild(
     try:
         for sentence in _announced(spans):
             report(sentence)
-        recount = Recount(archive, beside, spans, advance, strict=True)
+        recount = Recount(archive, beside, fetched(spans), advance, strict=True)
         recount.fetch()
-        return Report(_taken_over(app, recount, pauses), unfit)
+        return Report(_taken_over(app, recount, spans, pauses), unfit)
     finally:
         beside.close()
 
@@ -91,7 +92,7 @@ def _announced(spans: Spans) -> list[str]:
     return [f"counting {span} again for {', '.join(its)}" for span, its in names.items()]
 
 
-def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Finding]:
+def _taken_over(app: App, recount: Recount, spans: Spans, pauses: Sequence[float]) -> list[Finding]:
     """Exchange the rows as soon as the archive had all that daemons have counted of the windows.
 
     :raises StatscacheError: if it never has, or a plugin does not take the messages
@@ -104,7 +105,7 @@ def _taken_over(app: App, recount: Recount, pauses: Sequence[float]) -> list[Fin
                 )
             unseen = recount.unseen(connection)
             if not unseen:
-                return _exchange(connection, app, recount.spans)
+                return _exchange(connection, app, spans)
         if pause is not None:
             time.sleep(pause)
             recount.fetch_again(unseen)
@@ -120,12 +121,16 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     findings, changes = [], Changes()
     note_relations(connection)
     for target, (span,) in spans.items():
-        gone = noted(connection, target.table.fullname)
+        gone, *gone_beside = (noted(connection, table.fullname) for table in target.tables)
+        (wider,) = target.fetched([span])
         found = Comparison(target, span).exchange(connection, MOST)
         if found.total:
             changes.add([(target.table.fullname, (span.start, span.stop))])
-        _exchange_quarantine(connection, target, span)
-        cover(connection, target.plugins, span)
+        for its in gone_beside:
+            others = exchange_events(connection, target, span, wider, its)
+            changes.add((target.table.fullname, (other.start, other.stop)) for other in others)
+        _exchange_quarantine(connection, target, wider)
+        cover(connection, target.plugins, wider)
         changes.cover([target.table.fullname])
         counted_again(connection, gone, span)
         set_aside = refused(connection, target)

@@ -29,6 +29,11 @@ Spans = Mapping[Target, Sequence[Span]]
 NEAR = 60
 
 
+def fetched(spans: Spans) -> Spans:
+    """Return of which time messages are needed for the windows of each table."""
+    return {target: target.fetched(its) for target, its in spans.items()}
+
+
 @dataclass
 class Recount:
     """Counts spans of tables again in a shadow.
@@ -52,7 +57,7 @@ class Recount:
         """
         self._fetch(self.spans)
         with self.shadow.beside() as connection:
-            analyze(connection, [LedgerRow, *(target.table for target in self.spans)])
+            analyze(connection, [LedgerRow, *(table for target in self.spans for table in target.tables)])
 
     def unseen(self, connection: Connection) -> dict[Target, dict[str, int]]:
         """Return the messages that the plugins of each table have counted and that did not come from the archive.

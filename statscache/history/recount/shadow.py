@@ -95,7 +95,7 @@ class Shadow:
         #: Counts into the temporary tables.
         self.app = App(settings, self._own, parts, app.naming, NoSuspensions(self._own))
         self._counter = SliceCounter(self.app)
-        self._make_tables([target.table for target in targets])
+        self._make_tables([table for target in targets for table in target.tables])
         with self.own() as connection:
             want(connection, dict.fromkeys(chosen, datetime.fromtimestamp(0, UTC)))
 

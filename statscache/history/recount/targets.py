@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, select
@@ -11,7 +12,8 @@ from sqlalchemy import Connection, Table, select
 from statscache.app import App
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Part
-from statscache.plugins import BasePlugin, Rows
+from statscache.plugins import BasePlugin, DurationPlugin, Rows
+from statscache.plugins.episodes import Episodes
 from statscache.schema.registry import PluginRow
 from statscache.schema.tables import table_of
 from statscache.span import Span
@@ -23,6 +25,8 @@ class Target:
 
     :param length: of its windows, in seconds; 1 where it has none
     :param offset: where in such a length, counted from 1970, a window starts
+    :param reach: how long before its start messages matter to a window, in seconds
+    :param episodes: what makes windows of events; None where they come of messages alone
     """
 
     table: Table
@@ -30,11 +34,29 @@ class Target:
     rows: Rows
     length: int = 1
     offset: int = 0
+    reach: int = 0
+    episodes: Episodes | None = None
 
     @property
     def name(self) -> str:
         """What its plugins are called together."""
         return ", ".join(sorted({plugin.partition("/")[0] for plugin in self.plugins}))
+
+    @property
+    def tables(self) -> list[Table]:
+        """All that its plugins write."""
+        return [self.table, *([self.episodes.events] if self.episodes else [])]
+
+    def fetched(self, spans: Iterable[Span]) -> list[Span]:
+        """Return of which time messages are needed for spans of windows that do not overlap, oldest first."""
+        found: list[Span] = []
+        for span in sorted(spans):
+            start = max(0, span.start - self.reach)
+            if self.reach and found and start <= found[-1].stop:
+                found[-1] = Span(found[-1].start, span.stop)
+            else:
+                found.append(Span(start, span.stop))
+        return found
 
     def within(self, span: Span) -> list[Span]:
         """Return the windows, all as one span, that lie wholly in a span; none if there are none."""
@@ -104,22 +126,23 @@ def _target(connection: Connection, table: Table | None, parts: Sequence[Part]) 
     if table is None:
         raise Unfit(f"{names} cannot be counted again: it has no table")
     shapes = {(part.plugin.rows, *_windows(part.plugin)) for part in parts}
-    rows, length, offset = shapes.pop()
+    rows, length, offset, reach = shapes.pop()
     if rows is None or shapes:
         raise Unfit(
             f"{names} cannot be counted again: it does not say what its rows come from (BasePlugin.rows)"
         )
     for fault in _faults(connection, table, rows, plugins):
         raise Unfit(f"{names} cannot be counted again: {fault}")
-    return Target(table, plugins, rows, length, offset)
+    episodes = {part.plugin.episodes for part in parts if isinstance(part.plugin, DurationPlugin)}
+    return Target(table, plugins, rows, length, offset, reach, *episodes)
 
 
-def _windows(plugin: BasePlugin) -> tuple[int, int]:
-    """Return the length of the plugin's windows, and where one starts."""
+def _windows(plugin: BasePlugin) -> tuple[int, int, int]:
+    """Return the length of the plugin's windows, where one starts, and how long before that messages matter to it."""
     if plugin.schedule is None or plugin.rows is not Rows.WINDOW:
-        return 1, 0
-    seconds = plugin.schedule.seconds
-    return seconds, int(plugin.schedule.epoch.timestamp()) % seconds
+        return 1, 0, 0
+    seconds, reach = plugin.schedule.seconds, math.ceil(plugin.reach.total_seconds())
+    return seconds, int(plugin.schedule.epoch.timestamp()) % seconds, reach
 
 
 def _faults(connection: Connection, table: Table, rows: Rows, plugins: frozenset[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.recount.compare import Comparison, Differences
 from statscache.history.recount.quarantined import copy, leave_out, quarantined_in, refused
-from statscache.history.recount.recount import Advance, Recount, Spans
+from statscache.history.recount.recount import Advance, Recount, Spans, fetched
 from statscache.history.recount.sample import Sample, drawn
 from statscache.history.recount.shadow import Shadow
 from statscache.history.recount.targets import Target, choose
@@ -116,7 +116,8 @@ class Verification:
     @property
     def seconds(self) -> int:
         """How much bus time is fetched."""
-        ends = sorted((span for spans in self.spans.values() for span in spans), key=lambda span: span.start)
+        needed = fetched(self.spans).values()
+        ends = sorted((span for spans in needed for span in spans), key=lambda span: span.start)
         total, done = 0, 0
         for span in ends:
             total += max(0, span.stop - max(span.start, done))
@@ -129,15 +130,16 @@ class Verification:
         :raises StatscacheError: if the archive cannot be used
         """
         beside = Shadow(self._app, [finding.target for finding in self.report.findings])
+        needed = fetched(self.spans)
         try:
             with beside.beside() as connection:
                 quarantined = {
-                    f.target: quarantined_in(connection, f.target, self.spans[f.target])
+                    f.target: quarantined_in(connection, f.target, needed[f.target])
                     for f in self.report.findings
                 }
             for its in quarantined.values():
                 leave_out(beside, its)
-            recount = Recount(archive, beside, self.spans, advance)
+            recount = Recount(archive, beside, needed, advance)
             recount.fetch()
             self._compare(recount)
             for finding in self.report.findings:
@@ -186,7 +188,8 @@ class Verification:
         return unseen
 
     def _compare_table(self, connection: Connection, finding: Finding, holes: Sequence[Hole]) -> None:
-        target, gone = finding.target, [hole.span for hole in holes]
+        target = finding.target
+        gone = [Span(hole.span.start, hole.span.stop + target.reach) for hole in holes]
         for whole in self.spans[target]:
             for span in (w for part in without(whole, gone) for w in target.within(part)):
                 found = Comparison(target, span).find(connection, MOST)
@@ -218,10 +221,12 @@ def _start(connection: Connection, target: Target) -> int | None:
 
 def _incomplete(connection: Connection, target: Target, span: Span) -> list[Span]:
     """Return what of the span some plugin of the table has not covered or is gone, or all if one is unknown."""
-    name = target.table.fullname
-    its = gaps(connection, target.plugins, span) | removed(connection, [name], span)
+    (needed,) = target.fetched([span])
+    lacking = gaps(connection, target.plugins, needed)
+    its = [Span(gap.start, gap.stop + target.reach) for found in lacking.values() for gap in found]
+    its += removed(connection, [target.table.fullname], span)[target.table.fullname]
     known = wanted(connection, target.plugins)
     if target.plugins - known.keys():
         return [span]
-    complete = without(span, [gap for gaps in its.values() for gap in gaps])
+    complete = without(span, its)
     return without(span, complete)
