@@ -105,6 +105,25 @@ DASHBOARD = Case(
     },
     {"dashboard/images": 1},
 )
+STARTED = "org.fedoraproject.prod.copr.build.start"
+F41, F40 = {"build": 1, "chroot": "f41"}, {"build": 2, "chroot": "f40"}
+LENGTHS = Case(
+    [
+        (BUILD, F41 | {"status": 1}, 3700),
+        (STARTED, F41 | {"status": 3}, 100),
+        (STARTED, F40 | {"status": 3}, 200),
+        (BUILD, {"build": 3, "chroot": "f40", "status": 0}, 300),
+        (BUILD, {"chroot": "f40", "status": 0}, 300),
+    ],
+    {
+        hours("copr_build_lengths_1h", "chroot", "outcome", "bucket", "volume", "seconds"): [
+            (12, "f40", "failed", -1, 1, 0),
+            (13, "f41", "succeeded", 456, 1, 3600),
+        ],
+        "SELECT id FROM copr_build_lengths_1h_event WHERE NOT ends ORDER BY 1": [("1 f41",), ("2 f40",)],
+    },
+    {"copr-build-lengths-1h": 1},
+)
 INCIDENT = "org.example.prod.status.incident"
 INCIDENTS = Case(
     [
@@ -159,6 +178,7 @@ CASES = {
     TUTORIAL: WIKI,
     "docs/plugins/own-table.md": COPR,
     "docs/plugins/latest.md": DASHBOARD,
+    "docs/plugins/durations.md": LENGTHS,
     "docs/plugins/notes.md": INCIDENTS,
     "docs/plugins/sums.md": COMMITS,
     "docs/plugins/upgrading.md": OLD,
