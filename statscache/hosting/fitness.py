@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import InvalidRequestError
@@ -49,6 +50,8 @@ def check_plugin(plugin: BasePlugin) -> None:
     _check_ident(plugin.ident)
     for name in ASKED:
         getattr(plugin, name)
+    if not isinstance(plugin.reach, timedelta) or plugin.reach < timedelta(0) or plugin.reach.microseconds:
+        raise TypeError(f"its reach is {plugin.reach!r}: it must be a timedelta of whole seconds, or of none")
     if plugin.queued and not isinstance(plugin.queue, Queue):
         raise TypeError(f"its queue is a {type(plugin.queue).__name__}: leave the attribute queue as it is")
     if isinstance(plugin.topics, re.Pattern) and not isinstance(plugin.topics.pattern, str):

@@ -55,6 +55,8 @@ def generating(self: Any, message: Any) -> Iterator[None]:
         ({"ident": ""}, "its ident is ''"),
         ({"ident": "a\nb"}, "its ident is"),
         ({"ident": "x" * 501}, "its ident is"),
+        ({"reach": 7}, "its reach is 7: it must be a timedelta"),
+        ({"reach": timedelta(seconds=-1)}, "its reach is datetime.timedelta(days=-1"),
         ({"rows": property(lambda self: 1 / 0)}, "division by zero"),
     ],
 )

@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, func, literal, select
 
 from statscache.database.arrays import column_of_numbers
+from statscache.history.archives.archive import Slice
+from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import duration_model
 from statscache.plugins.durations import LONGEST, unended
 from statscache.plugins.episodes import STEP, bucket_of
 from statscache.plugins.in_windows import person_of, tables_of
+from statscache.span import Span
 from tests.support.bench import MINUTE, Bench
 from tests.support.durations import GIVE_UP, Lengths, Sent, bucket, expected, found
 from tests.support.histories import empty, flush, histories
@@ -44,6 +47,22 @@ def test_every_cell_is_as_computed(make_bench: Make, data: st.DataObject) -> Non
         flush(bench, messages[start:stop])
         assert found(bench) == expected(messages[:stop])
     assert bench.quarantined("lengths") == []
+
+
+@RARELY
+@given(data=st.data())
+def test_history_comes_newest_first(make_bench: Make, data: st.DataObject) -> None:
+    """In slices, after what has come over the bus meanwhile, of which it has all again."""
+    bench = Benches.one(make_bench)
+    empty(bench)
+    messages = data.draw(histories())
+    flush(bench, messages[: data.draw(st.integers(0, len(messages)))])
+    counter = SliceCounter(bench.app)
+    length = data.draw(st.sampled_from([5, 60, 100, 480]))
+    for stop in range(480, 0, -length):
+        span = Span(max(0, stop - length), stop)
+        counter.count(Slice(span, [each.body for each in messages]), frozenset(["lengths"]))
+    assert found(bench) == expected(messages)
 
 
 @RARELY

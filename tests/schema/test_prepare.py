@@ -11,7 +11,10 @@ from sqlalchemy import Engine, text
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.errors import Unusable
-from statscache.schema.prepare import CORE_TABLES
+from statscache.hosting.loader import Entry
+from statscache.schema.prepare import CORE_TABLES, _tables
+from tests.support.bench import MINUTE as MINUTE_LONG
+from tests.support.durations import Lengths
 from tests.support.sql import run, scalar
 
 CORE = "statscache_plugin"
@@ -168,6 +171,15 @@ def test_every_table_and_column_explains_itself(opened: Open, engine: Engine) ->
     assert made == {*CORE_TABLES, *written}
     assert len(written) == 22
     assert [row[:2] for row in rows if not (row[2] or "").strip()] == []
+
+
+def test_all_tables_of_a_plugin_are_made_or_none() -> None:
+    """Those beside that of its figures, too."""
+    own = {"test_lengths", "test_lengths_event"}
+    for on in (True, False):
+        entry = Entry("lengths", "a test", on=on, plugins=[Lengths(MINUTE_LONG, {})])
+        made = {table.name for table in _tables([entry], [])}
+        assert own & made == (own if on else set())
 
 
 def test_a_plugin_that_is_off_gets_no_table(config: dict[str, Any], engine: Engine) -> None:
