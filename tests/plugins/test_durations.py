@@ -26,12 +26,12 @@ from statscache.plugins.in_windows import person_of, tables_of
 from statscache.span import Span
 from tests.support.bench import MINUTE, Bench
 from tests.support.durations import GIVE_UP, Lengths, Sent, bucket, expected, found
-from tests.support.histories import empty, flush, histories
+from tests.support.histories import Benches, flush, histories
 from tests.support.listener import Listener
 
 Make = Callable[..., Bench]
 RARELY = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-OFTEN = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @OFTEN
@@ -39,7 +39,6 @@ OFTEN = settings(max_examples=250, suppress_health_check=[HealthCheck.function_s
 def test_every_cell_is_as_computed(make_bench: Make, data: st.DataObject) -> None:
     """Whatever the order in which messages come, and however they are split over flushes."""
     bench = Benches.one(make_bench)
-    empty(bench)
     messages = data.draw(histories())
     cuts = data.draw(st.sets(st.integers(1, len(messages))))
     ends = sorted({*cuts, len(messages)})
@@ -54,7 +53,6 @@ def test_every_cell_is_as_computed(make_bench: Make, data: st.DataObject) -> Non
 def test_history_comes_newest_first(make_bench: Make, data: st.DataObject) -> None:
     """In slices, after what has come over the bus meanwhile, of which it has all again."""
     bench = Benches.one(make_bench)
-    empty(bench)
     messages = data.draw(histories())
     flush(bench, messages[: data.draw(st.integers(0, len(messages)))])
     counter = SliceCounter(bench.app)
@@ -70,7 +68,6 @@ def test_history_comes_newest_first(make_bench: Make, data: st.DataObject) -> No
 def test_two_daemons_side_by_side_miss_nothing_of_each_other(make_bench: Make, data: st.DataObject) -> None:
     """Each hears a part of the messages, some both, and they flush at once; both see the other's events."""
     benches = Benches.some(make_bench, 2)
-    empty(benches[0])
     messages = data.draw(histories())
     shares = data.draw(st.lists(st.sampled_from([0, 1, 2]), min_size=len(messages), max_size=len(messages)))
 
@@ -231,19 +228,3 @@ def test_the_person_is_known_in_both_tables() -> None:
     assert person_of(model) == "agent"
     assert [table.name for table in tables_of(model)] == ["test_person", "test_person_event"]
     assert tables_of(model)[1].columns["agent"].info == model.__table__.columns["agent"].info
-
-
-class Benches:
-    """Those of the test that runs, made once for all of its examples."""
-
-    made: tuple[Any, list[Bench]] | None = None
-
-    @classmethod
-    def some(cls, make: Make, number: int) -> list[Bench]:
-        if cls.made is None or cls.made[0] is not make or len(cls.made[1]) < number:
-            cls.made = make, [make(Lengths) for _ in range(number)]
-        return cls.made[1]
-
-    @classmethod
-    def one(cls, make: Make) -> Bench:
-        return cls.some(make, 1)[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
 from tests.support.bench import Bench
-from tests.support.durations import GIVE_UP, Sent
+from tests.support.durations import GIVE_UP, Lengths, Sent
+
+Make = Callable[..., Bench]
 
 IDS, KINDS = st.sampled_from("ab"), st.sampled_from(["x", "y"])
 BEGINS = st.tuples(st.just("began"), IDS, st.none() | KINDS, st.none())
@@ -42,3 +44,26 @@ def empty(bench: Bench) -> None:
         "statscache_quarantine_body"
     )
     bench.execute("UPDATE statscache_coverage SET covered = '{}', pruned = NULL")
+
+
+class Benches:
+    """Daemons that are made once for all examples of a test."""
+
+    _made: tuple[Make, list[Bench]] | None = None
+
+    @classmethod
+    def some(cls, make: Make, number: int) -> list[Bench]:
+        """Return so many, with nothing counted yet.
+
+        :param make: the fixture `make_bench`, by which one test is known from another
+        """
+        if cls._made is None or cls._made[0] is not make:
+            cls._made = make, [make(Lengths) for _ in range(number)]
+        benches = cls._made[1]
+        empty(benches[0])
+        return benches
+
+    @classmethod
+    def one(cls, make: Make) -> Bench:
+        """Return one, with nothing counted yet."""
+        return cls.some(make, 1)[0]

@@ -19,7 +19,7 @@ from statscache.upkeep import event_pruning, ledger_pruning
 from statscache.upkeep.event_pruning import PruneEvents, prune
 from tests.support.bench import Bench
 from tests.support.durations import GIVE_UP, Lengths, Sent, expected, found
-from tests.support.histories import empty, flush, histories
+from tests.support.histories import Benches, flush, histories
 
 Make = Callable[..., Bench]
 KEEP = timedelta(days=8)
@@ -30,18 +30,6 @@ OFTEN = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 BEGIN, END = ("began", "a", None, None), ("ended", "a", "x", "ann")
-
-
-class Once:
-    """The daemon of the test that runs, made once for all of its examples."""
-
-    made: tuple[Any, Bench] | None = None
-
-    @classmethod
-    def bench(cls, make: Make) -> Bench:
-        if cls.made is None or cls.made[0] is not make:
-            cls.made = make, make(Lengths)
-        return cls.made[1]
 
 
 def covered(bench: Bench, *spans: Span) -> None:
@@ -60,8 +48,7 @@ def kept(bench: Bench) -> list[int]:
 @given(data=st.data())
 def test_what_fills_a_gap_finds_all_events_that_it_needs(make_bench: Make, data: st.DataObject) -> None:
     """Whatever times are covered, and in whatever order the others come, with pruning after each."""
-    bench = Once.bench(make_bench)
-    empty(bench)
+    bench = Benches.one(make_bench)
     messages = data.draw(histories())
     gaps = data.draw(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 200)), max_size=2))
     missing = [Span(start, start + length) for start, length in gaps]

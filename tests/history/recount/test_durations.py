@@ -15,12 +15,12 @@ from statscache.database.lock import counting
 from statscache.history.archives.archive import Slice
 from statscache.history.recount.rebuild import rebuild
 from statscache.history.recount.verify import Report, Verification
-from statscache.span import Span
+from statscache.span import Span, without
 from statscache.store.coverage import cover
 from statscache.upkeep.event_pruning import prune
 from tests.support.bench import Bench
 from tests.support.durations import GIVE_UP, Lengths, Sent, expected, found
-from tests.support.histories import empty, flush, histories
+from tests.support.histories import Benches, flush, histories
 from tests.support.sql import run
 
 Make = Callable[..., Bench]
@@ -28,6 +28,7 @@ Make = Callable[..., Bench]
 PHASES = Phase.explicit, Phase.reuse, Phase.generate
 OFTEN = settings(max_examples=20, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ALL = Span(0, 900)
+EVENTS: Any = Lengths.model.beside[0].__table__
 
 
 class Memory:
@@ -63,8 +64,7 @@ def covered(bench: Bench, span: Span = ALL) -> None:
 @given(data=st.data())
 def test_what_a_rebuild_brings_is_in_all_windows(make_bench: Make, data: st.DataObject) -> None:
     """In those that are counted again, in those after them that it changes, and for all that comes later."""
-    bench = Once.bench(make_bench)
-    empty(bench)
+    bench = Benches.one(make_bench)
     messages = data.draw(histories())
     heard = messages[: data.draw(st.integers(0, len(messages)))]
     for message in heard:
@@ -80,16 +80,27 @@ def test_what_a_rebuild_brings_is_in_all_windows(make_bench: Make, data: st.Data
     assert found(bench) == expected(messages)
 
 
-class Once:
-    """The daemon of the test that runs, made once for all of its examples."""
-
-    made: tuple[Any, Bench] | None = None
-
-    @classmethod
-    def bench(cls, make: Make) -> Bench:
-        if cls.made is None or cls.made[0] is not make:
-            cls.made = make, make(Lengths)
-        return cls.made[1]
+@OFTEN
+@given(data=st.data())
+def test_a_rebuild_is_right_where_events_are_pruned(make_bench: Make, data: st.DataObject) -> None:
+    """Around a gap all are there that it needs; elsewhere nothing is taken for new that was deleted."""
+    bench = Benches.one(make_bench)
+    messages = data.draw(histories())
+    first = data.draw(st.integers(0, 400))
+    gap = Span(first, first + data.draw(st.integers(1, 100)))
+    heard = [message for message in messages if message.second not in gap]
+    flush(bench, heard)
+    for part in without(Span(0, 2000), [gap]):
+        covered(bench, part)
+    prune(bench.engine, EVENTS, timedelta(days=8))
+    start = data.draw(st.sampled_from(range(0, 420, 60)))
+    span = Span(start, start + data.draw(st.sampled_from([60, 120, 240])))
+    again(bench, messages, span)
+    fetched = [message for message in messages if span.start - GIVE_UP <= message.second < span.stop]
+    assert found(bench) == expected([*heard, *fetched])
+    prune(bench.engine, EVENTS, timedelta(days=8))
+    flush(bench, [message for message in messages if message not in (*heard, *fetched)])
+    assert found(bench) == expected(messages)
 
 
 BEGIN, END = ("began", "a", None, None), ("ended", "a", "x", "ann")
@@ -171,8 +182,7 @@ def test_a_rebuild_of_what_is_pruned_changes_no_other_window(make_bench: Make) -
     bench = make_bench(Lengths)
     flush(bench, PLAIN)
     covered(bench, Span(0, 480))
-    table = Lengths.model.beside[0].__table__
-    assert prune(bench.engine, table, timedelta(days=8)) == 4  # type: ignore[arg-type]
+    assert prune(bench.engine, EVENTS, timedelta(days=8)) == 4
     before = found(bench), events(bench)
     for span in (Span(120, 180), Span(240, 300), Span(300, 420), ALL):
         assert not again(bench, PLAIN, span).differing
