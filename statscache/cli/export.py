@@ -158,7 +158,7 @@ def _write_rows(
 
     def write(connection: Connection, target: Path) -> str:
         with copied(connection, query) as rows:
-            count = write_parquet(rows, columns, target)
+            count = write_parquet(rows, columns, table.ident, target)
         return f"{number_of(count, 'row')} of {table.table.fullname} in {path}"
 
     return _written(settings, path, write)

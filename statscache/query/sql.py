@@ -49,7 +49,7 @@ def sql_of(frame: Frame) -> str:
 
 
 def sql_of_rows(table: Served, start: datetime, stop: datetime, keys: Mapping[str, Sequence[str]]) -> str:
-    """Return a statement for the rows of a table, each with whether it is complete and who has counted it."""
+    """Return a statement for the rows of a table, each with whether it is complete."""
     seconds = schedule_of(table).seconds
     names = [_name(column.name) for column in table.table.primary_key if column.name != "timestamp"]
     conditions = [f"\"timestamp\" >= '{write_instant(start)}'", f"\"timestamp\" < '{write_instant(stop)}'"]
@@ -57,7 +57,6 @@ def sql_of_rows(table: Served, start: datetime, stop: datetime, keys: Mapping[st
     known = f"(SELECT complete FROM statscache_freshness WHERE table_name = {_text(table.table.fullname)})"
     window = f'tstzrange("timestamp", "timestamp" + interval \'{seconds} seconds\')'
     columns = ['"timestamp"', *names, "volume", f"coalesce({known} @> {window}, false) AS complete"]
-    columns.append(f"{_text(table.ident)} AS plugin")
     order = ", ".join(['"timestamp"', *names])
     where = " AND ".join(conditions)
     return f"SELECT {', '.join(columns)} FROM {_table(table.table)} WHERE {where} ORDER BY {order}"

@@ -2,39 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
+
+# Arrow reads this when it is loaded. Its own allocators keep some 15 MB more than they are asked for.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import pyarrow as arrow
 from pyarrow import csv, parquet
 
-#: So many bytes of rows are read at once, and so many rows are written together.
-BLOCK, GROUP = 1 << 20, 64 * 1024
+#: So many bytes of rows are read at once, and about so many rows make a row group: of each, the writer remembers what
+#: is in it until the file is closed.
+BLOCK, GROUP = 1 << 18, 32 * 1024
+TEXTS = arrow.dictionary(arrow.int32(), arrow.string())
 
 
-def write_parquet(rows: IO[bytes], keys: Sequence[str], path: Path) -> int:
+def write_parquet(rows: IO[bytes], keys: Sequence[str], plugin: str, path: Path) -> int:
     """Write rows of `timestamp`, keys, `volume`, `complete` and `plugin` to a file, and return how many there are.
 
-    :param rows: CSV with a line of titles; instants are in ISO 8601
+    :param rows: CSV with a line of titles, without the plugin; instants are in ISO 8601
+    :param plugin: who has counted them
     """
-    types = {"timestamp": arrow.timestamp("us", tz="UTC"), "volume": arrow.int64(), "complete": arrow.bool_()}
-    types |= {name: arrow.dictionary(arrow.int32(), arrow.string()) for name in (*keys, "plugin")}
-    options = csv.ConvertOptions(
+    types = {"timestamp": arrow.timestamp("us", tz="UTC"), **dict.fromkeys(keys, TEXTS)}
+    types |= {"volume": arrow.int64(), "complete": arrow.bool_()}
+    schema = arrow.schema([*types.items(), ("plugin", TEXTS)])
+    count = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer:
+        for group in _groups(_batches(rows, types)):
+            group = group.append_column("plugin", _same(plugin, group.num_rows))
+            writer.write_table(group.select(schema.names))
+            count += group.num_rows
+    return count
+
+
+def _same(text: str, count: int) -> arrow.Array:
+    """Return a column with so many times the same text.
+
+    It is made of bytes, since Arrow loads pandas, if that is there, to make it of objects: that takes 50 MB.
+    """
+    data = text.encode()
+    ends = arrow.py_buffer(array("i", [0, len(data)]).tobytes())
+    texts = arrow.StringArray.from_buffers(1, ends, arrow.py_buffer(data))
+    zeros = arrow.Array.from_buffers(arrow.int32(), count, [None, arrow.py_buffer(bytes(4 * count))])
+    return arrow.DictionaryArray.from_arrays(zeros, texts)
+
+
+def _batches(rows: IO[bytes], types: dict[str, arrow.DataType]) -> Iterator[arrow.RecordBatch]:
+    """Yield rows as they are read: PostgreSQL sends them no faster than one thread does that."""
+    arrow.set_io_thread_count(1)
+    arrow.set_cpu_count(1)
+    convert = csv.ConvertOptions(
         column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False
     )
-    schema = arrow.schema(
-        [(name, types[name]) for name in ("timestamp", *keys, "volume", "complete", "plugin")]
-    )
-    count = 0
-    # PostgreSQL sends rows no faster than one thread reads them, and several hold more of them.
     read = csv.ReadOptions(block_size=BLOCK, use_threads=False)
     parse = csv.ParseOptions(newlines_in_values=True)
-    with (
-        parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer,
-        csv.open_csv(rows, read_options=read, parse_options=parse, convert_options=options) as batches,
-    ):
-        for batch in batches:
-            writer.write_table(arrow.Table.from_batches([batch]).select(schema.names), row_group_size=GROUP)
-            count += batch.num_rows
-    return count
+    with csv.open_csv(rows, read_options=read, parse_options=parse, convert_options=convert) as batches:
+        yield from batches
+
+
+def _groups(batches: Iterable[arrow.RecordBatch]) -> Iterator[arrow.Table]:
+    """Yield the rows of batches in tables of about `GROUP` rows."""
+    waiting: list[arrow.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= GROUP:
+            yield arrow.Table.from_batches(waiting).unify_dictionaries()
+            waiting = []
+    if waiting:
+        yield arrow.Table.from_batches(waiting).unify_dictionaries()
