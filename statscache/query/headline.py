@@ -62,18 +62,23 @@ class Headline:
         return self.figure / self.series.totals[before] - 1
 
 
-def read_headline(connection: Connection, statistic: Statistic, zone: ZoneInfo, now: datetime) -> Headline:
-    """Return the headline of a statistic: the last complete period or, if none is, the newest."""
-    days = _series(connection, statistic, View("month", step=Step.DAY, zone=zone), now)
+def read_headline(
+    connection: Connection, statistic: Statistic, zone: ZoneInfo, now: datetime, why: bool = True
+) -> Headline:
+    """Return the headline of a statistic: the last complete period or, if none is, the newest.
+
+    :param why: as in `read_series`
+    """
+    days = _series(connection, statistic, View("month", step=Step.DAY, zone=zone), now, why)
     series = days
     if _is_sparse(days):
-        series = _series(connection, statistic, View("quarter", step=Step.WEEK, zone=zone), now)
+        series = _series(connection, statistic, View("quarter", step=Step.WEEK, zone=zone), now, why)
     over = [place for place, whole in enumerate(series.complete) if whole]
     return Headline(series, over[-1] if over else len(series.periods) - 1)
 
 
-def _series(connection: Connection, statistic: Statistic, view: View, now: datetime) -> Series:
-    return read_series(connection, frame_of(statistic, view, now, connection), now)
+def _series(connection: Connection, statistic: Statistic, view: View, now: datetime, why: bool) -> Series:
+    return read_series(connection, frame_of(statistic, view, now, connection), now, why)
 
 
 def _is_sparse(days: Series) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cast, func, literal, null, select
@@ -33,7 +34,7 @@ class Line:
     key: str | None = None
     rest: bool = False
 
-    @property
+    @cached_property
     def total(self) -> int:
         """The sum over all periods."""
         return sum(self.volumes)
@@ -75,16 +76,18 @@ class Series:
         """The periods, oldest first."""
         return self.frame.periods
 
-    @property
+    @cached_property
     def totals(self) -> tuple[int, ...]:
         """The sum of all lines for each period."""
         return tuple(map(sum, zip(*(line.volumes for line in self.lines), strict=True)))
 
 
-def read_series(connection: Connection, frame: Frame, now: datetime) -> Series:
+def read_series(connection: Connection, frame: Frame, now: datetime, why: bool = True) -> Series:
     """Return the sums of a frame's periods.
 
     What is complete was so before the sums were read, and is so after: each statement sees what is committed by then.
+
+    :param why: whether to read why periods are not complete; else nothing is said to be missing of any
     """
     periods, table = frame.periods, frame.table
     span = Span(periods[0].start, periods[-1].stop)
@@ -92,9 +95,9 @@ def read_series(connection: Connection, frame: Frame, now: datetime) -> Series:
     ranked = read_ranking(connection, frame)
     lines = read_lines(connection, frame, periods, _chosen(frame, ranked), ranked.count)
     complete = both(before, read_covered(connection, table, periods))
-    why = read_why(connection, table, span, now) if not all(complete) else None
+    reasons = read_why(connection, table, span, now) if why and not all(complete) else None
     missing = tuple(
-        () if whole or why is None else why.of(period.start, period.stop)
+        () if whole or reasons is None else reasons.of(period.start, period.stop)
         for whole, period in zip(complete, periods, strict=True)
     )
     if not frame.compared:

@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract_from_dir
+from babel.numbers import format_decimal
+from hypothesis import given
+from hypothesis import strategies as st
 
 import statscache
 from statscache.hosting.loader import load
@@ -81,6 +84,13 @@ def test_numbers_and_dates_are_those_of_the_language() -> None:
     assert german.instant(when, zone) == "2. März 2026, 00:30"
     day = period_of(when, Step.DAY, zone)
     assert english.period(day, Step.DAY, zone) == "Mon, Mar 2, 2026"
+
+
+@pytest.mark.parametrize("code", languages())
+@given(st.integers(-(10**20), 10**20))
+def test_numbers_are_those_of_babel(code: str, number: int) -> None:
+    """A number is written as Babel writes it, whose way takes much longer."""
+    assert language(code).number(number) == format_decimal(number, locale=code)
 
 
 def test_a_text_has_its_plural() -> None:

@@ -22,7 +22,7 @@ EACH = {
 
 def made_badge(reader: Reader, statistic: Statistic, connection: Connection, now: datetime) -> bytes:
     """Return the badge of a statistic."""
-    headline = read_headline(connection, statistic, reader.zone, now)
+    headline = read_headline(connection, statistic, reader.zone, now, why=False)
     language = reader.language
     figure = language.short(headline.figure)
     if headline.step in EACH:
