@@ -52,6 +52,7 @@ from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
+from statscache.upkeep.verifications import TidyVerifications
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +208,7 @@ class Daemon:
             RegisterAgain(engine, self.app.parts, self.app.settings.epoch),
             RefreshSuspensions(suspensions),
             NoteRemovals(engine, self.app.parts),
+            TidyVerifications(engine),
             WatchNotifications(engine),
             CoverHeard(self.commits),
             self.inventory,
@@ -217,10 +219,8 @@ class Daemon:
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),
         ]
-        retry, release = (
-            RetryDue(self.writer, suspensions, due),
-            ReleaseKept(engine, self.writer, self.keeping),
-        )
+        retry = RetryDue(self.writer, suspensions, due)
+        release = ReleaseKept(engine, self.writer, self.keeping)
         return Upkeep(regular, [retry, release, *([FillGaps(self.filler)] if self.filler else [])])
 
     def _leave(self) -> None:

@@ -20,10 +20,10 @@ from statscache.errors import StatscacheError, Unusable, number_of
 from statscache.hosting.loader import load
 from statscache.query.frame import frame_of
 from statscache.query.periods import EARLIEST, Step
-from statscache.query.series import read_series
 from statscache.query.sql import sql_of_rows
 from statscache.query.statistics import Statistic, schedule_of, statistics
 from statscache.query.tables import Served, served
+from statscache.query.verified import read_checked_series
 from statscache.query.view import MOST_LINES, TOP, UTC_ZONE, View
 from statscache.settings import Settings, read_settings
 
@@ -175,7 +175,7 @@ def _write_view(settings: Settings, statistic: Statistic, view: View, ending: st
 
     def write(connection: Connection, target: Path) -> str:
         now = datetime.now(UTC)
-        series = read_series(connection, frame_of(statistic, view, now, connection), now)
+        series = read_checked_series(connection, frame_of(statistic, view, now, connection), now)
         english = language("en")
         target.write_text(made(series, english, ending), encoding="utf-8", newline="")
         return f"{number_of(len(series.periods), 'period')} in {path}. {sentence(series, english)}"

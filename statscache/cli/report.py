@@ -14,8 +14,9 @@ from statscache.cli.listing import Listing
 from statscache.cli.terminal import cell, console, show_listing, styled
 from statscache.errors import number_of
 from statscache.history.recount.compare import Difference, Row
+from statscache.history.recount.findings import Finding, Report
 from statscache.history.recount.targets import Target
-from statscache.history.recount.verify import MOST, Finding, Report
+from statscache.history.recount.verify import MOST
 from statscache.instants import write_instant, write_second
 from statscache.plugins import Rows
 from statscache.span import Span
@@ -58,6 +59,8 @@ def _sentences(report: Report) -> Iterator[str]:
         yield f"not checked: {hole.reason}"
     for spans, names in _incomplete(report.findings).items():
         yield f"not checked for {_some(names)}, because it is not complete: {_some([str(span) for span in spans])}"
+    if report.unkept:
+        yield f"the result could not be kept, so that nothing tells when figures were verified: {report.unkept}"
     for finding in report.findings:
         yield from (f"{finding.target.name}: {what}" for what in _remarks(finding))
 
@@ -117,6 +120,7 @@ def as_json(report: Report, seed: int | None) -> dict[str, Any]:
         "checked": report.checked,
         "seed": seed,
         "unfit": report.unfit,
+        "unkept": report.unkept,
         "holes": [{**ends(hole.span), "reason": hole.reason} for hole in report.holes],
         "tables": [_finding_as_json(finding) for finding in report.findings],
     }

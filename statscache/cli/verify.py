@@ -43,8 +43,9 @@ def verify(
 ) -> None:
     """Check the tables against an archive.
 
-    It recounts all windows that are complete and over, beside the tables, and changes nothing in them. The exit
-    code is 0 if nothing differs, 1 if something does, and 2 if not everything could be checked.
+    It recounts all windows that are complete and over, beside the tables, and changes nothing in them. What it finds
+    is kept in statscache_verification, so that the page and the API can say when figures were verified. The exit code
+    is 0 if nothing differs, 1 if something does, and 2 if not everything could be checked.
 
     WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC.
     """

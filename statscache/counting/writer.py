@@ -10,16 +10,10 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from statscache.counting.doubt import doubt, doubt_seconds
 from statscache.counting.keeping import Keeping, released
 from statscache.counting.notifications import telling
-from statscache.counting.overlap import (
-    MARGIN_S,
-    Missing,
-    horizon,
-    lacking_ids,
-    other_times,
-    without_covered,
-)
+from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, other_times, without_covered
 from statscache.counting.putting_off import put_off
 from statscache.counting.sharing import succeeds
 from statscache.counting.transaction import Transaction, Work
@@ -195,6 +189,7 @@ class Writer:
             if patients:
                 share = Share(list(patients), lambda ids: (patients[id].message for id in ids))
                 failures = self._updates.count(transaction, self._runners[plugin], share, patients)
+                doubt_seconds(transaction, {plugin}, {its.message.second for its in patients.values()})
             quarantine.forget_bodies(transaction.connection, patients)
             transaction.cover({plugin}, None)
         return len(patients) - len(failures)
@@ -241,6 +236,7 @@ class Writer:
     ) -> None:
         """Let each of the plugins count what it lacks of the batch."""
         batch.times = other_times(transaction.connection, batch, missing)
+        doubt(transaction, batch, plugins, missing)
         lacking = {ident: lacking_ids(batch, missing, ident) for ident in self._runners if ident in plugins}
         runners = [self._runners[ident] for ident, ids in lacking.items() if ids]
         for runner in self._updates.arrange(transaction, runners):

@@ -1,4 +1,4 @@
-"""The answer to a request: its rows and, where that is asked for, whether each is complete."""
+"""The answer to a request: its rows and, where that is asked for, whether each is complete, and verified."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from statscache.instants import END_OF_TIME
-from statscache.query.columns import COMPLETE, Column
+from statscache.query.columns import ADDED, Column
 from statscache.query.completeness import Completeness, read_completeness
 from statscache.query.extents import ExtentOf, extent_of_rows
 from statscache.query.paging import Page, read_page
@@ -18,6 +18,7 @@ from statscache.query.question import Question, question
 from statscache.query.sections import Form
 from statscache.query.steps import asked_periods
 from statscache.query.tables import Served
+from statscache.query.verified import Checks, agreed_always, read_checks
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,34 @@ def read_answer(connection: Connection, asking: Asking) -> Answered:
 
 
 def _with_completeness(connection: Connection, asked: Question, extent_of: ExtentOf) -> Answered:
-    """Return the answer with a column more.
+    """Return the answer with two columns more.
 
-    What is complete is read before the rows and after them. Rows that are counted in between are then not called
-    complete too early, nor those that somebody removes too late.
+    What is complete, and verified, is read before the rows and after them. Rows that are counted in between are then
+    not called so too early, nor those that somebody removes too late.
     """
-    before = _completeness(connection, asked)
+    before = _Known.read(connection, asked)
     page = read_page(connection, asked)
-    known = before, _completeness(connection, asked)
-    rows = [(*row[: len(asked.columns)], _is_complete(extent_of(row), known)) for row in page.rows]
-    return Answered(asked, (*asked.columns, COMPLETE), replace(page, rows=rows))
+    known = before, _Known.read(connection, asked)
+    rows = [(*row[: len(asked.columns)], *_added(extent_of(row), known)) for row in page.rows]
+    return Answered(asked, (*asked.columns, *ADDED), replace(page, rows=rows))
 
 
-def _completeness(connection: Connection, asked: Question) -> Completeness:
-    return read_completeness(connection, [asked.served.table.fullname], 0, END_OF_TIME)
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a table at a time."""
+
+    complete: Completeness
+    checks: Checks
+
+    @classmethod
+    def read(cls, connection: Connection, asked: Question) -> _Known:
+        table = asked.served.table.fullname
+        complete = read_completeness(connection, [table], 0, END_OF_TIME)
+        return cls(complete, read_checks(connection, table, 0, END_OF_TIME))
 
 
-def _is_complete(extent: tuple[int, int] | None, known: Sequence[Completeness]) -> bool:
-    return extent is not None and all(each.covers(*extent) for each in known)
+def _added(extent: tuple[int, int] | None, known: Sequence[_Known]) -> tuple[bool, datetime | None]:
+    """Return whether a row is complete, and when it was verified."""
+    if extent is None or not all(each.complete.covers(*extent) for each in known):
+        return False, None
+    return True, agreed_always([each.checks for each in known], *extent)

@@ -115,3 +115,7 @@ def _never(columns: Any) -> ColumnElement[Any]:
 
 #: What is added to each row where that is asked for.
 COMPLETE = Column("complete", BOOLEAN, _never, "whether no message is missing in it", False)
+VERIFIED = Column(
+    "verified", INSTANT, _never, "since when it is known to agree with an archive, null if it is not", True
+)
+ADDED = (COMPLETE, VERIFIED)

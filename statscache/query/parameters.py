@@ -226,5 +226,5 @@ TZ = Parameter(
 COMPLETE = choice(
     "complete",
     ("1",),
-    "Say of each row whether no message is missing in it, in a column of that name.",
+    "Say of each row whether no message is missing in it, in a column of that name, and when it was last verified.",
 )

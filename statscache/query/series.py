@@ -61,6 +61,8 @@ class Series:
     :param missing: for each period why it is not complete; nothing where it is
     :param before: what it is compared with, period by period; None for nothing
     :param before_complete: for each of those whether no message is missing
+    :param verified: for each period since when it is known to agree with an archive; None if it is not, or not complete
+    :param differed: when a complete period was last found to differ from one; None if none was
     """
 
     frame: Frame
@@ -70,6 +72,8 @@ class Series:
     missing: tuple[tuple[Missing, ...], ...]
     before: Line | None = None
     before_complete: tuple[bool, ...] = ()
+    verified: tuple[datetime | None, ...] = ()
+    differed: datetime | None = None
 
     @property
     def periods(self) -> Sequence[Period]:

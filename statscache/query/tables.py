@@ -13,7 +13,17 @@ from statscache.hosting.loader import Entry
 from statscache.plugins import BasePlugin, CountModel, LatestModel
 from statscache.plugins.in_windows import WindowModel, key_columns
 from statscache.query import parameters as given
-from statscache.query.columns import INSTANT, INTEGER, TEXT, WRITTEN, CellType, Column, column_of, kind_of
+from statscache.query.columns import (
+    ADDED,
+    INSTANT,
+    INTEGER,
+    TEXT,
+    WRITTEN,
+    CellType,
+    Column,
+    column_of,
+    kind_of,
+)
 from statscache.query.cursors import Cursors
 from statscache.query.figures import Figure, figures_of
 from statscache.query.parameters import Parameter
@@ -196,7 +206,7 @@ def _of_windows(plugin: BasePlugin, figures: Sequence[Figure]) -> dict[str, Para
     if plugin.schedule is None or not _is_timed(table):
         return {}
     taken = [given.STEP, given.TZ] if figures else []
-    taken += [given.COMPLETE] if given.COMPLETE.name not in table.c else []
+    taken += [given.COMPLETE] if not any(column.name in table.c for column in ADDED) else []
     return {parameter.name: parameter for parameter in taken}
 
 

@@ -19,21 +19,22 @@ ALL = "all"
 
 
 def as_csv(series: Series, language: Language) -> str:
-    """Return a line for each period and key: when, which key, how many, whether that is complete, and why not.
+    """Return a line for each period and key: when, which key, how many, whether that is complete, why not, and more.
 
     A key that a spreadsheet would take for a formula has a `'` before it.
     """
     file = io.StringIO()
     writer = csv.writer(file)
     by = series.frame.view.by or "key"
-    writer.writerow(["start", "stop", by, "volume", "complete", "missing", "plugin"])
+    writer.writerow(["start", "stop", by, "volume", "complete", "missing", "plugin", "verified"])
     names = labels(series, language)
     for place, period in enumerate(series.periods):
         whole = "true" if series.complete[place] else "false"
-        why, plugin = told(series.missing[place], language), series.frame.table.ident
+        why, plugin = harmless(told(series.missing[place], language)), series.frame.table.ident
+        verified = _verified(series, place) or ""
         times = write_second(period.start), write_second(period.stop)
         for name, line in zip(names, series.lines, strict=True):
-            writer.writerow([*times, harmless(name), line.volumes[place], whole, harmless(why), plugin])
+            writer.writerow([*times, harmless(name), line.volumes[place], whole, why, plugin, verified])
     return file.getvalue()
 
 
@@ -83,7 +84,14 @@ def _period(series: Series, place: int, language: Language) -> dict[str, Any]:
             {"reason": str(each.reason), "messages": each.messages, "detail": each.detail}
             for each in series.missing[place]
         ],
+        "verified": _verified(series, place),
     }
+
+
+def _verified(series: Series, place: int) -> str | None:
+    """Return when a period was last verified, None if that is not known."""
+    when = series.verified[place] if series.verified else None
+    return None if when is None else write_second(int(when.timestamp()))
 
 
 def as_json(series: Series, language: Language) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from statscache.query.missing import Missing, Reason
 from statscache.query.series import Series
@@ -21,7 +22,7 @@ def _unfinished(missing: Sequence[Missing]) -> bool:
 
 
 def sentence(series: Series, language: Language) -> str:
-    """Return how complete the periods are that are over."""
+    """Return how complete the periods are that are over, and when what is complete was verified."""
     over = [
         its for its in zip(series.complete, series.missing, strict=True) if its[0] or not _unfinished(its[1])
     ]
@@ -29,7 +30,23 @@ def sentence(series: Series, language: Language) -> str:
     if not over:
         return language.text("Not over yet.")
     if not lacking:
-        return language.text("Complete.")
+        return _whole(series, language)
+    return " ".join(filter(None, (_lacking(lacking, len(over), language), _checked(series, language))))
+
+
+def _whole(series: Series, language: Language) -> str:
+    if series.differed:
+        return language.text(
+            "Complete, but when it was compared on {day}, figures differed from the archive.",
+            day=_day(series.differed, series, language),
+        )
+    verified = verified_on(series)
+    if verified:
+        return language.text("Complete; verified on {day}.", day=_day(verified, series, language))
+    return language.text("Complete.")
+
+
+def _lacking(lacking: Sequence[Sequence[Missing]], over: int, language: Language) -> str:
     quarantined = [sum(each.messages for each in missing) for missing in lacking if _is_quarantine(missing)]
     if len(quarantined) == len(lacking):
         return language.many(
@@ -41,8 +58,32 @@ def sentence(series: Series, language: Language) -> str:
         "Not complete: {count} of {all} periods lacks messages, or may lack some.",
         "Not complete: {count} of {all} periods lack messages, or may lack some.",
         len(lacking),
-        all=language.number(len(over)),
+        all=language.number(over),
     )
+
+
+def _checked(series: Series, language: Language) -> str:
+    """Return what is known of the periods that are complete where others are not."""
+    if series.differed:
+        return language.text(
+            "When the rest was compared on {day}, figures differed from the archive.",
+            day=_day(series.differed, series, language),
+        )
+    verified = verified_on(series)
+    if verified:
+        return language.text("The rest was verified on {day}.", day=_day(verified, series, language))
+    return ""
+
+
+def verified_on(series: Series) -> datetime | None:
+    """Return when all complete periods were last verified; None if some may never have been, or have changed since."""
+    dates = [when for when, whole in zip(series.verified, series.complete, strict=False) if whole]
+    known = [when for when in dates if when is not None]
+    return min(known) if known and len(known) == len(dates) else None
+
+
+def _day(when: datetime, series: Series, language: Language) -> str:
+    return language.skeleton("yMMMd", int(when.timestamp()), series.frame.view.zone)
 
 
 def _is_quarantine(missing: Sequence[Missing]) -> bool:

@@ -38,6 +38,7 @@ PUBLIC = (
     "statscache_freshness",
     "statscache_note",
     "statscache_bot",
+    "statscache_verification",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

@@ -31,6 +31,7 @@ from statscache.store.notes import NoteRow
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import RelationRow, RemovedRow
+from statscache.store.verification import VerificationRow
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ CORE_MODELS = (
     KeptRow,
     NoteRow,
     BotRow,
+    VerificationRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

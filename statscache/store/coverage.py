@@ -23,6 +23,7 @@ from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.positions import SpoolRow
+from statscache.store.verification import clip
 
 
 class CoverageRow(Base):
@@ -154,6 +155,7 @@ def uncover(connection: Connection, plugins: Collection[str], span: Span) -> Non
     less, heard = CoverageRow.covered - ranges(span), HeardRow.heard - ranges(span)
     connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(covered=less))
     connection.execute(update(HeardRow).where(HeardRow.plugin.in_(plugins)).values(heard=heard))
+    clip(connection, plugins, [span])
 
 
 def lacking(connection: Connection, plugins: Collection[str], span: Span) -> frozenset[str]:

@@ -21,6 +21,7 @@ from statscache.database.sessions import FORMS, LEVEL, READ_ONLY, set_up_transac
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
+from statscache.query.verified import MAY_READ
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
 from statscache.store.coverage import CoverageRow
@@ -47,6 +48,11 @@ AWAY = "the database cannot be reached: try again later"
 BUSY = "the database is too busy: try again later"
 #: What is known of how complete each table is, as one text.
 STANDINGS = text("SELECT table_name, md5(its::text) AS tag FROM statscache_freshness AS its")
+#: What was found of each table when it was compared with an archive, as one text.
+VERIFIED = text("""
+SELECT table_name, md5(string_agg(its::text, ' ' ORDER BY id)) AS tag
+FROM statscache_verification AS its WHERE agrees IS NOT NULL GROUP BY table_name
+""")
 SLOW = f"this takes longer than {STATEMENT} s: ask for less, for instance with start and stop"
 ABSENT = "the table does not exist yet: the daemon has not run with this plugin"
 FAILED = "the rows cannot be read: the server's log says why"
@@ -182,7 +188,9 @@ def _versions(connection: Connection) -> dict[str, Version]:
 
 
 def _standings(connection: Connection) -> dict[str, str]:
-    return {row.table_name: row.tag for row in connection.execute(STANDINGS)}
+    verified: dict[str, str] = dict(connection.execute(VERIFIED).all()) if connection.scalar(MAY_READ) else {}
+    tags = connection.execute(STANDINGS)
+    return {row.table_name: f"{row.tag} {verified.get(row.table_name, '')}" for row in tags}
 
 
 def _refusal(error: DBAPIError) -> Refusal:

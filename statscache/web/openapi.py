@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from statscache.query.columns import COMPLETE
+from statscache.query.columns import ADDED
 from statscache.query.notes import COLUMNS
 from statscache.query.parameters import (
     CALLBACK_PARAMETER,
+    COMPLETE,
     FORMAT,
     STEP,
     TZ,
@@ -102,7 +103,7 @@ def _row(served: Served) -> dict[str, Any]:
     if served.figures:
         rows += _sums(served, rows[0])
     if COMPLETE.name in served.parameters:
-        rows += [{**row, COMPLETE.name: COMPLETE.schema} for row in rows]
+        rows += [row | {column.name: column.schema for column in ADDED} for row in rows]
     if len(rows) == 1:
         return _object(rows[0])
     return {"anyOf": [_object(row) for number, row in enumerate(rows) if row not in rows[:number]]}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, insert, text
 
 from statscache.database.engine import make_engine
 from statscache.database.lock import counting
+from statscache.schema.registry import PluginRow
 from statscache.schema.tables import create_tables
 from statscache.span import Span
 from statscache.store.coverage import (
@@ -27,6 +28,7 @@ from statscache.store.coverage import (
     wanted,
 )
 from statscache.store.kept_back_table import KeptRow
+from statscache.store.verification import VerificationRow
 
 AB = ["a", "b"]
 YEAR = 1_700_000_000
@@ -39,7 +41,9 @@ WHOLE = Span(YEAR, YEAR + 70)
 def book(database: str) -> Iterator[Engine]:
     """An engine on a database in which two plugins have covered nothing."""
     engine = make_engine(database)
-    create_tables(engine, [row.__table__ for row in (CoverageRow, HeardRow, KeptRow)])
+    create_tables(
+        engine, [row.__table__ for row in (CoverageRow, HeardRow, KeptRow, PluginRow, VerificationRow)]
+    )
     with counting(engine) as connection:
         want(connection, dict.fromkeys("ab", datetime.fromtimestamp(YEAR, UTC)))
     yield engine

@@ -22,6 +22,8 @@ from tests.support.web import LOGS, Reply, Server
 START, STOP = SPRING
 MIDDLE = START + 30 * HOUR
 RANGE = {"start": START, "stop": STOP}
+#: What is said of each row.
+ADDED = ("complete", "verified")
 #: Longer than the API takes as known what it asked the database.
 A_MOMENT = 0.3
 
@@ -38,8 +40,8 @@ def rows(made: Hourly, query: dict[str, Any], path: str = PATH) -> list[dict[str
     """Return all rows, and see that nothing else changes in them."""
     with_it = [row for page in made.web.pages(path, {**query, "complete": 1}) for row in page]
     plain = [row for page in made.web.pages(path, query) for row in page]
-    assert [{name: row[name] for name in row if name != "complete"} for row in with_it] == plain
-    assert all(list(row)[-1] == "complete" for row in with_it)
+    assert [{name: row[name] for name in row if name not in ADDED} for row in with_it] == plain
+    assert all(tuple(row)[-2:] == ADDED for row in with_it)
     return with_it
 
 
@@ -102,17 +104,18 @@ def test_a_zero_says_whether_it_is_known(made: Hourly) -> None:
     """Two hours in which nothing was counted: one is complete, and of the other nobody knows."""
     query = {"step": "hour", "start": STOP, "stop": STOP + 2 * HOUR, "order": "asc"}
     assert rows(made, query) == [
-        {"timestamp": STOP, "volume": 0, "complete": True},
-        {"timestamp": STOP + HOUR, "volume": 0, "complete": False},
+        {"timestamp": STOP, "volume": 0, "complete": True, "verified": None},
+        {"timestamp": STOP + HOUR, "volume": 0, "complete": False, "verified": None},
     ]
 
 
 def test_csv_has_the_column_too(made: Hourly) -> None:
     reply = made.web.get(f"{PATH}.csv", {**RANGE, "complete": 1})
     titles, *lines = csv.reader(io.StringIO(reply.body.decode(), newline=""))
-    assert titles == ["timestamp", "category", "volume", "complete"]
+    assert titles == ["timestamp", "category", "volume", "complete", "verified"]
     expected = ["true" if row["complete"] else "false" for row in rows(made, RANGE)]
-    assert [line[-1] for line in lines] == expected
+    assert [line[-2] for line in lines] == expected
+    assert {line[-1] for line in lines} == {""}
 
 
 @pytest.mark.parametrize("path", [LOGS, "/api/notes-from-the-bus"])
@@ -121,7 +124,40 @@ def test_what_has_no_windows_does_not_say_so(path: str, made: Hourly) -> None:
     assert "complete must be 1" in made.web.get(PATH, {"complete": "yes"}).error
 
 
+VERIFIED = (
+    "INSERT INTO statscache_verification (table_name, times, agrees, archive, checked) VALUES "
+    "('data_volume_by_category_1h', tstzmultirange(tstzrange(to_timestamp({}), to_timestamp({}))), {}, 'it', '{}')"
+)
+FIRST, SECOND = second_of("2024-05-01T03:00"), second_of("2024-06-01T03:00")
+
+
+def test_a_row_says_when_it_was_verified(made: Hourly) -> None:
+    """A sum says when the first of its windows was, if all of them were."""
+    made.run(VERIFIED.format(START, START + 10 * HOUR, "true", "2024-05-01 03:00Z"))
+    made.run(VERIFIED.format(START + 10 * HOUR, START + 12 * HOUR, "true", "2024-06-01 03:00Z"))
+    made.run(VERIFIED.format(START + 12 * HOUR, START + 13 * HOUR, "false", "2024-06-01 03:00Z"))
+    made.run(VERIFIED.format(START + 13 * HOUR, STOP + HOUR, "null", "2024-06-01 03:00Z"))
+    time.sleep(A_MOMENT)
+    try:
+        for row in rows(made, RANGE):
+            hour = (row["timestamp"] - START) // HOUR
+            assert row["verified"] == (FIRST if hour < 10 else SECOND if hour < 12 else None)
+        sums = [
+            rows(made, {"group": "category", "start": start, "stop": START + hours * HOUR})[0]["verified"]
+            for start, hours in ((START, 12), (START + 10 * HOUR, 12), (START, 13))
+        ]
+        assert sums == [FIRST, SECOND, None]
+        made.covers((START + HOUR, MIDDLE))
+        time.sleep(A_MOMENT)
+        assert {row["verified"] for row in rows(made, {"start": START, "stop": START + HOUR})} == {None}
+    finally:
+        made.covers((START, MIDDLE), (STOP - HOUR, STOP + HOUR))
+        made.run("DELETE FROM statscache_verification")
+
+
 CHANGES = {
+    "verified": VERIFIED.format(START, STOP, "true", "2024-05-01 03:00Z"),
+    "verified again": "UPDATE statscache_verification SET checked = '2024-06-01 03:00Z'",
     "coverage": "UPDATE statscache_coverage SET covered = covered - "
     f"tstzmultirange(tstzrange(to_timestamp({START}), to_timestamp({START + HOUR}))) "
     "WHERE plugin = 'volume-by-category-1h'",
@@ -233,4 +269,5 @@ def test_a_column_that_is_called_complete_stays_what_it_is(ask: Callable[..., li
     )
     assert edits.json == [{"timestamp": START, "complete": "a", "volume": 3}]
     assert "no parameter 'complete'" in refused.error
-    assert days.json == [{"timestamp": START, "step": "a", "volume": 3, "complete": False}]
+    zero = {"complete": False, "verified": None}
+    assert days.json == [{"timestamp": START, "step": "a", "volume": 3, **zero}]

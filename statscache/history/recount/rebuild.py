@@ -17,11 +17,12 @@ from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.recount.compare import Comparison
 from statscache.history.recount.events import exchange_events
+from statscache.history.recount.findings import Finding, Report
 from statscache.history.recount.quarantined import refused
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched, inside, second_of
 from statscache.history.recount.shadow import Shadow, shadow
 from statscache.history.recount.targets import Target, choose
-from statscache.history.recount.verify import MOST, Finding, Report, closed
+from statscache.history.recount.verify import MOST, closed
 from statscache.plugins import Base
 from statscache.schema.relations import note_relations
 from statscache.span import Span
@@ -30,6 +31,7 @@ from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
+from statscache.store.verification import clip
 
 #: How long in seconds to wait before asking the archive again for messages that it lacks.
 PAUSES = (2.0, 10.0, 30.0)
@@ -131,6 +133,7 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
             changes.add((target.table.fullname, (other.start, other.stop)) for other in others)
         _exchange_quarantine(connection, target, wider)
         cover(connection, target.plugins, wider)
+        clip(connection, target.plugins, [wider])
         changes.cover([target.table.fullname])
         counted_again(connection, gone, span)
         set_aside = refused(connection, target)

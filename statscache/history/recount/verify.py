@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from math import floor
 
 from sqlalchemy import Connection
@@ -13,7 +12,9 @@ from statscache.app import App
 from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive, Hole
-from statscache.history.recount.compare import Comparison, Differences
+from statscache.history.recount.claims import Claims
+from statscache.history.recount.compare import Comparison
+from statscache.history.recount.findings import Finding, Report, differing_windows
 from statscache.history.recount.quarantined import copy, leave_out, quarantined_in, refused
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched
 from statscache.history.recount.sample import Sample, drawn
@@ -27,55 +28,6 @@ from statscache.store.removals import removed
 MOST = 100
 #: How long in seconds to wait before asking the archive again for what it lacks.
 PAUSES = (1.0, 5.0)
-
-
-@dataclass
-class Finding:
-    """The result for one table.
-
-    :param windows: how many windows were compared, or seconds where it has no windows
-    :param incomplete: what was not compared, since it is not complete
-    :param lacking: how many messages were counted that the archive has not
-    :param quarantined: how many messages are in the quarantine; they are left out
-    :param would_count: how many of these would count now
-    :param refused: how many messages the plugins do not take that are not in the quarantine
-    :param set_aside: how many messages are in the quarantine after they could not be counted again
-    :param failed: why it could not be counted again; empty if it could
-    """
-
-    target: Target
-    windows: int = 0
-    incomplete: list[Span] = field(default_factory=list)
-    differences: Differences = field(default_factory=Differences)
-    lacking: int = 0
-    quarantined: int = 0
-    would_count: int = 0
-    refused: int = 0
-    set_aside: int = 0
-    failed: str = ""
-
-
-@dataclass
-class Report:
-    """The result for all tables.
-
-    :param unfit: a sentence for each table that cannot be counted again at all
-    """
-
-    findings: list[Finding] = field(default_factory=list)
-    unfit: list[str] = field(default_factory=list)
-    holes: list[Hole] = field(default_factory=list)
-
-    @property
-    def differing(self) -> int:
-        """How many rows differ."""
-        return sum(finding.differences.total for finding in self.findings)
-
-    @property
-    def checked(self) -> bool:
-        """Whether all could be compared that is complete."""
-        compared = any(finding.windows for finding in self.findings)
-        return compared and not (self.holes or self.unfit or any(finding.failed for finding in self.findings))
 
 
 class Verification:
@@ -125,13 +77,15 @@ class Verification:
         return total
 
     def run(self, archive: Archive, advance: Advance = lambda seconds, messages: None) -> Report:
-        """Compare, changing nothing.
+        """Compare, changing nothing, and keep the result.
 
         :raises StatscacheError: if the archive cannot be used
         """
         beside = Shadow(self._app, [finding.target for finding in self.report.findings])
         needed = fetched(self.spans)
+        claims = Claims(self._app.engine, str(archive))
         try:
+            claims.make(self.spans)
             with beside.beside() as connection:
                 quarantined = {
                     f.target: quarantined_in(connection, f.target, needed[f.target])
@@ -142,10 +96,13 @@ class Verification:
             recount = Recount(archive, beside, needed, advance)
             recount.fetch()
             self._compare(recount)
+            claims.keep([finding.found for finding in self.report.findings])
             for finding in self.report.findings:
                 self._try_quarantined(beside, finding, quarantined[finding.target])
         finally:
+            claims.give_up()
             beside.close()
+        self.report.unkept = claims.trouble
         return self.report
 
     def _complete(self, since: int | None, until: int) -> Spans:
@@ -196,6 +153,9 @@ class Verification:
                 finding.windows += span.seconds // target.length
                 finding.differences.total += found.total
                 finding.differences.rows += found.rows[: MOST - len(finding.differences.rows)]
+                differing = differing_windows(target, span, found)
+                finding.differing += differing
+                finding.agreeing += without(span, differing)
 
     def _try_quarantined(
         self, beside: Shadow, finding: Finding, quarantined: dict[str, dict[str, int]]

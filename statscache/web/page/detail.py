@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Table
 from statscache.plugins import Note
 from statscache.query.frame import Frame, frame_of
 from statscache.query.notes import notes_between
-from statscache.query.series import Series, instant, read_series
+from statscache.query.series import Series, instant
 from statscache.query.sql import sql_of
 from statscache.query.statistics import Statistic
+from statscache.query.verified import read_checked_series
 from statscache.query.view import View
 from statscache.render.chart import LEFT, Chart, name_of
 from statscache.render.forms import made, subtitle_of, title_of
@@ -56,7 +57,7 @@ def read_view(
     """Return what a view shows, and the notes of its time."""
     frame = frame_of(wanted.statistic, wanted.view, now, connection)
     start, stop = instant(frame.periods[0].start), instant(frame.periods[-1].stop)
-    return read_series(connection, frame, now), notes_between(connection, start, stop, notes)
+    return read_checked_series(connection, frame, now), notes_between(connection, start, stop, notes)
 
 
 def rendered_view(

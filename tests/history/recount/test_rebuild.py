@@ -20,8 +20,9 @@ from urllib3 import Retry
 from statscache.daemon import Daemon
 from statscache.errors import StatscacheError
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.findings import Report
 from statscache.history.recount.rebuild import rebuild
-from statscache.history.recount.verify import Report, Verification
+from statscache.history.recount.verify import Verification
 from statscache.span import Span
 from statscache.store.coverage import covered
 from statscache.store.removals import Removal, removals

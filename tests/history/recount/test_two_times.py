@@ -11,9 +11,10 @@ from urllib3 import Retry
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.findings import Report
 from statscache.history.recount.rebuild import rebuild
 from statscache.history.recount.sample import Sample
-from statscache.history.recount.verify import Report, Verification
+from statscache.history.recount.verify import Verification
 from statscache.history.slice_counter import SliceCounter
 from statscache.span import Span
 from tests.support.bench import Bad, Bench, Good, Other

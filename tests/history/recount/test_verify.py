@@ -11,8 +11,9 @@ from urllib3 import Retry
 
 from statscache.errors import StatscacheError
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.findings import Finding, Report
 from statscache.history.recount.sample import Sample
-from statscache.history.recount.verify import Finding, Report, Verification
+from statscache.history.recount.verify import Verification
 from statscache.span import Span
 from tests.support.bench import Bad, Bench, Good, Keeper, Other
 from tests.support.recounting import HOURS, START, Latest, body, count_all, dump, refuse

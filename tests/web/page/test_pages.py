@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+import time
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,8 @@ STATISTICS = [
     "volume-by-user",
 ]
 VIEW = "/view/volume-by-category"
+#: Longer than the server takes as known what it asked the database.
+A_MOMENT = 0.3
 BOARD = "/board/release-engineering-event-logs"
 
 
@@ -200,6 +203,43 @@ def test_a_view_without_a_table_is_told(site: Server, filled: tuple[Engine, Serv
     finally:
         with filled[0].begin() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO data_pagure_user_contribution_1d"))
+
+
+def test_the_sentence_says_when_all_was_verified(site: Server, filled: tuple[Engine, Server]) -> None:
+    """In every form and language; it no longer does once something of it may have changed."""
+    engine = filled[0]
+    stop = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=5)
+    start = stop - timedelta(days=4)
+    query = {"start": f"{start:%Y-%m-%d}", "stop": f"{stop:%Y-%m-%d}", "step": "day"}
+    insert = text(
+        "INSERT INTO statscache_verification (table_name, times, agrees, archive, checked) "
+        "VALUES ('data_volume_by_category_1d', tstzmultirange(tstzrange(:start, :stop)), :agrees, 'it', :checked)"
+    )
+
+    def said(its_start: datetime, agrees: bool = True, lang: str = "en") -> str:
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM statscache_verification"))
+            connection.execute(
+                insert, {"start": its_start, "stop": stop, "agrees": agrees, "checked": "2024-05-01 03:00Z"}
+            )
+        time.sleep(A_MOMENT)
+        answer = site.get(f"{VIEW}.json", {**query, "lang": lang}, X_Follows="1").json
+        assert answer["completeness"] in page(site, VIEW, {**query, "lang": lang}, X_Follows="1")
+        assert (
+            answer["completeness"]
+            in site.get(f"{VIEW}.svg", {**query, "lang": lang}, X_Follows="1").body.decode()
+        )
+        return str(answer["completeness"])
+
+    assert said(start) == "Complete; verified on May 1, 2024."
+    assert {row["verified"] for row in lines(site.get(f"{VIEW}.csv", query, X_Follows="1"))} == {
+        "2024-05-01T03:00:00Z"
+    }
+    assert said(start, lang="de") == "Vollständig; geprüft am 1. Mai 2024."
+    assert said(start + timedelta(seconds=1)) == "Complete."
+    assert "differed from the archive" in said(start, agrees=False)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM statscache_verification"))
 
 
 ODD = [

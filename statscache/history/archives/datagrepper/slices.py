@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -75,6 +76,10 @@ class Datagrepper:
         """Stop all reading at once, from any thread; what is left of a span becomes a hole."""
         self._fetchers.close()
         self._client.close()
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
     def _fetch(self, span: Span, ask: Ask, stop: threading.Event) -> ArchivePage:
         query = {
