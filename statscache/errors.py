@@ -5,13 +5,29 @@ from __future__ import annotations
 import signal
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
 #: The exit code of a process in which a plugin hangs, where nothing restarts it.
 HUNG = 70
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence in English whose parts are put in when it is said, so that it can be said in another language.
+
+    :param message: with the names of its parts in braces
+    :param values: the parts by name, of which any may be a sentence, too; where there are none, braces mean nothing
+    """
+
+    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message.format(**self.values) if self.values else self.message
 
 
 class StatscacheError(Exception):

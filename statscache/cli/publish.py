@@ -41,7 +41,7 @@ def publish(directory: str) -> None:
                 write(Path(directory) / file.path, file.content)
                 count += 1
         except Refusal as refusal:
-            raise StatscacheError(refusal.sentence) from None
+            raise StatscacheError(str(refusal)) from None
         finally:
             database.close()
     click.echo(f"{number_of(count, 'file')} in {directory}: open {Path(directory) / 'index.html'}")

@@ -106,7 +106,9 @@ def _periods(
             if table is not None:
                 coarser = (Change.COARSER,) if view.step not in (None, step) else ()
                 return step, table, its, (*coarser, *changes)
-    raise BadQuestion(f"the range is too long for {statistic.ident}: ask for a shorter one")
+    raise BadQuestion(
+        "the range is too long for {statistic}: ask for a shorter one", statistic=statistic.ident
+    )
 
 
 def _compared(frame: Frame) -> list[Period]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
+from statscache.errors import Sentence
 from statscache.instants import SCHEMA, read_instant
 from statscache.plugins.keys import LONGEST_KEY, shortened
-from statscache.query.errors import BadQuestion
+from statscache.query.errors import BadQuestion, Expected
 from statscache.query.periods import Step, zone_named
 
 MOST_FIELDS = 500
@@ -29,7 +30,7 @@ class Parameter:
     """A parameter of the query.
 
     :param schema: what one value may be
-    :param read: turns a value into what the program uses; raises ValueError with what was expected
+    :param read: turns a value into what the program uses; raises Expected, or ValueError, with what was expected
     :param many: whether it may be given several times; then its value is a list
     """
 
@@ -57,12 +58,19 @@ def read_fields(fields: Iterable[tuple[str, str]], parameters: Mapping[str, Para
     for name, text in fields:
         parameter = parameters.get(name)
         if parameter is None:
-            known = f"there are {', '.join(sorted(parameters))}" if parameters else "there are none"
-            raise BadQuestion(f"there is no parameter {shortened(name)} here: {known}")
+            known = Sentence("there are {names}", {"names": ", ".join(sorted(parameters))})
+            raise BadQuestion(
+                "there is no parameter {name} here: {known}",
+                name=shortened(name),
+                known=known if parameters else Sentence("there are none"),
+            )
         try:
             value = parameter.read(text)
         except ValueError as error:
-            raise BadQuestion(f"{name} must be {error}, not {shortened(text)}") from None
+            what = error.sentence if isinstance(error, Expected) else str(error)
+            raise BadQuestion(
+                "{name} must be {what}, not {given}", name=name, what=what, given=shortened(text)
+            ) from None
         _add(values, parameter, value)
     return values
 
@@ -71,12 +79,12 @@ def _add(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
     name = parameter.name
     if not parameter.many:
         if name in values:
-            raise BadQuestion(f"{name} may be given only once")
+            raise BadQuestion("{name} may be given only once", name=name)
         values[name] = value
         return
     values.setdefault(name, []).append(value)
     if len(values[name]) > MOST_VALUES:
-        raise BadQuestion(f"{name} may be given at most {MOST_VALUES} times")
+        raise BadQuestion("{name} may be given at most {most} times", name=name, most=MOST_VALUES)
 
 
 def fields_of(query: bytes) -> list[tuple[str, str]]:
@@ -91,53 +99,65 @@ def fields_of(query: bytes) -> list[tuple[str, str]]:
             "the query must be in UTF-8, with % before the hexadecimal digits of other bytes"
         ) from None
     except ValueError:
-        raise BadQuestion(f"the query may have at most {MOST_FIELDS} parameters") from None
+        raise BadQuestion("the query may have at most {most} parameters", most=MOST_FIELDS) from None
 
 
 def _whole(greatest: int, text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text) or int(text) > greatest:
-        raise ValueError(f"a whole number from 1 to {greatest}")
+        raise Expected("a whole number from 1 to {greatest}", greatest=greatest)
     return int(text)
 
 
 def _page(text: str) -> int:
     try:
         return _whole(PAGES, text)
-    except ValueError as error:
-        raise ValueError(f"{error} (to go further, follow the next link in the Link header)") from None
+    except Expected as error:
+        what = error.sentence
+        raise Expected("{what} (to go further, follow the next link in the Link header)", what=what) from None
 
 
 def _choice(choices: tuple[str, ...], text: str) -> str:
     if text not in choices:
-        raise ValueError(" or ".join(choices))
+        raise Expected(_or(choices))
     return text
+
+
+def _or(choices: Sequence[str]) -> Sentence:
+    """Return what says that it must be one of these."""
+    said = Sentence("{name}", {"name": choices[0]})
+    for other in choices[1:]:
+        said = Sentence("{one} or {other}", {"one": said, "other": other})
+    return said
 
 
 def _key(text: str) -> str:
     if "\0" in text or len(text) > LONGEST_KEY:
-        raise ValueError(f"a text of at most {LONGEST_KEY} characters without NUL")
+        raise Expected("a text of at most {most} characters without NUL", most=LONGEST_KEY)
     return text
 
 
 def _callback(text: str) -> str:
     if len(text) > LONGEST_CALLBACK or not re.fullmatch(CALLBACK, text):
-        raise ValueError(
-            f"the name of a function of at most {LONGEST_CALLBACK} characters, such as done or my.done"
+        raise Expected(
+            "the name of a function of at most {most} characters, such as done or my.done",
+            most=LONGEST_CALLBACK,
         )
     return text
 
 
 def _short(text: str) -> str:
     if len(text) > 100:
-        raise ValueError("a text of at most 100 characters")
+        raise Expected("a text of at most 100 characters")
     return text
 
 
 def _instant(text: str) -> datetime:
     try:
         return read_instant(text)
-    except ValueError as error:
-        raise ValueError(f"{error} (a + is written %2B)") from None
+    except ValueError:
+        raise Expected(
+            "seconds since 1970 or ISO 8601, as in 2024-05-31T12:00:00Z (a + is written %2B)"
+        ) from None
 
 
 def zone_of(text: str) -> ZoneInfo:
@@ -148,7 +168,7 @@ def zone_of(text: str) -> ZoneInfo:
     try:
         return zone_named(text)
     except BadQuestion:
-        raise ValueError("the IANA name of a time zone, such as Europe/Berlin") from None
+        raise Expected("the IANA name of a time zone, such as Europe/Berlin") from None
 
 
 def whole(name: str, greatest: int, about: str) -> Parameter:

@@ -115,9 +115,17 @@ def check_years(start: datetime, stop: datetime) -> None:
 
 
 def _too_many(step: Step, most: int) -> BadQuestion:
-    coarser = f"step={step.coarser}, or " if step.coarser else ""
+    if step.coarser is None:
+        return BadQuestion(
+            "this range has more than {most} periods of a {step}: ask for less time with start and stop",
+            most=most,
+            step=step,
+        )
     return BadQuestion(
-        f"this range has more than {most} periods of a {step}: ask for {coarser}less time with start and stop"
+        "this range has more than {most} periods of a {step}: ask for step={coarser}, or less time with start and stop",
+        most=most,
+        step=step,
+        coarser=step.coarser,
     )
 
 

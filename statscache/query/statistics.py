@@ -8,8 +8,7 @@ from typing import Any
 
 from statscache.plugins import Schedule
 from statscache.plugins.in_windows import key_columns
-from statscache.query.errors import BadQuestion
-from statscache.query.periods import Period, Step, divides
+from statscache.query.periods import Period, divides
 from statscache.query.tables import Served
 
 
@@ -36,19 +35,6 @@ class Statistic:
     def finest(self) -> Served:
         """The table with the shortest windows."""
         return self.tables[-1]
-
-    def table_for(self, periods: Sequence[Period], step: Step) -> Served:
-        """Return the table with the longest windows that make up these periods.
-
-        :raises BadQuestion: if there is none
-        """
-        for table in self.tables:
-            if windows_divide(table, periods):
-                return table
-        raise BadQuestion(
-            f"{self.ident} is counted in windows of {schedule_of(self.finest)}, in UTC, and they do not make up "
-            f"each {step} of this time zone: ask for a coarser step, or leave out tz"
-        )
 
 
 def schedule_of(table: Served) -> Schedule:

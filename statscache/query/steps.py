@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
+from statscache.errors import Sentence
 from statscache.query.errors import BadQuestion
 from statscache.query.periods import EARLIEST, Period, Step, period_of, periods
 from statscache.query.statistics import in_windows, schedule_of, windows_divide
@@ -18,7 +19,6 @@ from statscache.query.tables import Served
 MOST_PERIODS = 2_000
 SECOND = timedelta(seconds=1)
 IN_UTC = ZoneInfo("UTC")
-NO_STEP = "tz is the time zone in which a step begins: give step, too, or leave out tz"
 
 
 def families(tables: Mapping[str, Served]) -> dict[str, tuple[Served, ...]]:
@@ -32,7 +32,7 @@ def present_period(values: Mapping[str, Any], now: datetime) -> Period | None:
     :raises BadQuestion: if there is a time zone and no step
     """
     if "step" not in values and "tz" in values:
-        raise BadQuestion(NO_STEP)
+        raise BadQuestion("tz is the time zone in which a step begins: give step, too, or leave out tz")
     if "step" not in values or "stop" in values:
         return None
     return period_of(now, Step(values["step"]), values.get("tz", IN_UTC))
@@ -69,12 +69,13 @@ def _not_made_up(
 ) -> BadQuestion:
     """Return the refusal, which names the table with the longest windows that make up these periods."""
     finer = next((table.ident for table in family if windows_divide(table, its)), None)
-    otherwise = (
-        f"ask /api/{finer}"
-        if finer
-        else "no table of it has shorter ones that do: ask for another step or tz"
-    )
+    otherwise = Sentence("no table of it has shorter ones that do: ask for another step or tz")
     return BadQuestion(
-        f"the windows of {served.ident} are those of {schedule_of(served)} in UTC, which do not make up each {step} of "
-        f"{zone.key} in this range: {otherwise}"
+        "the windows of {table} are those of {length} in UTC, which do not make up each {step} of {zone} in this "
+        "range: {otherwise}",
+        table=served.ident,
+        length=schedule_of(served),
+        step=step,
+        zone=zone.key,
+        otherwise=Sentence("ask {path}", {"path": f"/api/{finer}"}) if finer else otherwise,
     )

@@ -18,6 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_decimal, format_percent, get_group_symbol
 
+from statscache.errors import Sentence
 from statscache.query.periods import Period, Step
 
 #: English needs no catalogue: its texts stand in the templates and in the code.
@@ -49,6 +50,14 @@ class Language:
         """Return a text, with values in place of their names in braces."""
         told = self.texts.gettext(message) if message else ""
         return told.format(**values) if values else told
+
+    def sentence(self, sentence: Sentence) -> str:
+        """Return a sentence with its parts put in."""
+        values = {
+            name: self.sentence(value) if isinstance(value, Sentence) else value
+            for name, value in sentence.values.items()
+        }
+        return self.text(sentence.message, **values)
 
     def many(self, one: str, many: str, count: int, **values: object) -> str:
         """Return the text for a number of things, which is `count` in it."""

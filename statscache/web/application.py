@@ -17,9 +17,11 @@ from starlette.routing import Route
 
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import check_url, database_url
+from statscache.errors import Sentence
 from statscache.hosting.loader import load
 from statscache.query.errors import BadQuestion
 from statscache.query.tables import Served, served
+from statscache.render.language import marked
 from statscache.settings import Settings, read_settings
 from statscache.web.api import Api
 from statscache.web.caching import COMMON
@@ -36,8 +38,10 @@ from statscache.web.turns import Turns
 log = logging.getLogger(__name__)
 
 SENTENCES = {
-    404: "there is nothing here: /api/ lists the plugins, and /api/openapi.json describes what can be asked",
-    405: "only GET and HEAD are answered here",
+    404: marked(
+        "there is nothing here: /api/ lists the plugins, and /api/openapi.json describes what can be asked"
+    ),
+    405: marked("only GET and HEAD are answered here"),
 }
 
 
@@ -109,24 +113,25 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _not_answerable(request: Request, error: Exception) -> Response:
-    return _told(request, 400, str(error), {})
+    assert isinstance(error, BadQuestion)
+    return _told(request, 400, error.sentence, {})
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = SENTENCES.get(error.status_code, error.detail)
-    return _told(request, error.status_code, sentence, error.headers or {})
+    return _told(request, error.status_code, Sentence(sentence), error.headers or {})
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _told(request, 500, "the server failed: its log says why", {})
+    return _told(request, 500, Sentence(marked("the server failed: its log says why")), {})
 
 
-def _told(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+def _told(request: Request, status: int, sentence: Sentence, headers: Mapping[str, str]) -> Response:
     """Return what a client is told, as a page if it looks for one."""
     if is_for_people(request):
         return trouble(request, status, sentence, headers)
-    return JSONResponse({"error": sentence}, status, {**COMMON, **headers})
+    return JSONResponse({"error": str(sentence)}, status, {**COMMON, **headers})
 
 
 #: What answers an error, by its class.

@@ -22,6 +22,7 @@ from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, s
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
 from statscache.query.verified import MAY_READ
+from statscache.render.language import marked
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
 from statscache.store.coverage import CoverageRow
@@ -44,8 +45,8 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
 }
-AWAY = "the database cannot be reached: try again later"
-BUSY = "the database is too busy: try again later"
+AWAY = marked("the database cannot be reached: try again later")
+BUSY = marked("the database is too busy: try again later")
 #: What is known of how complete each table is, as one text.
 STANDINGS = text("SELECT table_name, md5(its::text) AS tag FROM statscache_freshness AS its")
 #: What was found of each table when it was compared with an archive, as one text.
@@ -53,9 +54,9 @@ VERIFIED = text("""
 SELECT table_name, md5(string_agg(its::text, ' ' ORDER BY id)) AS tag
 FROM statscache_verification AS its WHERE agrees IS NOT NULL GROUP BY table_name
 """)
-SLOW = f"this takes longer than {STATEMENT} s: ask for less, for instance with start and stop"
-ABSENT = "the table does not exist yet: the daemon has not run with this plugin"
-FAILED = "the rows cannot be read: the server's log says why"
+SLOW = marked("this takes longer than {seconds} s: ask for less, for instance with start and stop")
+ABSENT = marked("the table does not exist yet: the daemon has not run with this plugin")
+FAILED = marked("the rows cannot be read: the server's log says why")
 #: SQLSTATEs, and what a client is told.
 CANCELED, LOCKED = "57014", "55P03"
 
@@ -143,7 +144,7 @@ def _refusals() -> Iterator[None]:
     except PoolTimeout as error:
         raise Refusal(503, BUSY, 1) from error
     except BadQuestion as error:
-        raise bad(str(error)) from None
+        raise bad(error) from None
     except StatscacheError as error:
         log.error("the database cannot be used: %s", error)
         raise Refusal(503, AWAY, 5) from error
@@ -197,8 +198,10 @@ def _refusal(error: DBAPIError) -> Refusal:
     """Return what to tell of an error of the database, which itself is only logged."""
     state = state_of(error)
     if state is not None and state[:2] == "22":
-        return bad("cursor must be one from a Link header of this plugin's rows")
-    told = {CANCELED: (SLOW, None), LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
+        return Refusal(400, "cursor must be one from a Link header of this plugin's rows")
+    if state == CANCELED:
+        return Refusal(503, SLOW, seconds=STATEMENT)
+    told = {LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
     if state in told:
         return Refusal(503, *told[state])
     away = is_database_trouble(error)

@@ -48,7 +48,10 @@ class Allowance:
         if not taken:
             wait = max(1, math.ceil((1 - left) / self._rate))
             raise Refusal(
-                429, f"this client asks more than {self._rate:g} times a second: try again later", wait
+                429,
+                "this client asks more than {rate} times a second: try again later",
+                wait,
+                rate=f"{self._rate:g}",
             )
 
 
@@ -72,7 +75,7 @@ class Gate:
             refusal = _too_large(scope)
             if refusal is not None:
                 headers = {"connection": "close", "access-control-allow-origin": "*"}
-                response = JSONResponse({"error": refusal.sentence}, refusal.status, headers)
+                response = JSONResponse({"error": str(refusal)}, refusal.status, headers)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -80,7 +83,7 @@ class Gate:
 
 def _too_large(scope: Scope) -> Refusal | None:
     if len(scope["query_string"]) + len(scope.get("raw_path") or b"") > LONGEST_URL:
-        return Refusal(414, f"a URL may have at most {LONGEST_URL} bytes")
+        return Refusal(414, "a URL may have at most {most} bytes", most=LONGEST_URL)
     names = {
         name: value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")
     }

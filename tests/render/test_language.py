@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 import statscache
 from statscache.hosting.loader import load
+from statscache.query.errors import BadQuestion
+from statscache.query.parameters import choice, read_fields
 from statscache.query.periods import Step, period_of
 from statscache.query.statistics import statistics
 from statscache.query.tables import served
@@ -25,19 +28,51 @@ from tests.support.place import ALL_ON
 
 ROOT = Path(statscache.__file__).parent
 #: What says a text, and which of its arguments are texts.
-KEYWORDS = {"text": None, "t": None, "many": (1, 2), "marked": None}
-METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
+KEYWORDS = {
+    "text": None,
+    "t": None,
+    "many": (1, 2),
+    "marked": None,
+    "Sentence": None,
+    "BadQuestion": None,
+    "Expected": None,
+    "Refusal": (2,),
+}
+#: A statement, which SQLAlchemy calls a text, too.
+SQL = re.compile(r"^\s*(SELECT|WITH)\b")
+#: What is refused of the API alone, whose errors are in English.
+API_ONLY = ("api.py", "formats.py", "live/")
+METHODS = [("**.py", "python"), ("**.html", "jinja2.ext:babel_extract")]
 OPTIONS = {"**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
 OTHERS = [code for code in languages() if code != "en"]
 
 
 def said() -> Iterator[str]:
     """Yield each text that the page says."""
-    for room in ("render", "web/page"):
-        for _, _, message, _, _ in extract_from_dir(
+    for room in ("query", "render", "web"):
+        for file, _, message, _, _ in extract_from_dir(
             ROOT / room, method_map=METHODS, options_map=OPTIONS, keywords=KEYWORDS
         ):
-            yield message[0] if isinstance(message, tuple) else message
+            its = message[0] if isinstance(message, tuple) else message
+            if not (room == "web" and file.startswith(API_ONLY)) and not SQL.search(its):
+                yield its
+
+
+def unextracted() -> Iterator[str]:
+    """Yield where a sentence is refused that nothing can find, since it is put together before it is said."""
+    for room in ("query", "web"):
+        for path in (ROOT / room).rglob("*.py"):
+            name = path.relative_to(ROOT / room).as_posix()
+            if room == "web" and name.startswith(API_ONLY):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                called = (
+                    node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+                )
+                if called in ("BadQuestion", "Expected", "Refusal"):
+                    message = node.args[called == "Refusal"]  # type: ignore[attr-defined]
+                    if isinstance(message, ast.JoinedStr | ast.BinOp):
+                        yield f"{room}/{name}:{node.lineno}"  # type: ignore[attr-defined]
 
 
 def told_by_plugins() -> Iterator[str]:
@@ -69,6 +104,21 @@ def test_every_text_is_in_the_catalogue(code: str) -> None:
             assert all(texts), message.id
             first = message.id[-1] if isinstance(message.id, tuple) else message.id
             assert all(fields(text) == fields(first) for text in texts), message.id
+
+
+def test_what_is_refused_can_be_said_in_every_language() -> None:
+    assert list(unextracted()) == []
+
+
+def test_the_parts_of_a_sentence_are_said_in_the_language_too() -> None:
+    with pytest.raises(BadQuestion) as refused:
+        read_fields([("scale", "odd{")], {"scale": choice("scale", ("linear", "log"), "")})
+    assert str(refused.value) == "scale must be linear or log, not 'odd{'"
+    assert language("en").sentence(refused.value.sentence) == str(refused.value)
+    assert (
+        language("de").sentence(refused.value.sentence)
+        == "scale: erwartet wird linear oder log, nicht 'odd{'"
+    )
 
 
 def test_texts_are_extracted_at_all() -> None:

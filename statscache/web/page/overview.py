@@ -48,7 +48,7 @@ def made_overview(
     now: datetime,
 ) -> bytes:
     """Return the page."""
-    condition, trouble = _condition(database)
+    condition, trouble = _condition(database, reader.language)
     cards = [_card(reader, its, database, now, condition) for its in statistics.values()]
     troubles = [trouble] if trouble else list(troubles_of(condition, reader.language))
     return rendered(
@@ -56,14 +56,14 @@ def made_overview(
     )
 
 
-def _condition(database: Database) -> tuple[Condition, str]:
+def _condition(database: Database, language: Language) -> tuple[Condition, str]:
     """Return how the tables are, and what is told where nobody can ask."""
     try:
         return database.ask(read_condition), ""
     except Refusal as refusal:
-        if refusal.sentence != ABSENT:
+        if refusal.sentence.message != ABSENT:
             raise
-        return Condition(), refusal.sentence
+        return Condition(), language.sentence(refusal.sentence)
 
 
 def troubles_of(condition: Condition, language: Language) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _card(
     try:
         headline = database.ask(lambda connection: read_headline(connection, statistic, reader.zone, now))
     except Refusal as refusal:
-        return Card(statistic, None, refusal.sentence)
+        return Card(statistic, None, reader.language.sentence(refusal.sentence))
     language, frame = reader.language, headline.series.frame
     when = language.period(headline.period, headline.step, frame.view.zone)
     line = spark(headline.series, f"spark-{statistic.ident}", _label(headline, language))

@@ -99,7 +99,12 @@ class Site:
             return await event_stream(request, self._feed, _names(statistic))
         if ending not in FORMS:
             endings = ", ".join(f".{each}" for each in FORMS if each)
-            raise Refusal(404, f"there is no form {shortened(ending)} of a view: there are {endings}")
+            raise Refusal(
+                404,
+                "there is no form {ending} of a view: there are {endings}",
+                ending=shortened(ending),
+                endings=endings,
+            )
         reader = reader_of(request, view_parameters(statistic))
         known = tag_of(await self._turns.versions(), _names(statistic))
         wanted = Wanted(statistic, view_of(statistic, reader.values), ending, self._archive, known)
@@ -136,7 +141,9 @@ class Site:
         """Show the latest states of things by the layout of their plugin."""
         ident = request.path_params["ident"]
         if ident not in self._boards:
-            raise Refusal(404, f"there is no board {shortened(ident)} here: the page at / lists all")
+            raise Refusal(
+                404, "there is no board {name} here: the page at / lists all", name=shortened(ident)
+            )
         served = self._boards[ident]
         reader = reader_of(request, {})
 
@@ -154,7 +161,9 @@ class Site:
             return self._statistics[name], ""
         ident, _, ending = name.rpartition(".")
         if ident not in self._statistics:
-            raise Refusal(404, f"there is no statistic {shortened(name)} here: the page at / lists all")
+            raise Refusal(
+                404, "there is no statistic {name} here: the page at / lists all", name=shortened(name)
+            )
         return self._statistics[ident], ending
 
     async def _state(self, tables: Iterable[str]) -> Hashable:

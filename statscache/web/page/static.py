@@ -24,7 +24,7 @@ async def file(request: Request) -> Response:
     """Give a file that pages need."""
     name = request.path_params["name"]
     if name not in MEDIA:
-        raise Refusal(404, f"there is no file here but {', '.join(MEDIA)}")
+        raise Refusal(404, "there is no file here but {names}", names=", ".join(MEDIA))
     named = asset(name).rpartition("?v=")[2] == request.query_params.get("v")
     headers = {
         "Content-Type": MEDIA[name],

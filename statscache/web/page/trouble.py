@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from statscache.errors import Sentence
 from statscache.render.language import accepted, language, languages
 from statscache.web.page.answers import HEADERS
 from statscache.web.page.links import ServerLinks
@@ -21,11 +21,11 @@ def is_for_people(request: Request) -> bool:
     return not path.startswith("/api") and "text/html" in request.headers.get("accept", "")
 
 
-def trouble(request: Request, status: int, sentence: str, headers: Mapping[str, str]) -> Response:
+def trouble(request: Request, status: int, sentence: Sentence, headers: Mapping[str, str]) -> Response:
     """Return a page that says one sentence."""
     asked = request.query_params.get("lang", "")
     code = asked if asked in languages() else accepted(request.headers.get("accept-language", ""))
     reader = Reader(language(code), (), {}, ServerLinks(request.scope.get("root_path", ""), ()))
-    body = rendered("trouble.html", reader, sentence=sentence, title=HTTPStatus(status).phrase)
+    body = rendered("trouble.html", reader, sentence=reader.language.sentence(sentence))
     given = {**HEADERS, "Cache-Control": "no-store", **headers, "Content-Type": "text/html; charset=utf-8"}
     return Response(body, status, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
 import io
 import re
 import time
@@ -164,6 +165,31 @@ def test_what_cannot_be_shown_is_told_in_a_sentence(query: str, told: str, site:
     assert reply.status == 400
     assert told in re.sub(r"&#\d+;", "'", reply.body.decode())
     assert "unsafe" not in reply.headers["Content-Security-Policy"]
+
+
+REFUSED_IN_GERMAN = {
+    "range=decade": "range: erwartet wird hour oder day oder week oder month oder quarter oder year oder all, "
+    "nicht 'decade'",
+    "tz=Europe/Bonn": "tz: erwartet wird der IANA-Name einer Zeitzone, wie Europe/Berlin, nicht 'Europe/Bonn'",
+    "stop=2024-01-01": "stop braucht ein start",
+    "nonsense=1": "hier gibt es keinen Parameter 'nonsense': es gibt ",
+    "category=%00": "category: erwartet wird ein Text von höchstens 2600 Zeichen ohne NUL",
+    "start=1960-01-01": "Nachrichten gibt es von 1970 bis 9998",
+}
+
+
+@pytest.mark.parametrize(("query", "told"), REFUSED_IN_GERMAN.items())
+def test_a_refusal_is_in_the_language_of_the_page(query: str, told: str, site: Server) -> None:
+    """And in English for programs, and at the API."""
+    reply = site.get(f"{VIEW}?{query}&lang=de", Accept=HTML)
+    assert reply.status == 400
+    assert told in html.unescape(reply.body.decode())
+    assert "<title>Das lässt sich nicht zeigen" in reply.body.decode()
+    english = site.get(f"{VIEW}?{query}&lang=de", Accept="application/json").error
+    assert english in html.unescape(site.get(f"{VIEW}?{query}&lang=en", Accept=HTML).body.decode())
+    for path in ("/view/nothing", f"{VIEW}.exe", "/board/nothing", "/nothing"):
+        text = html.unescape(site.get(f"{path}?lang=de", Accept=HTML).body.decode())
+        assert re.search(r"hier gibt es|eine Ansicht gibt es nicht", text)
 
 
 @pytest.mark.parametrize(
