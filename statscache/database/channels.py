@@ -19,5 +19,11 @@ def told_of(table: str) -> str:
     return f"pg_notify('{COVERAGE_CHANNEL}', json_build_object('tables', json_build_array({table}))::text)"
 
 
+def told_of_rows(table: str) -> str:
+    """Return the SQL that tells that any row of a table may have changed, in a query that names it by a literal."""
+    payload = f"json_build_object('table', {table}, 'from', null, 'to', null)::text"
+    return f"pg_notify('{ROWS_CHANNEL}', {payload})"
+
+
 #: The SQL condition under which anybody is told.
 HAS_ROOM = f"pg_notification_queue_usage() < {FULL}"

@@ -10,13 +10,11 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from statscache.query.frame import Frame
+from statscache.query.readable import is_readable
 from statscache.query.series import Series, read_series
 from statscache.span import Span
+from statscache.store.verification import VerificationRow
 
-#: Whether this role may read what was found, which a daemon of an earlier version does not keep.
-MAY_READ = text(
-    "SELECT coalesce(has_table_privilege(to_regclass('statscache_verification'), 'SELECT'), false)"
-)
 CHECKS = text("""
 SELECT ceil(extract(epoch FROM lower(part)))::bigint, floor(extract(epoch FROM upper(part)))::bigint, checked, agrees
 FROM statscache_verification,
@@ -72,7 +70,7 @@ def read_checks(connection: Connection, table: str, start: int, stop: int) -> Ch
     :param start: in seconds since 1970
     :param stop: the second that it ends before
     """
-    if not connection.scalar(MAY_READ):
+    if not is_readable(connection, VerificationRow.__tablename__):
         return Checks()
     rows = connection.execute(CHECKS, {"table": table, "start": start, "stop": stop})
     return Checks(

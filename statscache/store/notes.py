@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, Identity, Index, delete, func, insert, select
+from sqlalchemy import Connection, Identity, Index, delete, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.channels import HAS_ROOM, told_of_rows
 from statscache.plugins import Base, Note
 from statscache.plugins.notes import NoteColumns, checked, constraints
 
@@ -32,18 +33,26 @@ class NoteRow(NoteColumns, Base):
     )
 
 
+#: Lets open pages show it at once.
+TELL = text(f"SELECT {told_of_rows(repr(NoteRow.__tablename__))} WHERE {HAS_ROOM}")
+
+
 def add_note(connection: Connection, note: Note) -> int:
-    """Add a note, and return its number.
+    """Add a note, tell those who listen once that is committed, and return its number.
 
     :raises Unstorable: if it is not one that can be kept
     """
     row = insert(NoteRow).values(**asdict(checked(note))).returning(NoteRow.id)
-    return connection.execute(row).scalar_one()
+    number = connection.execute(row).scalar_one()
+    connection.execute(TELL)
+    return number
 
 
 def remove_note(connection: Connection, number: int) -> bool:
-    """Remove a note, and return whether it was there."""
-    return connection.execute(delete(NoteRow).where(NoteRow.id == number)).rowcount > 0
+    """Remove a note, tell those who listen, and return whether it was there."""
+    gone = connection.execute(delete(NoteRow).where(NoteRow.id == number)).rowcount > 0
+    connection.execute(TELL)
+    return gone
 
 
 def written_notes(connection: Connection) -> dict[int, Note]:

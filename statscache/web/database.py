@@ -21,11 +21,13 @@ from statscache.database.sessions import FORMS, LEVEL, READ_ONLY, set_up_transac
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.errors import BadQuestion
-from statscache.query.verified import MAY_READ
+from statscache.query.readable import is_readable
 from statscache.render.language import marked
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
 from statscache.store.coverage import CoverageRow
+from statscache.store.notes import NoteRow
+from statscache.store.verification import VerificationRow
 from statscache.web.errors import Refusal, bad
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,10 @@ STANDINGS = text("SELECT table_name, md5(its::text) AS tag FROM statscache_fresh
 VERIFIED = text("""
 SELECT table_name, md5(string_agg(its::text, ' ' ORDER BY id)) AS tag
 FROM statscache_verification AS its WHERE agrees IS NOT NULL GROUP BY table_name
+""")
+#: What tells the notes that people have written from what they were.
+NOTES = text("""
+SELECT concat_ws(' ', count(*), sum(id), max(noted)), coalesce(max(noted), to_timestamp(0)) FROM statscache_note
 """)
 SLOW = marked("this takes longer than {seconds} s: ask for less, for instance with start and stop")
 ABSENT = marked("the table does not exist yet: the daemon has not run with this plugin")
@@ -112,7 +118,7 @@ class Database:
         return self._engine.connect()
 
     def versions(self) -> dict[str, Version]:
-        """Return the version of each table by its name; none where no daemon has ever run."""
+        """Return the version of each table by its name, and of the notes of people; none where no daemon has run."""
         return self._ask_of_all(_versions)
 
     def standings(self) -> dict[str, str]:
@@ -182,14 +188,20 @@ def _versions(connection: Connection) -> dict[str, Version]:
         .join_from(written, CoverageRow, CoverageRow.plugin == written.c.ident)
         .group_by(written.c.name)
     )
-    return {
+    versions = {
         name: Version(hashlib.sha256(each.encode()).hexdigest()[:16], updated, settled)
         for name, each, updated, settled in connection.execute(query)
     }
+    if is_readable(connection, NoteRow.__tablename__):
+        tag, updated = connection.execute(NOTES).one()
+        versions[NoteRow.__tablename__] = Version(tag, updated, False)
+    return versions
 
 
 def _standings(connection: Connection) -> dict[str, str]:
-    verified: dict[str, str] = dict(connection.execute(VERIFIED).all()) if connection.scalar(MAY_READ) else {}
+    verified: dict[str, str] = {}
+    if is_readable(connection, VerificationRow.__tablename__):
+        verified = dict(connection.execute(VERIFIED).all())
     tags = connection.execute(STANDINGS)
     return {row.table_name: f"{row.tag} {verified.get(row.table_name, '')}" for row in tags}
 

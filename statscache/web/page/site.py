@@ -15,6 +15,7 @@ from statscache.query.notes import note_tables
 from statscache.query.statistics import Statistic, statistics
 from statscache.query.tables import Served
 from statscache.query.view import view_of, view_parameters
+from statscache.store.notes import NoteRow
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
@@ -96,7 +97,7 @@ class Site:
         """Show one statistic, as a page or a file."""
         statistic, ending = self._find(request.path_params["ident"])
         if ending == LIVE:
-            return await event_stream(request, self._feed, _names(statistic))
+            return await event_stream(request, self._feed, self._shown(statistic))
         if ending not in FORMS:
             endings = ", ".join(f".{each}" for each in FORMS if each)
             raise Refusal(
@@ -106,7 +107,8 @@ class Site:
                 endings=endings,
             )
         reader = reader_of(request, view_parameters(statistic))
-        known = tag_of(await self._turns.versions(), _names(statistic))
+        shown = self._shown(statistic)
+        known = tag_of(await self._turns.versions(), shown)
         wanted = Wanted(statistic, view_of(statistic, reader.values), ending, self._archive, known)
 
         def make() -> bytes:
@@ -116,9 +118,7 @@ class Site:
             )
 
         key = self._key(f"{statistic.ident}.{ending}", reader)
-        body = await self._known(
-            request, key, (known, await self._state(_names(statistic))), make, not ending
-        )
+        body = await self._known(request, key, (known, await self._state(shown)), make, not ending)
         name = f"{statistic.ident}.{ending}" if ending in ("csv",) else ""
         return answer(request, body, FORMS[ending], name)
 
@@ -154,6 +154,11 @@ class Site:
         state = await self._state([served.table.fullname])
         body = await self._known(request, self._key(f"board {ident}", reader), state, make, True)
         return answer(request, body, "text/html")
+
+    def _shown(self, statistic: Statistic) -> frozenset[str]:
+        """Return the tables of which a view shows something: those of its statistic, and of notes."""
+        notes = {NoteRow.__tablename__, *(table.fullname for table in self._notes)}
+        return _names(statistic) | notes
 
     def _find(self, name: str) -> tuple[Statistic, str]:
         """Return the statistic that a path names, and the ending of the path, empty for none."""

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Engine, text
 
 from tests.support.browser import Visit
 from tests.support.hub import wait_for
+from tests.support.place import Place
 from tests.support.web import Server
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
@@ -43,6 +45,23 @@ def test_an_open_chart_follows_the_bus(visit: Visiting, filled: tuple[Engine, Se
         assert page.evaluate("document.querySelector('details.source').open")
         assert page.evaluate("document.activeElement.id") == "chart"
         assert page.inner_text("#point") != ""
+
+
+def test_a_note_shows_on_open_pages(visit: Visiting, filled: tuple[Engine, Server], tmp_path: Path) -> None:
+    """Within two seconds of when somebody has written it, and it goes as soon as it is removed."""
+    place = Place(tmp_path, filled[0].url.render_as_string(hide_password=False))
+    with visit() as its:
+        page = its.go("/view/volume?range=day")
+        wait_for("the page to follow", lambda: page.title() and any(".live" in url for url in its.requests))
+        place.answer("note", "add", "41 is out", "--kind", "release")
+        written = time.monotonic()
+        wait_for("the note", lambda: "41 is out" in page.inner_text("#live"), 10)
+        assert time.monotonic() - written < 2
+        number = place.answer("note", "list").splitlines()[-1].split()[0]
+        place.answer("note", "remove", number)
+        removed = time.monotonic()
+        wait_for("no note", lambda: "41 is out" not in page.inner_text("#live"), 10)
+        assert time.monotonic() - removed < 2
 
 
 def test_a_past_range_follows_nothing(visit: Visiting) -> None:
