@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from statscache.query.frame import frame_of
+from statscache.query.missing import Missing
 from statscache.query.periods import Period, Step
 from statscache.query.series import Series, read_series
 from statscache.query.statistics import Statistic
@@ -48,6 +49,11 @@ class Headline:
     def complete(self) -> bool:
         """Whether none is missing."""
         return self.series.complete[self.place]
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """Why it is not complete; nothing if it is."""
+        return self.series.missing[self.place]
 
     @property
     def change(self) -> float | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from statscache.instants import write_second
+from statscache.query.missing import Missing
 from statscache.query.series import Series
 from statscache.render.language import Language
 from statscache.render.reasons import told
@@ -57,7 +59,7 @@ def as_dict(series: Series, language: Language) -> dict[str, Any]:
         "tz": str(frame.view.zone),
         "by": frame.view.by,
         "completeness": sentence(series, language),
-        "periods": [_period(series, place, language) for place in range(len(series.periods))],
+        "periods": [period_as_dict(series, place) for place in range(len(series.periods))],
         "lines": [
             {"key": line.key, "rest": line.rest, "volumes": list(line.volumes)} for line in series.lines
         ],
@@ -73,19 +75,24 @@ def as_dict(series: Series, language: Language) -> dict[str, Any]:
     return found
 
 
-def _period(series: Series, place: int, language: Language) -> dict[str, Any]:
+def period_as_dict(series: Series, place: int) -> dict[str, Any]:
+    """Return what is known of a period, fit for JSON."""
     period = series.periods[place]
     return {
         "start": write_second(period.start),
         "stop": write_second(period.stop),
         "volume": series.totals[place],
         "complete": series.complete[place],
-        "missing": [
-            {"reason": str(each.reason), "messages": each.messages, "detail": each.detail}
-            for each in series.missing[place]
-        ],
+        "missing": missing_as_dicts(series.missing[place]),
         "verified": _verified(series, place),
     }
+
+
+def missing_as_dicts(missing: Iterable[Missing]) -> list[dict[str, Any]]:
+    """Return why a period is not complete, fit for JSON."""
+    return [
+        {"reason": str(each.reason), "messages": each.messages, "detail": each.detail} for each in missing
+    ]
 
 
 def _verified(series: Series, place: int) -> str | None:
@@ -94,6 +101,30 @@ def _verified(series: Series, place: int) -> str | None:
     return None if when is None else write_second(int(when.timestamp()))
 
 
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Return rows as CSV with a line of titles; of a text that a spreadsheet would take for a formula nothing is run.
+
+    :param rows: what stands under each title; None, or nothing at all, for an empty cell
+    """
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in columns])
+    return file.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return harmless(value) if isinstance(value, str) else value
+
+
+def json_of(value: object) -> str:
+    """Return a value as JSON in ASCII."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 def as_json(series: Series, language: Language) -> str:
     """Return all that a view shows as JSON in ASCII."""
-    return json.dumps(as_dict(series, language), separators=(",", ":"))
+    return json_of(as_dict(series, language))

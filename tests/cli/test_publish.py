@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import re
 import threading
 import xml.etree.ElementTree as ET
@@ -56,6 +57,10 @@ def test_there_are_all_forms_in_every_language(place: Place) -> None:
         for ending in ("html", "csv", "json", "svg"):
             assert (folder / "view" / f"volume-by-category-month.{ending}").stat().st_size > 500
         ET.parse(folder / "view" / "volume-by-category-month.svg")
+        assert json.loads((folder / "overview.json").read_bytes())["statistics"]
+        assert json.loads((folder / "board" / "release-engineering-event-logs.json").read_bytes())["board"]
+        assert (folder / "overview.csv").read_text().startswith("statistic,summary,")
+        assert (folder / "board" / "release-engineering-event-logs.csv").is_file()
         ET.parse(folder / "badge" / "volume.svg")
     assert "Was gezählt wird" in (site / "de" / "index.html").read_text(encoding="utf-8")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
-from statscache.query.board import Component, State, read_board
+from statscache.instants import write_instant
+from statscache.query.board import Component, Group, State, read_board
 from statscache.query.completeness import Completeness, read_completeness
 from statscache.query.tables import Served
+from statscache.render.files import csv_of, json_of
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import rendered
 
@@ -17,28 +20,86 @@ from statscache.web.page.templating import rendered
 OLD = timedelta(hours=24)
 #: How a status is shown, by the classes that layouts have used since 2014.
 TONES = {"text-danger": "bad", "text-warning": "busy", "text-primary": "good", "text-success": "good"}
+#: What a file says of each state.
+COLUMNS = (
+    "group",
+    "component",
+    "category",
+    "thing",
+    "timestamp",
+    "status",
+    "name",
+    "link",
+    "extra_text",
+    "extra_link",
+)
 #: Of so much time it is said whether every message of it counts.
 RECENT = timedelta(days=1)
 
 
-def made_board(reader: Reader, served: Served, connection: Connection, now: datetime) -> bytes:
-    """Return the page."""
+def made_board(
+    reader: Reader, served: Served, connection: Connection, now: datetime, ending: str = ""
+) -> bytes:
+    """Return the page or a file.
+
+    :param ending: csv or json; empty for the page
+    """
     groups = read_board(connection, served)
     stop = int(now.timestamp()) - 30
     start = stop - int(RECENT.total_seconds())
     known = read_completeness(connection, [served.table.fullname], start, stop)
+    whole, through = known.covers(start, stop), _through(known)
+    if ending == "csv":
+        return csv_of(COLUMNS, _rows(groups)).encode()
+    if ending == "json":
+        return json_of(_as_dict(served, groups, whole, through)).encode()
     return rendered(
         "board.html",
         reader,
         served=served,
         groups=groups,
-        whole=known.covers(start, stop),
-        through=_through(known),
+        whole=whole,
+        through=through,
         status=status,
         tone=tone,
         is_old=lambda state: now - state.when > old_after(served),
         made=now,
     )
+
+
+def _rows(groups: Sequence[Group]) -> Iterator[dict[str, object]]:
+    """Yield what a file says of each state."""
+    for group in groups:
+        for component in group.components:
+            for state in component.states:
+                yield {"group": group.name, "component": component.name, **_state(component, state)}
+
+
+def _state(component: Component, state: State) -> dict[str, object]:
+    texts = {name: state.said(name) for name in ("name", "extra_text")}
+    links = {name: state.link(name) for name in ("link", "extra_link")}
+    its = {"category": component.options["id"], "thing": state.thing, "timestamp": write_instant(state.when)}
+    return {**its, "status": status(component, state), **texts, **links}
+
+
+def _as_dict(
+    served: Served, groups: Sequence[Group], whole: bool, through: datetime | None
+) -> dict[str, object]:
+    return {
+        "board": served.ident,
+        "summary": served.plugin.summary,
+        "table": served.table.fullname,
+        "complete": whole,
+        "complete_through": None if through is None else write_instant(through),
+        "states": [
+            {**row, "message": state.message}
+            for row, state in zip(_rows(groups), _states(groups), strict=True)
+        ],
+    }
+
+
+def _states(groups: Sequence[Group]) -> Iterator[State]:
+    return (state for group in groups for component in group.components for state in component.states)
 
 
 def _through(known: Completeness) -> datetime | None:

@@ -9,6 +9,9 @@ from urllib.parse import urlencode
 
 from statscache.render.language import SOURCE
 
+#: The endings of what is a table and no chart: a page has none.
+TABLE_ENDINGS = ("", "csv", "json")
+
 
 class Links(Protocol):
     """The addresses that stand in a page."""
@@ -32,8 +35,12 @@ class Links(Protocol):
         """Return that of a badge."""
         ...
 
-    def board(self, ident: str) -> str:
-        """Return that of the latest states."""
+    def board(self, ident: str, ending: str = "") -> str:
+        """Return that of the latest states, or of their file with an ending."""
+        ...
+
+    def overview(self, ending: str) -> str:
+        """Return that of the overview as a file."""
         ...
 
     def asset(self, name: str) -> str:
@@ -69,8 +76,11 @@ class ServerLinks:
     def badge(self, ident: str) -> str:
         return f"{self.root}/badge/{ident}.svg{self._kept()}"
 
-    def board(self, ident: str) -> str:
-        return f"{self.root}/board/{ident}{self._kept()}"
+    def board(self, ident: str, ending: str = "") -> str:
+        return f"{self.root}/board/{ident}{'.' if ending else ''}{ending}{self._kept()}"
+
+    def overview(self, ending: str) -> str:
+        return f"{self.root}/overview.{ending}{self._kept()}"
 
     def asset(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -107,8 +117,11 @@ class FileLinks:
     def badge(self, ident: str) -> str:
         return f"{self._up()}badge/{ident}.svg"
 
-    def board(self, ident: str) -> str:
-        return f"{self._up()}board/{ident}.html"
+    def board(self, ident: str, ending: str = "") -> str:
+        return f"{self._up()}board/{ident}.{ending or 'html'}"
+
+    def overview(self, ending: str) -> str:
+        return f"{self._up()}overview.{ending}"
 
     def asset(self, name: str) -> str:
         return f"{self._up()}{'' if self.code == SOURCE else '../'}{name}"

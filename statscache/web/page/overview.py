@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from statscache.instants import write_instant, write_second
 from statscache.query.condition import Condition, read_condition
 from statscache.query.frame import Change
 from statscache.query.headline import Headline, read_headline
 from statscache.query.periods import Step
 from statscache.query.statistics import Statistic
 from statscache.query.tables import Served
+from statscache.render.files import csv_of, json_of, missing_as_dicts, period_as_dict
 from statscache.render.language import Language
+from statscache.render.reasons import told
 from statscache.render.spark import spark
 from statscache.web.database import ABSENT, Database
 from statscache.web.errors import Refusal
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import drawn, rendered
 
+#: What a file says of each statistic.
+COLUMNS = (
+    "statistic",
+    "summary",
+    "start",
+    "stop",
+    "step",
+    "tz",
+    "volume",
+    "complete",
+    "missing",
+    "change",
+    "complete_through",
+    "plugin",
+    "trouble",
+)
 #: A daemon writes about once a second; longer than this, in seconds, and something is wrong.
 SILENT = 60
 
@@ -29,6 +48,7 @@ class Card:
 
     :param headline: None where there is none, for the reason in `trouble`
     :param spark: its line
+    :param through: up to when its finest table is complete; None if it is not anywhere
     """
 
     statistic: Statistic
@@ -38,22 +58,111 @@ class Card:
     when: str = ""
     fresh: str = ""
     in_utc: bool = False
+    through: datetime | None = None
 
 
-def made_overview(
+@dataclass(frozen=True)
+class Overview:
+    """What the page shows.
+
+    :param boards: the tables of latest states, by ident
+    :param troubles: what is wrong with the daemon, a sentence each
+    :param made: when it was read
+    """
+
+    cards: Sequence[Card]
+    boards: Mapping[str, Served]
+    troubles: Sequence[str]
+    made: datetime
+
+
+def read_overview(
     reader: Reader,
     statistics: Mapping[str, Statistic],
     boards: Mapping[str, Served],
     database: Database,
     now: datetime,
-) -> bytes:
-    """Return the page."""
+) -> Overview:
+    """Return what the page shows."""
     condition, trouble = _condition(database, reader.language)
     cards = [_card(reader, its, database, now, condition) for its in statistics.values()]
     troubles = [trouble] if trouble else list(troubles_of(condition, reader.language))
+    return Overview(cards, boards, troubles, now)
+
+
+def made_overview(reader: Reader, overview: Overview, ending: str = "") -> bytes:
+    """Return it as a page or a file.
+
+    :param ending: csv or json; empty for the page
+    """
+    if ending:
+        return (as_csv if ending == "csv" else as_json)(reader, overview).encode()
     return rendered(
-        "overview.html", reader, cards=cards, boards=boards, troubles=troubles, made=now, Step=Step
+        "overview.html",
+        reader,
+        cards=overview.cards,
+        boards=overview.boards,
+        troubles=overview.troubles,
+        made=overview.made,
+        Step=Step,
     )
+
+
+def as_csv(reader: Reader, overview: Overview) -> str:
+    """Return a line for each statistic."""
+    return csv_of(COLUMNS, (_row(card, reader) for card in overview.cards))
+
+
+def _row(card: Card, reader: Reader) -> dict[str, object]:
+    its = _card_as_dict(card, reader)
+    missing = told(card.headline.missing, reader.language) if card.headline else ""
+    return {**its, "missing": missing}
+
+
+def as_json(reader: Reader, overview: Overview) -> str:
+    """Return all that the page shows, fit for JSON."""
+    language = reader.language
+    boards = [
+        {"board": ident, "summary": language.text(its.plugin.summary)}
+        for ident, its in overview.boards.items()
+    ]
+    return json_of(
+        {
+            "made": write_second(int(overview.made.timestamp())),
+            "troubles": list(overview.troubles),
+            "statistics": [
+                {**_card_as_dict(card, reader), "periods": _periods(card)} for card in overview.cards
+            ],
+            "boards": boards,
+        }
+    )
+
+
+def _card_as_dict(card: Card, reader: Reader) -> dict[str, object]:
+    its: dict[str, object] = dict.fromkeys(COLUMNS)
+    its |= {"statistic": card.statistic.ident, "summary": reader.language.text(card.statistic.summary)}
+    its["complete_through"] = None if card.through is None else write_instant(card.through)
+    its["trouble"] = card.trouble
+    headline = card.headline
+    if headline is None:
+        return its
+    frame = headline.series.frame
+    return its | {
+        "start": write_second(headline.period.start),
+        "stop": write_second(headline.period.stop),
+        "step": str(headline.step),
+        "tz": str(frame.view.zone),
+        "volume": headline.figure,
+        "complete": headline.complete,
+        "missing": missing_as_dicts(headline.missing),
+        "change": headline.change,
+        "plugin": frame.table.ident,
+    }
+
+
+def _periods(card: Card) -> list[dict[str, object]]:
+    series = card.headline.series if card.headline else None
+    return [] if series is None else [period_as_dict(series, place) for place in range(len(series.periods))]
 
 
 def _condition(database: Database, language: Language) -> tuple[Condition, str]:
@@ -95,9 +204,12 @@ def _card(
         return Card(statistic, None, reader.language.sentence(refusal.sentence))
     language, frame = reader.language, headline.series.frame
     when = language.period(headline.period, headline.step, frame.view.zone)
+    fresh = condition.tables.get(statistic.finest.table.fullname)
+    through = fresh.through if fresh else None
     line = spark(headline.series, f"spark-{statistic.ident}", _label(headline, language))
     in_utc = Change.IN_UTC in frame.changes
-    return Card(statistic, headline, "", drawn(line), when, _fresh(statistic, condition, language), in_utc)
+    told_fresh = _fresh(through, condition, language)
+    return Card(statistic, headline, "", drawn(line), when, told_fresh, in_utc, through)
 
 
 def _label(headline: Headline, language: Language) -> str:
@@ -111,10 +223,9 @@ def _label(headline: Headline, language: Language) -> str:
     )
 
 
-def _fresh(statistic: Statistic, condition: Condition, language: Language) -> str:
+def _fresh(through: datetime | None, condition: Condition, language: Language) -> str:
     """Return how new the finest table of a statistic is."""
-    its = condition.tables.get(statistic.finest.table.fullname)
-    if its is None or condition.now is None or its.through is None:
+    if condition.now is None or through is None:
         return language.text("nothing is complete yet")
-    behind = max(0.0, (condition.now - its.through).total_seconds())
+    behind = max(0.0, (condition.now - through).total_seconds())
     return language.text("complete up to {ago} ago", ago=language.ago(behind))

@@ -25,7 +25,8 @@ from statscache.web.page.answers import answer
 from statscache.web.page.badges import made_badge
 from statscache.web.page.board import made_board
 from statscache.web.page.detail import Wanted, made_view
-from statscache.web.page.overview import made_overview
+from statscache.web.page.links import TABLE_ENDINGS
+from statscache.web.page.overview import made_overview, read_overview
 from statscache.web.page.reader import Reader, reader_of
 from statscache.web.page.remembered import Remembered
 from statscache.web.turns import Turns
@@ -76,6 +77,7 @@ class Site:
         """Return what leads to each page."""
         return [
             Route("/", self.overview),
+            Route("/overview.{ending}", self.overview),
             Route("/view/{ident}", self.view, name="view"),
             Route("/badge/{ident}", self.badge),
             Route("/board/{ident}", self.board),
@@ -83,15 +85,18 @@ class Site:
         ]
 
     async def overview(self, request: Request) -> Response:
-        """Show each statistic by its headline."""
+        """Show each statistic by its headline, as a page or a file."""
+        ending = _table_form(request.path_params.get("ending", ""))
         reader = reader_of(request, {})
         state = await self._state(await self._turns.versions())
 
         def make() -> bytes:
-            return made_overview(reader, self._statistics, self._boards, self._database, datetime.now(UTC))
+            now = datetime.now(UTC)
+            read = read_overview(reader, self._statistics, self._boards, self._database, now)
+            return made_overview(reader, read, ending)
 
-        body = await self._known(request, self._key("overview", reader), state, make, True)
-        return answer(request, body, "text/html")
+        body = await self._known(request, self._key(f"overview.{ending}", reader), state, make, not ending)
+        return answer(request, body, FORMS[ending], "overview.csv" if ending == "csv" else "")
 
     async def view(self, request: Request) -> Response:
         """Show one statistic, as a page or a file."""
@@ -99,13 +104,7 @@ class Site:
         if ending == LIVE:
             return await event_stream(request, self._feed, self._shown(statistic))
         if ending not in FORMS:
-            endings = ", ".join(f".{each}" for each in FORMS if each)
-            raise Refusal(
-                404,
-                "there is no form {ending} of a view: there are {endings}",
-                ending=shortened(ending),
-                endings=endings,
-            )
+            raise _no_form(ending, FORMS)
         reader = reader_of(request, view_parameters(statistic))
         shown = self._shown(statistic)
         known = tag_of(await self._turns.versions(), shown)
@@ -138,22 +137,27 @@ class Site:
         return answer(request, body, "image/svg+xml")
 
     async def board(self, request: Request) -> Response:
-        """Show the latest states of things by the layout of their plugin."""
-        ident = request.path_params["ident"]
-        if ident not in self._boards:
-            raise Refusal(
-                404, "there is no board {name} here: the page at / lists all", name=shortened(ident)
-            )
-        served = self._boards[ident]
+        """Show the latest states of things by the layout of their plugin, as a page or a file."""
+        served, ending = self._find_board(request.path_params["ident"])
         reader = reader_of(request, {})
 
         def make() -> bytes:
             now = datetime.now(UTC)
-            return self._database.ask(lambda connection: made_board(reader, served, connection, now))
+            return self._database.ask(lambda connection: made_board(reader, served, connection, now, ending))
 
         state = await self._state([served.table.fullname])
-        body = await self._known(request, self._key(f"board {ident}", reader), state, make, True)
-        return answer(request, body, "text/html")
+        key = self._key(f"board {served.ident}.{ending}", reader)
+        body = await self._known(request, key, state, make, not ending)
+        return answer(request, body, FORMS[ending], f"{served.ident}.csv" if ending == "csv" else "")
+
+    def _find_board(self, name: str) -> tuple[Served, str]:
+        """Return whose latest states a path names, and the ending of the path, empty for none."""
+        if name in self._boards:
+            return self._boards[name], ""
+        ident, _, ending = name.rpartition(".")
+        if ident not in self._boards:
+            raise Refusal(404, "there is no board {name} here: the page at / lists all", name=shortened(name))
+        return self._boards[ident], _table_form(ending)
 
     def _shown(self, statistic: Statistic) -> frozenset[str]:
         """Return the tables of which a view shows something: those of its statistic, and of notes."""
@@ -195,3 +199,19 @@ class Site:
 
 def _names(statistic: Statistic) -> frozenset[str]:
     return frozenset(table.table.fullname for table in statistic.tables)
+
+
+def _table_form(ending: str) -> str:
+    """Return an ending, if what is a table and no chart has that form."""
+    if ending not in TABLE_ENDINGS:
+        raise _no_form(ending, TABLE_ENDINGS)
+    return ending
+
+
+def _no_form(ending: str, forms: Iterable[str]) -> Refusal:
+    return Refusal(
+        404,
+        "there is no form {ending} of a view: there are {endings}",
+        ending=shortened(ending),
+        endings=", ".join(f".{each}" for each in forms if each),
+    )

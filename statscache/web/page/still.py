@@ -18,8 +18,8 @@ from statscache.web.database import Database
 from statscache.web.page.badges import made_badge
 from statscache.web.page.board import made_board
 from statscache.web.page.detail import Wanted, read_view, rendered_view
-from statscache.web.page.links import FileLinks, folder_of, path_of
-from statscache.web.page.overview import made_overview
+from statscache.web.page.links import TABLE_ENDINGS, FileLinks, folder_of, path_of
+from statscache.web.page.overview import made_overview, read_overview
 from statscache.web.page.reader import Reader
 from statscache.web.page.static import MEDIA
 from statscache.web.page.templating import static
@@ -87,14 +87,18 @@ class StillSite:
     def _others(self, code: str) -> Iterator[File]:
         folder = folder_of(code)
         reader = self._reader(code, "index.html")
-        overview = made_overview(reader, self._statistics, self._boards, self._database, self._now)
-        yield File(f"{folder}index.html", overview)
+        overview = read_overview(reader, self._statistics, self._boards, self._database, self._now)
+        for ending in TABLE_ENDINGS:
+            name = f"overview.{ending}" if ending else "index.html"
+            yield File(folder + name, made_overview(reader, overview, ending))
         for ident, statistic in self._statistics.items():
             path = f"badge/{ident}.svg"
             yield File(folder + path, self._badge(self._reader(code, path), statistic))
         for ident, served in self._boards.items():
             path = f"board/{ident}.html"
-            yield File(folder + path, self._board(self._reader(code, path), served))
+            for ending in TABLE_ENDINGS:
+                body = self._board(self._reader(code, path), served, ending)
+                yield File(f"{folder}board/{ident}.{ending or 'html'}", body)
 
     def _badge(self, reader: Reader, statistic: Statistic) -> bytes:
         def make(connection: Connection) -> bytes:
@@ -102,5 +106,8 @@ class StillSite:
 
         return self._database.ask(make)
 
-    def _board(self, reader: Reader, served: Served) -> bytes:
-        return self._database.ask(lambda connection: made_board(reader, served, connection, self._now))
+    def _board(self, reader: Reader, served: Served, ending: str) -> bytes:
+        def make(connection: Connection) -> bytes:
+            return made_board(reader, served, connection, self._now, ending)
+
+        return self._database.ask(make)

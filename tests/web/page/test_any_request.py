@@ -20,7 +20,8 @@ IDENTS = [
     "pagure-contributions-by-project",
 ]
 PATHS = st.one_of(
-    st.sampled_from(["/", "/board/release-engineering-event-logs", "/static/page.css", "/badge/volume.svg"]),
+    st.sampled_from(["/", "/overview.csv", "/overview.json", "/static/page.css", "/badge/volume.svg"]),
+    st.builds("/board/release-engineering-event-logs{}".format, st.sampled_from(["", ".csv", ".json", ".x"])),
     st.builds(
         "/view/{}{}".format,
         st.sampled_from(IDENTS),

@@ -6,6 +6,7 @@ import csv
 import gzip
 import html
 import io
+import json
 import re
 import time
 import xml.etree.ElementTree as ET
@@ -266,6 +267,52 @@ def test_the_sentence_says_when_all_was_verified(site: Server, filled: tuple[Eng
     assert "differed from the archive" in said(start, agrees=False)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM statscache_verification"))
+
+
+def test_the_overview_is_a_file_too(site: Server) -> None:
+    """With what the cards say, in the language and time zone that are asked for."""
+    query = {"tz": "Europe/Berlin", "lang": "de"}
+    whole = site.get("/overview.json", query)
+    assert whole.headers["Content-Type"] == "application/json"
+    cards = {its["statistic"]: its for its in whole.json["statistics"]}
+    assert list(cards) == STATISTICS
+    rows = {row["statistic"]: row for row in lines(site.get("/overview.csv", query))}
+    assert list(rows) == STATISTICS
+    volume = cards["volume-by-category"]
+    day = site.get(f"{VIEW}.json", {"range": "month", "step": "day", "tz": "Europe/Berlin"}).json["periods"][
+        -2
+    ]
+    assert (volume["start"], volume["volume"], volume["complete"]) == (day["start"], day["volume"], True)
+    assert (volume["step"], volume["tz"], len(volume["periods"])) == ("day", "Europe/Berlin", 29)
+    assert volume["summary"] != volume["statistic"]
+    row = rows["volume-by-category"]
+    assert (row["start"], row["volume"], row["complete"]) == (day["start"], str(day["volume"]), "true")
+    assert row["complete_through"] == volume["complete_through"] != ""
+    assert [its["board"] for its in whole.json["boards"]] == [BOARD.rpartition("/")[2]]
+    text_ = page(site, "/", query)
+    for ending in ("csv", "json"):
+        assert f'href="/overview.{ending}?tz=Europe%2FBerlin&amp;lang=de"' in text_
+    assert "there is no form" in site.get("/overview.svg").error
+
+
+def test_the_latest_states_are_files_too(site: Server, filled: tuple[Engine, Server]) -> None:
+    """And nothing in them is run by a spreadsheet."""
+    table = site.get(f"{BOARD}.json").json["table"]
+    message = {"name": "=1+1", "status": "@x", "link": "javascript:alert(1)", "extra_text": "\u202e-2"}
+    insert = text(
+        f"INSERT INTO {table} (category, category_constraint, timestamp, rank, msg_id, message) "
+        "VALUES ('updates-fedora', '+cmd', now(), 0, 'a', CAST(:message AS jsonb))"
+    )
+    with filled[0].begin() as connection:
+        connection.execute(insert, {"message": json.dumps(message)})
+    (row,) = lines(site.get(f"{BOARD}.csv"))
+    assert (row["thing"], row["name"], row["status"], row["link"]) == ("'+cmd", "'=1+1", "'@x", "")
+    assert (row["component"], row["category"]) == ("Fedora", "updates-fedora")
+    whole = site.get(f"{BOARD}.json?lang=en").json  # else it is what was answered a moment ago
+    (state,) = whole["states"]
+    assert (state["thing"], state["message"], whole["complete"]) == ("+cmd", message, False)
+    assert "there is no form" in site.get(f"{BOARD}.svg").error
+    assert f'href="{BOARD}.csv"' in page(site, BOARD)
 
 
 ODD = [
