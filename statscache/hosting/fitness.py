@@ -90,6 +90,6 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, InvalidRequestError) and (taken := TAKEN.match(text)):
         return (
             f"two models have the table {taken['table']}, of which each must have one of its own: change "
-            "__tablename__, or the first argument of counting_model, in one of them"
+            "__tablename__, or the first argument of counting_model or measuring_model, in one of them"
         )
     return f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""What answers the common questions of a table of counts: a series, and the greatest.
+"""What answers the common questions of a table with figures: a series, and the greatest.
 
 A view takes no range of time, so these are functions, written so that PostgreSQL puts their text into the question:
 then it uses the table's indexes, and what the question filters by. They are texts to it, too: a table can be dropped.
@@ -18,7 +18,7 @@ from statscache.schema.functions.table import (
     variant,
     with_keys,
 )
-from statscache.schema.objects import Variant
+from statscache.schema.objects import Variant, quoted
 
 
 def series(its: WindowTable) -> list[Variant]:
@@ -34,12 +34,12 @@ def top(its: WindowTable) -> list[Variant]:
 def _series(its: WindowTable) -> Variant:
     about = "every window from start to before stop, with 0 for those without messages"
     if not its.keys:
-        return variant(its, RANGE, _answer(its.keys), _windows(its, [], "", []), about)
+        return variant(its, RANGE, _answer(its, its.keys), _windows(its, [], "", []), about)
     keys = ", ".join(f"r.{key}" for key in its.columns)
     occurring = f"CROSS JOIN (SELECT DISTINCT {keys} FROM {its.name} AS r WHERE {its.inside('r')}) AS k"
     columns = [f"k.{key}" for key in its.columns]
     body = _windows(its, columns, occurring, columns)
-    return variant(its, RANGE, _answer(its.keys), body, f"{about}, for each key that occurs there")
+    return variant(its, RANGE, _answer(its, its.keys), body, f"{about}, for each key that occurs there")
 
 
 def _series_of_one(its: WindowTable) -> Variant:
@@ -48,7 +48,7 @@ def _series_of_one(its: WindowTable) -> Variant:
     about = "every window from start to before stop, with 0 for those without messages, for one key"
     start, stop = (argument[:2] for argument in RANGE)
     arguments = [(*start, ""), (*stop, ""), *given]
-    return variant(its, arguments, _answer(its.keys), _windows(its, values, "", values), about)
+    return variant(its, arguments, _answer(its, its.keys), _windows(its, values, "", values), about)
 
 
 def key_arguments(keys: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def key_arguments(keys: Mapping[str, str]) -> dict[str, str]:
 
 
 def _windows(its: WindowTable, columns: Sequence[str], others: str, keys: Sequence[str]) -> str:
-    """Return what selects every window with its volume.
+    """Return what selects every window with its figures.
 
     :param columns: what gives the key columns of the answer
     :param others: what is joined to the windows
@@ -67,7 +67,8 @@ def _windows(its: WindowTable, columns: Sequence[str], others: str, keys: Sequen
     same = "".join(f" AND d.{own} = {key}" for own, key in zip(its.columns, keys, strict=False))
     last = f"{END} - interval {MOMENT}"
     whole = its.complete("w.start", f"w.start + {its.length}")
-    chosen = ", ".join(["w.start", *columns, "coalesce(d.volume, 0)", whole])
+    figures = [figure.of_any_rows(f"d.{quoted(name)}") for name, figure in its.figures.items()]
+    chosen = ", ".join(["w.start", *columns, *figures, whole])
     return (
         f"SELECT {chosen} "
         f"FROM generate_series({its.start_of('$1')}, {last}, {its.length}) AS w (start) {others} "
@@ -79,26 +80,31 @@ def _windows(its: WindowTable, columns: Sequence[str], others: str, keys: Sequen
 def _top(its: WindowTable) -> Variant:
     keys = ", ".join(f"r.{key}" for key in its.columns)
     end = f"{its.start_of(f'({END} - interval {MOMENT})')} + {its.length}"
+    figures = ", ".join(figure.of_rows for figure in its.figures.values())
     body = (
-        f"SELECT {keys}, CAST (sum(r.volume) AS bigint), {its.complete(its.start_of('$1'), end)} "
+        f"SELECT {keys}, {figures}, {its.complete(its.start_of('$1'), end)} "
         f"FROM {its.name} AS r WHERE {its.inside('r')} AND $1 < $2 "
-        f"GROUP BY {keys} ORDER BY sum(r.volume) DESC, {keys} LIMIT $3"
+        f"GROUP BY {keys} ORDER BY {its.figures[its.leading].of_rows} DESC, {keys} LIMIT $3"
     )
     about = "the n keys with the greatest sums from start to before stop"
-    return variant(its, [*RANGE, NUMBER], _answer(its.keys, timed=False), body, about)
+    return variant(its, [*RANGE, NUMBER], _answer(its, its.keys, timed=False), body, about)
 
 
 def _busiest(its: WindowTable) -> Variant:
     whole = its.complete('r."timestamp"', f'r."timestamp" + {its.length}')
+    figures, greatest = (
+        ", ".join(f"r.{quoted(name)}" for name in names) for names in (its.figures, [its.leading])
+    )
     body = (
-        f'SELECT r."timestamp", r.volume, {whole} FROM {its.name} AS r '
-        f'WHERE {its.inside("r")} AND $1 < $2 ORDER BY r.volume DESC, r."timestamp" LIMIT $3'
+        f'SELECT r."timestamp", {figures}, {whole} FROM {its.name} AS r '
+        f'WHERE {its.inside("r")} AND $1 < $2 ORDER BY {greatest} DESC, r."timestamp" LIMIT $3'
     )
     about = "the n windows with the greatest counts from start to before stop"
-    return variant(its, [*RANGE, NUMBER], _answer({}), body, about)
+    return variant(its, [*RANGE, NUMBER], _answer(its, {}), body, about)
 
 
-def _answer(keys: Mapping[str, str], timed: bool = True) -> dict[str, str]:
-    """Return the columns of an answer: a window's start, keys, a volume, and whether that is complete."""
+def _answer(its: WindowTable, keys: Mapping[str, str], timed: bool = True) -> dict[str, str]:
+    """Return the columns of an answer: a window's start, keys, figures, and whether these are complete."""
     start = {"timestamp": INSTANT} if timed else {}
-    return with_keys({**start, **keys}, {"volume": "bigint", "complete": "boolean"})
+    figures = {name: figure.kind for name, figure in its.figures.items()}
+    return with_keys({**start, **keys}, {**figures, "complete": "boolean"})

@@ -1,4 +1,4 @@
-"""Sees to the functions of the calendar, and of every table of counts."""
+"""Sees to the functions of the calendar, and of every table of counts or measures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from sqlalchemy.dialects.postgresql import dialect
 
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
-from statscache.plugins import CountModel, Schedule
-from statscache.plugins.in_windows import person_of
+from statscache.plugins import CountModel, MeasureModel, Schedule
+from statscache.plugins.in_windows import WindowModel, person_of
 from statscache.schema.functions import calendar, counts, people, periods
+from statscache.schema.functions.figures import figures_of
 from statscache.schema.functions.table import WindowTable
 from statscache.schema.objects import Definition, Variant, home_of, quoted, see_to
 
 log = logging.getLogger(__name__)
 
+KINDS = (CountModel, MeasureModel)
 #: The longest name that PostgreSQL gives to anything, in bytes.
 LONGEST = 63
 SCHEMAS = text(
@@ -28,7 +30,7 @@ DIALECT = dialect()  # type: ignore[no-untyped-call]  # it has no types
 
 
 def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
-    """See to the functions of the calendar, and of every table of counts that these plugins write.
+    """See to the functions of the calendar, and of every table of counts or measures that these plugins write.
 
     :raises DBAPIError: if the database fails
     """
@@ -36,12 +38,17 @@ def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
     with counting(engine, patient=True) as connection:
         schemas = _schemas(connection, schedules)
         tables = [
-            WindowTable(table, *schemas[table], schedule, _keys(table), person_of(model))
+            _spoken_of(model, schedule, *schemas[_table(model)])
             for model, schedule in schedules.items()
-            if (table := _table(model)) in schemas
+            if _table(model) in schemas
         ]
         see_to(connection, calendar.definitions(home_of(connection)))
         see_to(connection, [definition for its in tables for definition in definitions(its)])
+
+
+def _spoken_of(model: type[WindowModel], schedule: Schedule, schema: str, home: str) -> WindowTable:
+    table, figures = _table(model), figures_of(model)
+    return WindowTable(table, schema, home, schedule, _keys(table), person_of(model), figures, model.leading)
 
 
 def definitions(its: WindowTable) -> list[Definition]:
@@ -49,15 +56,16 @@ def definitions(its: WindowTable) -> list[Definition]:
     variants: dict[str, list[Variant]] = {
         "series": counts.series(its),
         "top": counts.top(its),
-        "periods": [periods.summed(its, periods.VOLUME)],
+        "periods": [periods.summed(its, its.figures)],
     }
     if its.person is not None:
         variants |= {
             "distinct": [people.distinct(its)],
             "activity": [people.activity(its)],
             "cohorts": [people.cohorts(its)],
-            "half": [people.half(its)],
         }
+    if its.person is not None and "volume" in its.figures:
+        variants["half"] = [people.half(its)]
     names = {f"{its.table.name}_{suffix}": made for suffix, made in variants.items()}
     long = [name for name in names if len(name.encode()) > LONGEST]
     if long:
@@ -71,23 +79,23 @@ def definitions(its: WindowTable) -> list[Definition]:
     ]
 
 
-def _schedules(parts: Iterable[Part]) -> dict[type[CountModel], Schedule]:
-    """Return the windows of each table of counts; tables with windows of several lengths are left out."""
-    found: dict[type[CountModel], dict[int, Schedule]] = {}
+def _schedules(parts: Iterable[Part]) -> dict[type[WindowModel], Schedule]:
+    """Return the windows of each table of counts or measures; tables with windows of several lengths are left out."""
+    found: dict[type[WindowModel], dict[int, Schedule]] = {}
     for part in parts:
         model, schedule = part.plugin.model, part.plugin.schedule
-        if isinstance(model, type) and issubclass(model, CountModel) and schedule is not None:
+        if isinstance(model, type) and issubclass(model, KINDS) and schedule is not None:
             found.setdefault(model, {})[schedule.seconds] = schedule
     return {model: next(iter(its.values())) for model, its in found.items() if len(its) == 1}
 
 
-def _table(model: type[CountModel]) -> Table:
+def _table(model: type[WindowModel]) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
     return table
 
 
-def _schemas(connection: Connection, models: Collection[type[CountModel]]) -> dict[Table, tuple[str, str]]:
+def _schemas(connection: Connection, models: Collection[type[WindowModel]]) -> dict[Table, tuple[str, str]]:
     """Return the schema that each table is in, and that of our views, without tables that are not there."""
     names = {_name_of(_table(model)): _table(model) for model in models}
     return {

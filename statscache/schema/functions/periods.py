@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from statscache.schema.functions.calendar import OF_ONE
 from statscache.schema.functions.counts import key_arguments
+from statscache.schema.functions.figures import Figures
 from statscache.schema.functions.table import END, INSTANT, RANGE, WindowTable, variant, with_keys
 from statscache.schema.objects import Variant, in_quotes, quoted
 
 TEXT = "text"
 #: Without a step, the whole range is one period.
 PERIOD = (("step", TEXT, " DEFAULT NULL"), ("zone", TEXT, " DEFAULT 'UTC'"))
-#: Each names the column of a table and the expression that gives it of the rows `r` of a period.
-Figures = Mapping[str, tuple[str, str]]
-VOLUME: Figures = {"volume": ("bigint", "CAST (sum(r.volume) AS bigint)")}
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,11 @@ class ByPeriod:
 def summed(its: WindowTable, figures: Figures) -> Variant:
     """Return what sums a table by periods."""
     parts = ByPeriod(its, its.keys)
-    kinds = {name: kind for name, (kind, _) in figures.items()}
+    kinds = {name: figure.kind for name, figure in figures.items()}
     columns = with_keys({"timestamp": INSTANT, **its.keys}, {**kinds, "complete": "boolean"})
     body = (
         f"WITH {parts.bounds}, figure AS (SELECT {', '.join([f'{parts.place} AS place', *parts.key_columns])}, "
-        f"{', '.join(f'{expression} AS {quoted(name)}' for name, (_, expression) in figures.items())} "
+        f"{', '.join(f'{figure.of_rows} AS {quoted(name)}' for name, figure in figures.items())} "
         f"FROM {its.name} AS r WHERE {parts.inside} GROUP BY {_numbers(len(its.keys) + 1)}) "
         f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), *_zeros(figures), its.complete('p.begins', 'p.ends')])} "
         f"FROM period AS p LEFT JOIN figure AS f USING (place) WHERE f.place IS NOT NULL OR {parts.every} "
@@ -144,8 +142,5 @@ def _numbers(count: int) -> str:
 
 
 def _zeros(figures: Figures) -> Sequence[str]:
-    """Return the figures of a row that may have none: zero for whole numbers, which are sums, else nothing."""
-    return [
-        f"coalesce(f.{quoted(n)}, 0)" if kind == "bigint" else f"f.{quoted(n)}"
-        for n, (kind, _) in figures.items()
-    ]
+    """Return the figures of a row that may have none: zero for what adds up, else nothing."""
+    return [figure.of_any_rows(f"f.{quoted(name)}") for name, figure in figures.items()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Table
 
 from statscache.plugins import Schedule
+from statscache.schema.functions.figures import VOLUME, Figures
 from statscache.schema.objects import Variant, in_quotes, quoted
 
 INSTANT = "timestamptz"
@@ -27,6 +28,8 @@ class WindowTable:
     :param home: the schema of statscache's own views and functions
     :param keys: the type of each key column, by the column's name
     :param person: the key that names a person, None if there is none
+    :param figures: the figures of a row, by column
+    :param leading: that of them by which rows are the greatest
     """
 
     table: Table
@@ -35,6 +38,8 @@ class WindowTable:
     schedule: Schedule
     keys: Mapping[str, str]
     person: str | None = None
+    figures: Figures = field(default_factory=lambda: VOLUME)
+    leading: str = "volume"
 
     @property
     def name(self) -> str:
