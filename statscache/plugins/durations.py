@@ -15,11 +15,10 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    collate,
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from statscache.database.arrays import (
@@ -125,19 +124,6 @@ class DurationPlugin(WindowPlugin):
         options = changing(seconds, rows=len(ids), surely=False)
         new = session.execute(_insertion(self.episodes), arrays, execution_options=options).all()
         return _arrays(*zip(*new, strict=True)) if new else {}
-
-
-def unended(episodes: Episodes, until: Any) -> Select[Any]:
-    """Return what selects the begins that no end has followed, one of each id, as events.
-
-    :param until: up to which instant all events are known, in SQL; what began longer ago than `give_up` is given up
-    """
-    begin, end = episodes.events.alias("begin"), episodes.events.alias("end")
-    followed = select(1).where(end.c.id == begin.c.id, end.c.ends, end.c.timestamp >= begin.c.timestamp)
-    rows = select(*(begin.c[name] for name in ("id", "timestamp", "msg_id", *episodes.keys)))
-    chosen = rows.where(~begin.c.ends, begin.c.timestamp >= until - episodes.reach, ~followed.exists())
-    first = begin.c.timestamp, collate(begin.c.msg_id, "C")
-    return chosen.ext(distinct_on(begin.c.id)).order_by(begin.c.id, *first)
 
 
 def _checked(give_up: Any, name: str) -> timedelta:

@@ -22,5 +22,9 @@ class Plugin(PagurePluginMixin):
 
 
 plugins = plugin_factory(
-    (timedelta(days=1),), Plugin, "data_pagure_user_contribution", username="the user's account name"
+    (timedelta(days=1),),
+    Plugin,
+    "data_pagure_user_contribution",
+    person="username",
+    username="the user's account name",
 )

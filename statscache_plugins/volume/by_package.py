@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from statscache.plugins import Message
-from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
+from statscache_plugins.volume.utils import COARSE, FINE, VolumePluginMixin, plugin_factory
 
 
 class Plugin(VolumePluginMixin):
@@ -14,16 +12,18 @@ class Plugin(VolumePluginMixin):
     name = "volume, by package"
     summary = "Messages that name each package"
     description = "How many messages named each package; one that names several counts once for each."
-    enabled_by_default = False
 
     def process(self, message: Message) -> None:
         for package in message.packages:
             self.count(message, package)
 
 
-plugins = plugin_factory(
-    (timedelta(seconds=1), timedelta(seconds=5), timedelta(minutes=1)),
-    Plugin,
-    "data_volume_by_package",
-    package="the package's name",
-)
+class FinePlugin(Plugin):
+    """The same in short windows, of which there are many rows."""
+
+    enabled_by_default = False
+
+
+KEYS = {"package": "the package's name"}
+plugins = plugin_factory(FINE, FinePlugin, "data_volume_by_package", **KEYS)
+coarse_plugins = plugin_factory(COARSE, Plugin, "data_volume_by_package", **KEYS)

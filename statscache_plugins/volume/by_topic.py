@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from statscache.plugins import Message
-from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
+from statscache_plugins.volume.utils import COARSE, FINE, VolumePluginMixin, plugin_factory
 
 
 class Plugin(VolumePluginMixin):
@@ -14,15 +12,17 @@ class Plugin(VolumePluginMixin):
     name = "volume, by topic"
     summary = "Messages of each topic"
     description = "How many messages of each topic were on the bus."
-    enabled_by_default = False
 
     def process(self, message: Message) -> None:
         self.count(message, message.topic)
 
 
-plugins = plugin_factory(
-    (timedelta(seconds=1), timedelta(seconds=5), timedelta(minutes=1)),
-    Plugin,
-    "data_volume_by_topic",
-    topic="the whole topic",
-)
+class FinePlugin(Plugin):
+    """The same in short windows, of which there are many rows."""
+
+    enabled_by_default = False
+
+
+KEYS = {"topic": "the whole topic"}
+plugins = plugin_factory(FINE, FinePlugin, "data_volume_by_topic", **KEYS)
+coarse_plugins = plugin_factory(COARSE, Plugin, "data_volume_by_topic", **KEYS)

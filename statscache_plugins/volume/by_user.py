@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from statscache.plugins import Message
-from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
+from statscache_plugins.volume.utils import COARSE, FINE, VolumePluginMixin, plugin_factory
 
 
 class Plugin(VolumePluginMixin):
@@ -14,16 +12,18 @@ class Plugin(VolumePluginMixin):
     name = "volume, by user"
     summary = "Messages that name each user"
     description = "How many messages named each user; one that names several counts once for each."
-    enabled_by_default = False
 
     def process(self, message: Message) -> None:
         for username in message.usernames:
             self.count(message, username)
 
 
-plugins = plugin_factory(
-    (timedelta(seconds=1), timedelta(seconds=5), timedelta(minutes=1)),
-    Plugin,
-    "data_volume_by_user",
-    username="the user's account name",
-)
+class FinePlugin(Plugin):
+    """The same in short windows, of which there are many rows."""
+
+    enabled_by_default = False
+
+
+KEYS = {"username": "the user's account name"}
+plugins = plugin_factory(FINE, FinePlugin, "data_volume_by_user", person="username", **KEYS)
+coarse_plugins = plugin_factory(COARSE, Plugin, "data_volume_by_user", person="username", **KEYS)

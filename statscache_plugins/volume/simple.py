@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from statscache.plugins import Message
-from statscache_plugins.volume.utils import VolumePluginMixin, plugin_factory
+from statscache_plugins.volume.utils import COARSE, FINE, VolumePluginMixin, plugin_factory
 
 
 class Plugin(VolumePluginMixin):
@@ -19,6 +17,4 @@ class Plugin(VolumePluginMixin):
         self.count(message)
 
 
-plugins = plugin_factory(
-    (timedelta(seconds=1), timedelta(seconds=5), timedelta(minutes=1)), Plugin, "data_volume"
-)
+plugins = plugin_factory((*FINE, *COARSE), Plugin, "data_volume")

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, func, literal, select
+from sqlalchemy import BigInteger, literal, select
 
 from statscache.database.arrays import column_of_numbers
 from statscache.history.archives.archive import Slice
 from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import duration_model
-from statscache.plugins.durations import LONGEST, unended
+from statscache.plugins.durations import LONGEST
 from statscache.plugins.episodes import STEP, bucket_of
 from statscache.plugins.in_windows import person_of, tables_of
 from statscache.span import Span
 from tests.support.bench import MINUTE, Bench
-from tests.support.durations import GIVE_UP, Lengths, Sent, bucket, expected, found
+from tests.support.durations import Lengths, Sent, bucket, expected, found
 from tests.support.histories import Benches, flush, histories
 from tests.support.listener import Listener
 
@@ -138,25 +138,6 @@ def test_only_what_changes_is_told(make_bench: Make, database: str) -> None:
 
 def seconds(instant: str) -> int:
     return int(datetime.fromisoformat(instant).timestamp())
-
-
-def test_what_has_not_ended_is_listed(make_bench: Make) -> None:
-    """With what is known of it, unless it is given up by bus time, an end came later or it was there before."""
-    bench = make_bench(Lengths)
-    flush(
-        bench,
-        [
-            Sent(100, "1", (("began", "old", "x", None), ("began", "ended", "x", None))),
-            Sent(110, "2", (("began", "open", "x", None), ("ended", "other", "x", "ann"))),
-            Sent(111, "3", (("began", "open", "y", "bob"), ("ended", "ended", "x", "ann"))),
-            Sent(120, "4", (("began", "other", None, None), ("ended", "quick", "x", "ann"))),
-            Sent(120, "5", (("began", "quick", None, None),)),
-        ],
-    )
-    query = unended(Lengths(MINUTE, {}).episodes, func.to_timestamp(GIVE_UP + 101))
-    with bench.engine.connect() as connection:
-        rows = [(row.id, row.timestamp.timestamp(), row.kind, row.who) for row in connection.execute(query)]
-    assert rows == [("open", 110, "x", None), ("other", 120, None, None)]
 
 
 def test_no_second_is_so_near_the_edge_of_a_bucket_that_a_float_could_miss_it() -> None:

@@ -10,16 +10,16 @@ from sqlalchemy.dialects.postgresql import dialect
 
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
-from statscache.plugins import CountModel, MeasureModel, Schedule
-from statscache.plugins.in_windows import WindowModel, person_of
-from statscache.schema.functions import calendar, counts, people, periods
+from statscache.plugins import CountModel, DurationModel, MeasureModel, Schedule
+from statscache.plugins.in_windows import WindowModel, key_columns, person_of
+from statscache.schema.functions import calendar, counts, durations, people, periods
 from statscache.schema.functions.figures import figures_of
 from statscache.schema.functions.table import WindowTable
 from statscache.schema.objects import Definition, Variant, home_of, quoted, see_to
 
 log = logging.getLogger(__name__)
 
-KINDS = (CountModel, MeasureModel)
+KINDS = (CountModel, MeasureModel, DurationModel)
 #: The longest name that PostgreSQL gives to anything, in bytes.
 LONGEST = 63
 SCHEMAS = text(
@@ -42,22 +42,19 @@ def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
             for model, schedule in schedules.items()
             if _table(model) in schemas
         ]
-        see_to(connection, calendar.definitions(home_of(connection)))
+        home = home_of(connection)
+        see_to(connection, [*calendar.definitions(home), *durations.definitions(home)])
         see_to(connection, [definition for its in tables for definition in definitions(its)])
 
 
 def _spoken_of(model: type[WindowModel], schedule: Schedule, schema: str, home: str) -> WindowTable:
     table, figures = _table(model), figures_of(model)
-    return WindowTable(table, schema, home, schedule, _keys(table), person_of(model), figures, model.leading)
+    return WindowTable(table, schema, home, schedule, _keys(model), person_of(model), figures, model.leading)
 
 
 def definitions(its: WindowTable) -> list[Definition]:
     """Return the functions of a table; those whose names would be too long are left out."""
-    variants: dict[str, list[Variant]] = {
-        "series": counts.series(its),
-        "top": counts.top(its),
-        "periods": [periods.summed(its, its.figures)],
-    }
+    variants = _of_durations(its) if "bucket" in its.table.columns else _of_figures(its)
     if its.person is not None:
         variants |= {
             "distinct": [people.distinct(its)],
@@ -77,6 +74,22 @@ def definitions(its: WindowTable) -> list[Definition]:
     return [
         Definition("FUNCTION", its.schema, name, made) for name, made in names.items() if name not in long
     ]
+
+
+def _of_figures(its: WindowTable) -> dict[str, list[Variant]]:
+    return {
+        "series": counts.series(its),
+        "top": counts.top(its),
+        "periods": [periods.summed(its, its.figures)],
+    }
+
+
+def _of_durations(its: WindowTable) -> dict[str, list[Variant]]:
+    return {
+        "periods": [durations.sums(its)],
+        "quantile": [durations.quantile(its)],
+        "unended": [durations.unended(its)],
+    }
 
 
 def _schedules(parts: Iterable[Part]) -> dict[type[WindowModel], Schedule]:
@@ -107,7 +120,7 @@ def _name_of(table: Table) -> str:
     return ".".join(quoted(name) for name in (table.schema, table.name) if name)
 
 
-def _keys(table: Table) -> dict[str, str]:
+def _keys(model: type[WindowModel]) -> dict[str, str]:
     """Return the type of each key column, by its name."""
-    columns = [column for column in table.primary_key if column.name != "timestamp"]
+    columns = [_table(model).columns[name] for name in key_columns(model)]
     return {column.name: column.type.compile(DIALECT).partition(" COLLATE ")[0] for column in columns}

@@ -25,24 +25,31 @@ class ByPeriod:
     :param keys: the type of each key that can be told apart, by the column's name
     :param told_apart: whether keys can be told apart at all, by the last argument
     :param before: whether the period before the first is there, too, and comes first
+    :param more: arguments that come after the range
     """
 
     its: WindowTable
     keys: Mapping[str, str]
     told_apart: bool = True
     before: bool = False
+    more: Sequence[tuple[str, str, str]] = ()
 
     @property
     def arguments(self) -> list[tuple[str, str, str]]:
         """The arguments of the function."""
         keys = [(name, kind, " DEFAULT NULL") for name, kind in key_arguments(self.keys).items()]
         by = [("by", "text[]", " DEFAULT '{}'")] if self._by else []
-        return [*RANGE, *PERIOD, *keys, *by]
+        return [*RANGE, *self.more, *PERIOD, *keys, *by]
 
     @property
     def _by(self) -> str:
         """The number of the argument that says which keys are told apart; empty if there is none."""
-        return f"${len(RANGE) + len(PERIOD) + len(self.keys) + 1}" if self.keys and self.told_apart else ""
+        return f"${self._first + len(self.keys)}" if self.keys and self.told_apart else ""
+
+    @property
+    def _first(self) -> int:
+        """The number of the first key's argument."""
+        return len(RANGE) + len(self.more) + len(PERIOD) + 1
 
     @property
     def bounds(self) -> str:
@@ -50,8 +57,8 @@ class ByPeriod:
         its = self.its
         names = f"CAST (ARRAY[{', '.join(map(in_quotes, self.keys))}] AS text[])"
         given = (
-            f"{in_quotes(its.table.name)}, $1, {END}, $3, $4, {its.length}, {its.origin}, {names}, "
-            f"{self._by or 'NULL'}, {str(self.before).lower()}"
+            f"{in_quotes(its.table.name)}, $1, {END}, ${self._first - 2}, ${self._first - 1}, {its.length}, "
+            f"{its.origin}, {names}, {self._by or 'NULL'}, {str(self.before).lower()}"
         )
         return (
             "bounds AS MATERIALIZED (SELECT array_agg(p.begins ORDER BY p.begins) AS begins, "
@@ -83,7 +90,7 @@ class ByPeriod:
     @property
     def _numbered(self) -> list[tuple[int, str]]:
         """The keys, each with the number of its argument."""
-        return list(enumerate(self.keys, len(RANGE) + len(PERIOD) + 1))
+        return list(enumerate(self.keys, self._first))
 
     @property
     def key_columns(self) -> list[str]:
