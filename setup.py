@@ -79,6 +79,8 @@ setup(
             "pagure = statscache_plugins.pagure.pagure_contribution:plugins",
             "pagure_users = statscache_plugins.pagure.pagure_users_contribution:plugins",
             "pagure_project = statscache_plugins.pagure.pagure_project_contribution:plugins",
+            "contributions = statscache_plugins.people.contributions:plugins",
+            "newcomers = statscache_plugins.people.newcomers:Plugin",
             "notes = statscache_plugins.notes:Plugin",
         ],
     },

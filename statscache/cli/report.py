@@ -68,6 +68,8 @@ def _sentences(report: Report) -> Iterator[str]:
 def _remarks(finding: Finding) -> Iterator[str]:
     if finding.failed:
         yield f"cannot be counted again, it fails for too many messages; the last error: {finding.failed}"
+    if finding.skipped:
+        yield f"not checked: {finding.skipped}"
     if finding.lacking:
         yield f"the archive lacks {number_of(finding.lacking, 'counted message')}"
     if finding.quarantined:

@@ -18,7 +18,14 @@ from statscache.hosting.loader import Part
 from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
-from statscache.plugins import BasePlugin, CountingPlugin, LatestPlugin, MeasuringPlugin, NotePlugin
+from statscache.plugins import (
+    BasePlugin,
+    CountingPlugin,
+    FirstSeenPlugin,
+    LatestPlugin,
+    MeasuringPlugin,
+    NotePlugin,
+)
 from statscache.process.forks import FORKS
 from statscache.reasons import ReasonCounter
 
@@ -43,6 +50,7 @@ CONSTANT = (
 UPSERTING = {
     CountingPlugin.update,
     CountingPlugin.add_counts,
+    FirstSeenPlugin.update,
     LatestPlugin.update,
     MeasuringPlugin.update,
     NotePlugin.update,

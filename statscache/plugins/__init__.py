@@ -1,8 +1,8 @@
 """All that the author of a plugin imports.
 
 A plugin is a class that extends `BasePlugin`, or one of the kinds `CountingPlugin`, `MeasuringPlugin`,
-`DurationPlugin`, `LatestPlugin` and `NotePlugin`, named by an entry point of the group ``statscache.plugin``; an entry
-point may also name an iterable of classes.
+`DurationPlugin`, `FirstSeenPlugin`, `LatestPlugin` and `NotePlugin`, named by an entry point of the group
+``statscache.plugin``; an entry point may also name an iterable of classes.
 """
 
 from typing import NoReturn
@@ -14,6 +14,7 @@ from statscache.plugins.base import BasePlugin, Umbrella
 from statscache.plugins.counting import CountingPlugin, CountModel, counting_model
 from statscache.plugins.duration_models import DurationModel, duration_model
 from statscache.plugins.durations import DurationPlugin
+from statscache.plugins.first_seen import FirstSeenModel, FirstSeenPlugin, first_seen_model
 from statscache.plugins.keys import LONGEST_KEY
 from statscache.plugins.latest import LatestModel, LatestPlugin
 from statscache.plugins.measuring import MeasureModel, MeasuringPlugin, measuring_model
@@ -41,6 +42,8 @@ __all__ = [
     "CountingPlugin",
     "DurationModel",
     "DurationPlugin",
+    "FirstSeenModel",
+    "FirstSeenPlugin",
     "LatestModel",
     "LatestPlugin",
     "MeasureModel",
@@ -57,6 +60,7 @@ __all__ = [
     "Unstorable",
     "counting_model",
     "duration_model",
+    "first_seen_model",
     "measuring_model",
 ]
 

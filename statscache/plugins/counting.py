@@ -51,7 +51,7 @@ def counting_model(table: str, comment: str, person: str | None = None, **keys: 
     Its primary key is the window's start and the keys. For questions about one key over time there is an
     index on each key and the window.
 
-    :param table: the table's name; at 56 bytes or less, the table gets its functions
+    :param table: the table's name; at 54 bytes or less, the table gets all its functions
     :param comment: the table's comment
     :param person: the key that names a person, by the account; the table then gets its functions about people
     :param keys: a comment for each key column, by the column's name, in the order in which `CountingPlugin.count` takes

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import Index, Table, Text, delete
+from sqlalchemy import Index, Table, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.model import Base
-from statscache.plugins.base import BasePlugin
+from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns, person_of
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
 
-#: In the `info` of a key column that names a person.
-PERSON = "person"
+__all__ = [
+    "Merging",
+    "WindowModel",
+    "WindowPlugin",
+    "key_columns",
+    "model_in_windows",
+    "person_of",
+    "tables_of",
+]
 
 
 class Merging(Enum):
@@ -28,12 +35,11 @@ class Merging(Enum):
     GREATEST = "max"
 
 
-class WindowModel(Base):
+class WindowModel(KeyedModel):
     """A row per window, and per key where there are key columns; `timestamp` is the window's start."""
 
     __abstract__ = True
 
-    #: The columns of the primary key that are none of the keys.
     besides_keys: ClassVar[tuple[str, ...]] = ("timestamp",)
     #: The columns that hold figures, and how those of several rows come to one.
     figures: ClassVar[Mapping[str, Merging]] = {}
@@ -64,16 +70,7 @@ def model_in_windows(
     """
     for name in {*kind.besides_keys, *kind.figures} & keys.keys():
         raise ValueError(f"no key of {table} can be called {name!r}: that is another column of it")
-    if person is not None and person not in keys:
-        raise ValueError(
-            f"person must name one of the keys of {table}, {', '.join(keys)}, and not {person!r}"
-        )
-    columns = {
-        key: mapped_column(
-            Text, primary_key=True, comment=about, info={PERSON: True} if key == person else {}
-        )
-        for key, about in keys.items()
-    }
+    columns = columns_of_keys(table, person, keys)
     indexes = tuple(Index(f"{table}_{key}_timestamp", key, "timestamp") for key in keys)
     attributes = {
         "__tablename__": table,
@@ -84,30 +81,18 @@ def model_in_windows(
     return type(f"{kind.__name__}_{table}", (kind,), attributes)
 
 
-def key_columns(model: type[WindowModel]) -> list[str]:
-    """Return the names of the model's key columns, the window's start left out."""
-    return [column.name for column in model.__table__.primary_key if column.name not in model.besides_keys]
-
-
 def tables_of(model: Any) -> list[Table]:
     """Return the tables that a plugin with this model writes, that of the model first; none for None."""
     models = [model, *getattr(model, "beside", ())]
     return [table for each in models if (table := getattr(each, "__table__", None)) is not None]
 
 
-def person_of(model: type[WindowModel]) -> str | None:
-    """Return the name of the key column that names a person, None if none does."""
-    columns = model.__table__.columns
-    return next((column.name for column in columns if column.info.get(PERSON)), None)
-
-
-class WindowPlugin(BasePlugin):
+class WindowPlugin(KeyedPlugin):
     """A plugin of any kind that puts ``(second, *keys, …)`` into its queue, and writes windows.
 
     :raises ValueError: if there is no schedule, so no windows
     """
 
-    queued: ClassVar[bool] = True
     rows: ClassVar[Rows | None] = Rows.WINDOW
     #: Whether `process` takes the same under the same keys whatever the interval. Then it is called once for all
     #: plugins that have this very `process` and want the same topics, and each gets what was taken.
@@ -121,17 +106,6 @@ class WindowPlugin(BasePlugin):
             raise ValueError(f"the plugin {self.name!r} counts in windows: give its class an interval")
         self._seconds = schedule.seconds
         self._offset = int(schedule.epoch.timestamp()) % schedule.seconds
-        self._width = -1  # of the model's keys, of which a subclass may not yet have told
-
-    def _check_width(self, method: str, keys: Sequence[Any]) -> None:
-        """Check that there are as many keys as the model has key columns, which from now on is known."""
-        names = key_columns(self.model)
-        if len(keys) != len(names):
-            wanted = f"{', '.join(names)}" if names else "none"
-            raise TypeError(
-                f"{method} takes the keys of {self.model.__tablename__}, {wanted}, and got {len(keys)}"
-            )
-        self._width = len(names)
 
     def _window(self, second: int) -> int:
         """Return the start of the window that a second lies in."""

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from statscache.hosting.loader import Part
-from statscache.plugins import CountingPlugin, Message, Schedule, counting_model
+from statscache.plugins import (
+    CountingPlugin,
+    FirstSeenPlugin,
+    Message,
+    Schedule,
+    counting_model,
+    first_seen_model,
+)
 from statscache.query.periods import Period, Step, periods
 from statscache.schema.bots import keep_bots
 from statscache.schema.functions.create import create_functions
@@ -247,3 +254,52 @@ def test_a_key_that_is_not_there_is_told(done: Bench) -> None:
         match=re.escape("by must name keys of test_done, which are {place,people}, and not {agent}"),
     ):
         done.execute("SELECT * FROM test_done_distinct('2024-01-01', '2024-02-01', by => '{agent}')")
+
+
+class Newcomers(FirstSeenPlugin):
+    """Notes when people were seen."""
+
+    name = summary = description = "newcomers seen"
+    model = first_seen_model("test_newcomer", "who is new", person="agent", agent="who", place="where")
+
+    def process(self, message: Message) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def newcomers(make_bench: Make) -> Bench:
+    """A bench with the functions of a table of first times; robot is a bot."""
+    bench = make_bench(Newcomers)
+    keep_bots(bench.engine, ["robot"])
+    create_functions(bench.engine, bench.app.parts)
+    return bench
+
+
+@SLOW
+@given(rows=ROWS, step=st.sampled_from([None, "week"]), place=st.sampled_from([None, "y"]))
+def test_who_is_new_ever(newcomers: Bench, rows: list[Row], step: str | None, place: str | None) -> None:
+    """Of the places that are asked for, each person is new once."""
+    newcomers.execute("TRUNCATE test_newcomer")
+    first: dict[tuple[str, str], int] = {}
+    for second, agent, where, *_ in sorted(rows):
+        first.setdefault((agent, where), second)
+    for (agent, where), second in first.items():
+        newcomers.execute(
+            f"INSERT INTO test_newcomer VALUES ('{agent}', '{where}', to_timestamp({second}), now())"
+        )
+    whole = [Period(int(START.timestamp()), int(STOP.timestamp()))]
+    expected = []
+    for period in its_periods(step, BERLIN) if step else whole:
+        people = [
+            agent
+            for agent in {a for a, there in first if a != "robot" and place in (None, there)}
+            if period.start
+            <= min(at for (who, where), at in first.items() if who == agent and place in (None, where))
+            < period.stop
+        ]
+        expected.append((period.start, len(people)))
+    given = ", ".join(map(literal, [START, STOP, step, "Europe/Berlin", place]))
+    found = newcomers.execute(
+        f"SELECT extract(epoch FROM timestamp)::bigint, new FROM test_newcomer_new({given})"
+    )
+    assert [tuple(row) for row in found] == expected

@@ -67,6 +67,9 @@ class Comparison:
         self._keys = [column.name for column in self._real.primary_key]
         self._values = [column.name for column in self._real.columns if column.name not in self._keys]
 
+    def check(self, connection: Connection) -> None:
+        """Check that it is known what each row should be, as it is of windows and of latest states."""
+
     def find(self, connection: Connection, most: int) -> Differences:
         """Return what differs, with `most` rows of it."""
         query = self._query().add_columns(func.count().over()).order_by(*self._key_labels()).limit(most)

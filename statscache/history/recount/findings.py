@@ -25,6 +25,7 @@ class Finding:
     :param refused: how many messages the plugins do not take that are not in the quarantine
     :param set_aside: how many messages are in the quarantine after they could not be counted again
     :param failed: why it could not be counted again; empty if it could
+    :param skipped: why it was not compared; empty if it was, as far as it is complete
     :param agreeing: the windows that were compared and do not differ
     :param differing: those that do
     """
@@ -39,6 +40,7 @@ class Finding:
     refused: int = 0
     set_aside: int = 0
     failed: str = ""
+    skipped: str = ""
     agreeing: list[Span] = field(default_factory=list)
     differing: list[Span] = field(default_factory=list)
 

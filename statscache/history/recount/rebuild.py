@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
@@ -15,19 +16,19 @@ from statscache.counting.overlap import MARGIN_S, horizon
 from statscache.database.clock import began
 from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
-from statscache.history.recount.compare import Comparison
 from statscache.history.recount.events import exchange_events
+from statscache.history.recount.ever import comparison
 from statscache.history.recount.findings import Finding, Report
 from statscache.history.recount.quarantined import refused
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched, inside, second_of
 from statscache.history.recount.shadow import Shadow, shadow
 from statscache.history.recount.targets import Target, choose
 from statscache.history.recount.verify import MOST, closed
-from statscache.plugins import Base
+from statscache.plugins import Base, Rows
 from statscache.schema.relations import note_relations
 from statscache.span import Span
 from statscache.store import kept_back, ledger, quarantine
-from statscache.store.coverage import cover
+from statscache.store.coverage import cover, wanted
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
@@ -62,6 +63,8 @@ def rebuild(
     :raises StatscacheError: if nothing was changed
     """
     targets, unfit = choose(app, plugins)
+    targets, partial = _whole(app, targets, span)
+    unfit += partial
     spans = _windows(app, targets, span)
     for sentence in unfit:
         report(sentence)
@@ -76,6 +79,23 @@ def rebuild(
         return Report(_taken_over(app, recount, spans, pauses), unfit)
     finally:
         beside.close()
+
+
+def _whole(app: App, targets: Collection[Target], span: Span) -> tuple[list[Target], list[str]]:
+    """Return the tables that can be counted again from a span, and a sentence for each that cannot."""
+    fitting, refused = [], []
+    with app.engine.connect() as connection:
+        for target in targets:
+            since = max(wanted(connection, target.plugins).values(), default=span.start)
+            if target.rows is Rows.EVER and span.start > since:
+                begin = datetime.fromtimestamp(since, UTC)
+                refused.append(
+                    f"{target.name} cannot be counted again for {span} alone: its rows come of all messages since "
+                    f"{begin:%Y-%m-%d %H:%M:%S} UTC, so begin there"
+                )
+            else:
+                fitting.append(target)
+    return fitting, refused
 
 
 def _windows(app: App, targets: Collection[Target], span: Span) -> Spans:
@@ -125,7 +145,9 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     for target, (span,) in spans.items():
         gone, *gone_beside = (noted(connection, table.fullname) for table in target.tables)
         (wider,) = target.fetched([span])
-        found = Comparison(target, span).exchange(connection, MOST)
+        compared = comparison(target, span)
+        compared.check(connection)
+        found = compared.exchange(connection, MOST)
         if found.total:
             changes.add([(target.table.fullname, (span.start, span.stop))])
         for its in gone_beside:

@@ -145,12 +145,19 @@ def _windows(plugin: BasePlugin) -> tuple[int, int, int]:
     return seconds, int(plugin.schedule.epoch.timestamp()) % seconds, reach
 
 
+def _fits(table: Table, rows: Rows) -> bool:
+    """Return whether a table has the columns that rows of a kind need."""
+    if rows is Rows.EVER:
+        return {"first", "last"} <= set(table.columns.keys()) and bool(table.primary_key)
+    keyed = "timestamp" in table.primary_key.columns
+    return "timestamp" in table.columns and bool(table.primary_key) and keyed == (rows is Rows.WINDOW)
+
+
 def _faults(connection: Connection, table: Table, rows: Rows, plugins: frozenset[str]) -> Iterator[str]:
     """Yield what stands against counting the table again."""
     if table.schema is not None:
         yield f"its table {table.fullname} is named with a schema"
-    keyed = "timestamp" in table.primary_key.columns
-    if "timestamp" not in table.columns or not table.primary_key or keyed != (rows is Rows.WINDOW):
+    if not _fits(table, rows):
         yield f"its table {table.fullname} lacks the columns that {rows} needs"
     others = select(PluginRow.ident).where(
         PluginRow.tables.contains([table.fullname]), PluginRow.ident.not_in(plugins)

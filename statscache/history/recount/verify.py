@@ -13,19 +13,22 @@ from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.recount.claims import Claims
-from statscache.history.recount.compare import Comparison
+from statscache.history.recount.ever import comparison
 from statscache.history.recount.findings import Finding, Report, differing_windows
 from statscache.history.recount.quarantined import copy, leave_out, quarantined_in, refused
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched
 from statscache.history.recount.sample import Sample, drawn
 from statscache.history.recount.shadow import Shadow
 from statscache.history.recount.targets import Target, choose
+from statscache.plugins import Rows
 from statscache.span import Span, without
 from statscache.store.coverage import gaps, wanted
 from statscache.store.removals import removed
 
 #: So many rows that differ are kept of each table.
 MOST = 100
+#: Why a table is not compared whose rows come of all messages ever.
+PARTIAL = "its rows come of all messages ever, so that it can be checked for all time only, where all of it is complete"
 #: How long in seconds to wait before asking the archive again for what it lacks.
 PAUSES = (1.0, 5.0)
 
@@ -55,6 +58,7 @@ class Verification:
         #: The result.
         self.report = Report([Finding(target) for target in targets], unfit)
         self.spans: Spans = self._complete(since, closed(app, until))
+        self._skip_parts(since, sample)
         if sample:
             self.spans = drawn(self.spans, sample)
         if not any(self.spans.values()):
@@ -120,6 +124,17 @@ class Verification:
                     ]
         return spans
 
+    def _skip_parts(self, since: int | None, sample: Sample | None) -> None:
+        """Compare no part of a table whose rows come of all messages ever."""
+        with self._app.engine.connect() as connection:
+            for finding in self.report.findings:
+                target, spans = finding.target, self.spans[finding.target]
+                if target.rows is Rows.EVER:
+                    begin = _start(connection, target)
+                    whole = not finding.incomplete and not sample and (since is None or since == begin)
+                    finding.skipped = "" if whole else PARTIAL
+                    self.spans = {**self.spans, target: spans if whole else []}
+
     def _compare(self, recount: Recount) -> None:
         unseen = self._ask_again(recount)
         self.report.holes = recount.holes
@@ -147,9 +162,12 @@ class Verification:
     def _compare_table(self, connection: Connection, finding: Finding, holes: Sequence[Hole]) -> None:
         target = finding.target
         gone = [Span(hole.span.start, hole.span.stop + target.reach) for hole in holes]
+        if target.rows is Rows.EVER and gone:
+            finding.skipped = PARTIAL
+            return
         for whole in self.spans[target]:
             for span in (w for part in without(whole, gone) for w in target.within(part)):
-                found = Comparison(target, span).find(connection, MOST)
+                found = comparison(target, span).find(connection, MOST)
                 finding.windows += span.seconds // target.length
                 finding.differences.total += found.total
                 finding.differences.rows += found.rows[: MOST - len(finding.differences.rows)]

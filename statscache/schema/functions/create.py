@@ -1,25 +1,30 @@
-"""Sees to the functions of the calendar, and of every table of counts or measures."""
+"""Sees to the functions of the calendar, and of every table of a kind."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.dialects.postgresql import dialect
 
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
-from statscache.plugins import CountModel, DurationModel, MeasureModel, Schedule
-from statscache.plugins.in_windows import WindowModel, key_columns, person_of
-from statscache.schema.functions import calendar, counts, durations, people, periods
+from statscache.plugins import CountModel, DurationModel, FirstSeenModel, MeasureModel, Schedule
+from statscache.plugins.in_windows import WindowModel
+from statscache.plugins.keyed import KeyedModel, key_columns, person_of
+from statscache.schema.functions import calendar, counts, durations, first_seen, people, periods
 from statscache.schema.functions.figures import figures_of
 from statscache.schema.functions.table import WindowTable
 from statscache.schema.objects import Definition, Variant, home_of, quoted, see_to
 
 log = logging.getLogger(__name__)
 
-KINDS = (CountModel, MeasureModel, DurationModel)
+#: The kinds whose tables have functions. A table of first times is as one with windows of a second.
+KINDS = (CountModel, MeasureModel, DurationModel, FirstSeenModel)
+SECONDS = Schedule(timedelta(seconds=1))
 #: The longest name that PostgreSQL gives to anything, in bytes.
 LONGEST = 63
 SCHEMAS = text(
@@ -30,7 +35,7 @@ DIALECT = dialect()  # type: ignore[no-untyped-call]  # it has no types
 
 
 def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
-    """See to the functions of the calendar, and of every table of counts or measures that these plugins write.
+    """See to the functions of the calendar, and of every table of a kind that these plugins write.
 
     :raises DBAPIError: if the database fails
     """
@@ -47,15 +52,17 @@ def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
         see_to(connection, [definition for its in tables for definition in definitions(its)])
 
 
-def _spoken_of(model: type[WindowModel], schedule: Schedule, schema: str, home: str) -> WindowTable:
-    table, figures = _table(model), figures_of(model)
-    return WindowTable(table, schema, home, schedule, _keys(model), person_of(model), figures, model.leading)
+def _spoken_of(model: type[KeyedModel], schedule: Schedule, schema: str, home: str) -> WindowTable:
+    its = WindowTable(_table(model), schema, home, schedule, _keys(model), person_of(model))
+    if issubclass(model, WindowModel):
+        return replace(its, figures=figures_of(model), leading=model.leading)
+    return its
 
 
 def definitions(its: WindowTable) -> list[Definition]:
     """Return the functions of a table; those whose names would be too long are left out."""
-    variants = _of_durations(its) if "bucket" in its.table.columns else _of_figures(its)
-    if its.person is not None:
+    variants = _of_kind(its)
+    if its.person is not None and "timestamp" in its.table.columns:
         variants |= {
             "distinct": [people.distinct(its)],
             "activity": [people.activity(its)],
@@ -76,6 +83,12 @@ def definitions(its: WindowTable) -> list[Definition]:
     ]
 
 
+def _of_kind(its: WindowTable) -> dict[str, list[Variant]]:
+    if "timestamp" not in its.table.columns:
+        return {"new": [first_seen.new(its)]}
+    return _of_durations(its) if "bucket" in its.table.columns else _of_figures(its)
+
+
 def _of_figures(its: WindowTable) -> dict[str, list[Variant]]:
     return {
         "series": counts.series(its),
@@ -92,23 +105,25 @@ def _of_durations(its: WindowTable) -> dict[str, list[Variant]]:
     }
 
 
-def _schedules(parts: Iterable[Part]) -> dict[type[WindowModel], Schedule]:
-    """Return the windows of each table of counts or measures; tables with windows of several lengths are left out."""
-    found: dict[type[WindowModel], dict[int, Schedule]] = {}
+def _schedules(parts: Iterable[Part]) -> dict[type[KeyedModel], Schedule]:
+    """Return the windows of each table; tables with windows of several lengths are left out."""
+    found: dict[type[KeyedModel], dict[int, Schedule]] = {}
     for part in parts:
         model, schedule = part.plugin.model, part.plugin.schedule
-        if isinstance(model, type) and issubclass(model, KINDS) and schedule is not None:
-            found.setdefault(model, {})[schedule.seconds] = schedule
+        if isinstance(model, type) and issubclass(model, KINDS):
+            its = SECONDS if issubclass(model, FirstSeenModel) else schedule
+            if its is not None:
+                found.setdefault(model, {})[its.seconds] = its
     return {model: next(iter(its.values())) for model, its in found.items() if len(its) == 1}
 
 
-def _table(model: type[WindowModel]) -> Table:
+def _table(model: type[KeyedModel]) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
     return table
 
 
-def _schemas(connection: Connection, models: Collection[type[WindowModel]]) -> dict[Table, tuple[str, str]]:
+def _schemas(connection: Connection, models: Collection[type[KeyedModel]]) -> dict[Table, tuple[str, str]]:
     """Return the schema that each table is in, and that of our views, without tables that are not there."""
     names = {_name_of(_table(model)): _table(model) for model in models}
     return {
@@ -120,7 +135,7 @@ def _name_of(table: Table) -> str:
     return ".".join(quoted(name) for name in (table.schema, table.name) if name)
 
 
-def _keys(model: type[WindowModel]) -> dict[str, str]:
+def _keys(model: type[KeyedModel]) -> dict[str, str]:
     """Return the type of each key column, by its name."""
     columns = [_table(model).columns[name] for name in key_columns(model)]
     return {column.name: column.type.compile(DIALECT).partition(" COLLATE ")[0] for column in columns}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statscache.schema.functions.periods import ByPeriod
-from statscache.schema.functions.table import INSTANT, WindowTable, variant, with_keys
+from statscache.schema.functions.table import INSTANT, WindowTable, since_ever, variant, with_keys
 from statscache.schema.objects import Variant, quoted
 
 IS_BOT = "statscache_is_bot"
@@ -48,7 +48,7 @@ def activity(its: WindowTable) -> Variant:
         "FROM marked AS m JOIN period AS p USING (place) JOIN firsts AS f USING (person) GROUP BY m.place) "
         "SELECT p.begins, coalesce(f.active, 0), coalesce(f.new, 0), coalesce(f.retained, 0), "
         "coalesce(f.returned, 0), coalesce(b.leaving, 0), "
-        f"{its.complete('p.begins', 'p.ends')}, {_since_ever(its, 'p.begins', 'p.ends')}, "
+        f"{its.complete('p.begins', 'p.ends')}, {since_ever(its, 'p.begins', 'p.ends')}, "
         f"{its.complete('e.begins', 'p.ends')} "
         "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
         f"LEFT JOIN figure AS b ON b.place = e.place WHERE p.begins > {first} ORDER BY p.begins"
@@ -73,7 +73,7 @@ def cohorts(its: WindowTable) -> Variant:
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
         "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
         "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
-        f"{_since_ever(its, 'c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
+        f"{since_ever(its, 'c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
         "LEFT JOIN figure AS f ON f.came = c.place AND f.place = p.place ORDER BY c.begins, p.begins"
     )
     about = (
@@ -157,11 +157,6 @@ def _firsts(parts: ByPeriod) -> str:
         f"FROM {its.name} AS r WHERE r.{_person(its)} = people.person{keys} "
         'ORDER BY r."timestamp" LIMIT 1) AS first FROM people)'
     )
-
-
-def _since_ever(its: WindowTable, start: str, stop: str) -> str:
-    """Return whether the table has every message of a time, and of all before it of which history is wanted."""
-    return its.complete(f"least({its.known('history_from')}, {start})", stop)
 
 
 def _stepped(parts: ByPeriod) -> list[tuple[str, str, str]]:

@@ -95,6 +95,11 @@ class Answer:
         return quoted(name)
 
 
+def since_ever(its: WindowTable, start: str, stop: str) -> str:
+    """Return whether the table has every message of a time, and of all before it of which history is wanted."""
+    return its.complete(f"least({its.known('history_from')}, {start})", stop)
+
+
 def with_keys(keys: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, str]:
     """Return the columns of an answer: keys, then figures, which give way where a key has their name."""
     columns = dict(keys)

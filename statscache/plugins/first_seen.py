@@ -1,0 +1,119 @@
+"""Plugins that keep when something was seen for the first time ever, and for the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from sqlalchemy import Double, Index, Insert, Select, Table, Text, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
+from statscache.messages.message import Message
+from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns
+from statscache.plugins.keys import check_keys
+from statscache.plugins.rows import Rows
+from statscache.plugins.windows import changing
+
+#: The columns of such a table that are no keys.
+OWN = ("first", "last")
+
+
+class FirstSeenModel(KeyedModel):
+    """When each combination of keys was seen for the first and the last time.
+
+    The columns are the keys (`text`), which are the primary key, `first` and `last` (`timestamptz`), whole seconds.
+    `first_seen_model` makes subclasses.
+    """
+
+    __abstract__ = True
+
+    first: Mapped[datetime] = mapped_column(sort_order=1, comment="when it was seen for the first time")
+    last: Mapped[datetime] = mapped_column(sort_order=2, comment="when it was seen for the last time")
+
+
+def first_seen_model(
+    table: str, comment: str, person: str | None = None, **keys: str
+) -> type[FirstSeenModel]:
+    """Make the model of a plugin of first times. There is an index on `first`.
+
+    :param table: the table's name
+    :param comment: the table's comment
+    :param person: the key that names a person, by the account
+    :param keys: a comment for each key column, by the column's name, in the order in which `FirstSeenPlugin.seen` takes
+        the keys; there is at least one
+    :return: a mapped class, for the `model` of one plugin
+    :raises ValueError: if there are no keys, `person` is none of them, or one is called first or last
+    """
+    if not keys or set(OWN) & keys.keys():
+        raise ValueError(f"{table} needs keys, of which none is called first or last")
+    columns = columns_of_keys(table, person, keys)
+    index = Index(f"{table}_first", "first", *keys)
+    attributes = {"__tablename__": table, "__table_args__": (index, {"comment": comment}), **columns}
+    return type(f"FirstSeenModel_{table}", (FirstSeenModel,), attributes)
+
+
+class FirstSeenPlugin(KeyedPlugin):
+    """A plugin whose `process` calls `seen`. Its `model` comes from `first_seen_model`, and it has no interval.
+
+    It needs no `update` of its own. What comes first and last is decided in the database by the messages' whole seconds
+    (archives cut timestamps to them), whatever the order in which they come.
+
+    A row comes of all messages ever. So it is counted again, and verified, only for all time together.
+    """
+
+    rows: ClassVar[Rows | None] = Rows.EVER
+
+    def seen(self, message: Message, *keys: str) -> None:
+        """Note that these keys were seen when the message was sent. For `process`.
+
+        :param keys: as many as the model has key columns, in their order
+        :raises TypeError: if there are too few keys or too many
+        :raises Unstorable: if a key is not a text that PostgreSQL can keep in a primary key
+        """
+        if len(keys) != self._width:
+            self._check_width("seen", keys)
+        check_keys(keys)
+        self.queue.items.append((keys, message.second))
+
+    def update(self, session: Session) -> None:
+        """Write the times that are earlier or later than those in the table."""
+        times = _times(self.queue.drain())
+        if times:
+            rows = sorted(times)  # daemons that write the same rows at once do so in one order
+            columns = zip(*rows, strict=True)
+            arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(columns)}
+            firsts, lasts = zip(*map(times.__getitem__, rows), strict=True)
+            arrays |= {"firsts": array_of_numbers(firsts), "lasts": array_of_numbers(lasts)}
+            options = changing((min(firsts), max(lasts)), rows=len(rows), surely=False)
+            session.execute(_upsert(self.model), arrays, execution_options=options)
+
+
+def _times(items: Iterable[tuple[tuple[str, ...], int]]) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Return the first and the last second of each combination of keys."""
+    times: dict[tuple[str, ...], tuple[int, int]] = {}
+    for keys, second in items:
+        first, last = times.get(keys, (second, second))
+        times[keys] = min(first, second), max(last, second)
+    return times
+
+
+@lru_cache(1024)
+def _upsert(model: type[FirstSeenModel]) -> Insert:
+    """Return what writes earlier first times and later last ones, given an array for each column."""
+    table, names = model.__table__, key_columns(model)
+    assert isinstance(table, Table)
+    rows: Select[Any] = select(
+        *(column_named(f"keys_{place}", Text) for place in range(len(names))),
+        *(func.to_timestamp(column_named(f"{name}s", Double)) for name in OWN),
+    )
+    statement = insert(table).from_select([*names, *OWN], rows, include_defaults=False)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=names,
+        set_={"first": func.least(model.first, new.first), "last": func.greatest(model.last, new.last)},
+        where=or_(new.first < model.first, new.last > model.last),
+    )
