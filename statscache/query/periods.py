@@ -115,17 +115,15 @@ def check_years(start: datetime, stop: datetime) -> None:
 
 
 def _too_many(step: Step, most: int) -> BadQuestion:
+    values = {"most": most, "step": step, "coarser": step.coarser}
     if step.coarser is None:
         return BadQuestion(
             "this range has more than {most} periods of a {step}: ask for less time with start and stop",
-            most=most,
-            step=step,
+            **values,
         )
     return BadQuestion(
         "this range has more than {most} periods of a {step}: ask for step={coarser}, or less time with start and stop",
-        most=most,
-        step=step,
-        coarser=step.coarser,
+        **values,
     )
 
 

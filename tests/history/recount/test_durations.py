@@ -13,8 +13,9 @@ from sqlalchemy import create_engine
 
 from statscache.database.lock import counting
 from statscache.history.archives.archive import Slice
+from statscache.history.recount.findings import Report
 from statscache.history.recount.rebuild import rebuild
-from statscache.history.recount.verify import Report, Verification
+from statscache.history.recount.verify import Verification
 from statscache.span import Span, without
 from statscache.store.coverage import cover
 from statscache.upkeep.event_pruning import prune

@@ -12,8 +12,9 @@ from urllib3 import Retry
 
 from statscache.cli.report import as_json
 from statscache.history.archives.datagrepper.slices import Datagrepper
+from statscache.history.recount.findings import Report
 from statscache.history.recount.rebuild import rebuild
-from statscache.history.recount.verify import Report, Verification
+from statscache.history.recount.verify import Verification
 from statscache.history.slice_counter import SliceCounter
 from statscache.render.exact_json import exact_json
 from tests.support.bench import Bench
