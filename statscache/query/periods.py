@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from statscache.errors import Sentence
 from statscache.query.errors import BadQuestion
 
 DAY_S = 86_400
@@ -115,15 +116,13 @@ def check_years(start: datetime, stop: datetime) -> None:
 
 
 def _too_many(step: Step, most: int) -> BadQuestion:
-    values = {"most": most, "step": step, "coarser": step.coarser}
-    if step.coarser is None:
-        return BadQuestion(
-            "this range has more than {most} periods of a {step}: ask for less time with start and stop",
-            **values,
-        )
+    less = Sentence("less time with start and stop")
+    coarser = Sentence("step={coarser}, or less time with start and stop", {"coarser": step.coarser})
     return BadQuestion(
-        "this range has more than {most} periods of a {step}: ask for step={coarser}, or less time with start and stop",
-        **values,
+        "this range has more than {most} periods of a {step}: ask for {otherwise}",
+        most=most,
+        step=step,
+        otherwise=coarser if step.coarser else less,
     )
 
 

@@ -78,6 +78,11 @@ def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         }
         engine = create_engine(url)
         run(engine, "INSERT INTO statscache_note (start, kind, text) VALUES (now(), 'release', '1.0 is out')")
+        run(
+            engine,
+            "INSERT INTO statscache_verification (table_name, times, agrees, archive) "
+            "VALUES ('data_volume_1m', '{[2024-01-01, 2024-02-01)}', true, 'an archive')",
+        )
         run(engine, "DELETE FROM data_volume_1s WHERE timestamp < now() - interval '60 days'")
         yield Filled(url, engine, place)
         engine.dispose()

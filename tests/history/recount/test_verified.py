@@ -196,6 +196,16 @@ def test_what_changes_is_not_verified_any_more(
     assert kept(bench) in ([(0, 70), (71, 7200)], [(0, 60), (120, 7200)])
 
 
+def test_what_a_plugin_reaches_back_to_is_not_verified_either(make_bench: Make, two_hours: Archive) -> None:
+    """A message may change windows as far behind it as the plugin looks back."""
+    bench = make_bench(Good)
+    count_all(bench)
+    verify(bench, two_hours)
+    bench.execute("UPDATE statscache_plugin SET reach = interval '10 minutes'")
+    late(bench, two_hours)
+    assert kept(bench) == [(0, 70), (671, 7200)]
+
+
 def test_a_message_that_comes_while_it_is_compared_is_not_verified(
     make_bench: Make, two_hours: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
