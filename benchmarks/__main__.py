@@ -27,6 +27,7 @@ from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
 from benchmarks.queues import queue, waiting
+from benchmarks.readers import readers
 from benchmarks.sharing import sharing
 from benchmarks.variables import URI
 
@@ -42,7 +43,13 @@ USUAL: dict[str, Case] = {
     "sharing": sharing,
 }
 #: What takes too long to be part of every run.
-SPECIAL: dict[str, Case] = {"growth": growth, "soak": soak, "queue": queue, "waiting": waiting}
+SPECIAL: dict[str, Case] = {
+    "growth": growth,
+    "soak": soak,
+    "queue": queue,
+    "waiting": waiting,
+    "readers": readers,
+}
 CASES = USUAL | SPECIAL
 RESULTS = Path(__file__).with_name("results")
 

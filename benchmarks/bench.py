@@ -34,6 +34,7 @@ class Sizes:
     :param archive: messages in the other archives
     :param rows: rows in the tables that have grown
     :param waiting: messages in a queue that was filled long before
+    :param pages: so many pages are open, for so many seconds a `turn`, at `soak_rate` messages a second
     :param minutes: of the soak, at `soak_rate` messages a second
     """
 
@@ -50,6 +51,8 @@ class Sizes:
     waiting: int = 1_000_000
     minutes: float = 30.0
     soak_rate: float = 200.0
+    pages: int = 100
+    turn: float = 20.0
 
 
 QUICK = Sizes(
@@ -65,6 +68,8 @@ QUICK = Sizes(
     rows=1_000,
     waiting=500,
     minutes=0.05,
+    pages=6,
+    turn=2.0,
 )
 
 

@@ -38,7 +38,7 @@ DAY = "1d"
 def expected(messages: Path, times: Sequence[float] | None = None) -> Cells:
     """Return what the tables must hold after a file of messages, those that are off by default left out.
 
-    :param times: the messages' timestamps, instead of those in the file
+    :param times: the messages' timestamps, instead of those in the file; of so many from the first on
     """
     count = Count()
     for body in _with_times(bodies(messages), times):
@@ -118,5 +118,5 @@ def _with_times(
     if times is None:
         yield from messages
         return
-    for body, when in zip(messages, times, strict=True):
+    for body, when in zip(messages, times, strict=False):  # a publisher that was stopped has not sent all
         yield body | {"timestamp": when}

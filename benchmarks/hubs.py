@@ -39,9 +39,11 @@ class Publisher:
 
     def start(self) -> None:
         """Let it begin to send."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        self._tell("go")
+
+    def stop(self) -> None:
+        """Let it send no more, if it is paced and has not sent all."""
+        self._tell("stop")
 
     def times(self) -> array[float]:
         """Wait until all is sent, and return when: each message if it is paced, else the first and the last."""
@@ -54,6 +56,11 @@ class Publisher:
         """End the process."""
         self._process.kill()
         self._process.communicate()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
     def _line(self) -> str:
         assert self._process.stdout is not None

@@ -3,12 +3,14 @@
 usage: python -m benchmarks.publisher FILE RATE TIMES
 
 Its lines of output are its endpoint, a line once somebody has subscribed, and, after a line of input has started it,
-one once all is sent. RATE is messages a second, each then with the time at which it is sent for its timestamp; 0 for
-as fast as it goes, with the timestamps of the file. TIMES gets the times as doubles, in seconds since 1970.
+one once all is sent. Another line of input ends a paced publisher before that. RATE is messages a second, each then
+with the time at which it is sent for its timestamp; 0 for as fast as it goes, with the timestamps of the file. TIMES
+gets the times as doubles, in seconds since 1970.
 """
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from array import array
@@ -56,12 +58,14 @@ def send(socket: zmq.Socket[bytes], topics: Sequence[bytes], lines: Sequence[byt
 def send_paced(
     socket: zmq.Socket[bytes], topics: Sequence[bytes], lines: Sequence[bytes], rate: float
 ) -> array[float]:
-    """Send so many a second; return when each was sent."""
+    """Send so many a second, until there is more input; return when each was sent."""
     sent = array("d")
     start, slice_length = time.time(), max(round(rate / SLICES), 1)
     for number, (topic, line) in enumerate(zip(topics, lines, strict=True)):
         if number % slice_length == 0:
-            time.sleep(max(start + number / rate - time.time(), 0))
+            left = max(start + number / rate - time.time(), 0)
+            if select.select([sys.stdin], [], [], left)[0]:
+                break
         when = stamp(time.time())
         sent.append(float(when))
         socket.send(topic, zmq.SNDMORE)
