@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,9 @@ from statscache.plugins import duration_model
 from statscache.plugins.durations import LONGEST
 from statscache.plugins.episodes import STEP, bucket_of
 from statscache.plugins.in_windows import person_of, tables_of
+from statscache.query.columns import INTEGER
+from statscache.query.recent import Wanted, recent
+from statscache.query.tables import serve
 from statscache.span import Span
 from tests.support.bench import MINUTE, Bench
 from tests.support.durations import Lengths, Sent, bucket, expected, found
@@ -209,3 +212,19 @@ def test_the_person_is_known_in_both_tables() -> None:
     assert person_of(model) == "agent"
     assert [table.name for table in tables_of(model)] == ["test_person", "test_person_event"]
     assert tables_of(model)[1].columns["agent"].info == model.__table__.columns["agent"].info
+
+
+def test_its_table_is_shown_and_served_as_any_other(make_bench: Make) -> None:
+    """With the columns as they are, and its texts as keys to filter by."""
+    bench = make_bench(Lengths)
+    flush(
+        bench, [Sent(100, "1", (("began", "a", None, None),)), Sent(130, "2", (("ended", "a", "x", "ann"),))]
+    )
+    plugin = bench.app.parts[0].plugin
+    with bench.engine.connect() as connection:
+        shown = recent(connection, plugin, Wanted(), datetime.now(UTC))
+    assert [row[1:] for row in shown.rows] == [("x", "ann", bucket(30), 1, 30)]
+    table = serve(plugin)
+    assert [column.name for column in table.columns] == list(shown.titles)
+    assert {column.name: column.kind for column in table.columns}["bucket"] is INTEGER
+    assert table.filters == {"kind": "kind", "who": "who"}
