@@ -10,7 +10,7 @@ from sqlalchemy.exc import InvalidRequestError
 
 from statscache.errors import text_of
 from statscache.hosting.results import check_method
-from statscache.plugins import BasePlugin, Queue, Umbrella
+from statscache.plugins import BasePlugin, DurationPlugin, Queue, Umbrella
 
 #: The longest ident, in bytes of UTF-8: it is a key of tables, a label of metrics and a part of addresses.
 LONGEST_IDENT = 500
@@ -52,6 +52,8 @@ def check_plugin(plugin: BasePlugin) -> None:
         getattr(plugin, name)
     if not isinstance(plugin.reach, timedelta) or plugin.reach < timedelta(0) or plugin.reach.microseconds:
         raise TypeError(f"its reach is {plugin.reach!r}: it must be a timedelta of whole seconds, or of none")
+    if isinstance(plugin, DurationPlugin):
+        plugin.episodes  # noqa: B018  which raises if its model is of another kind
     if plugin.queued and not isinstance(plugin.queue, Queue):
         raise TypeError(f"its queue is a {type(plugin.queue).__name__}: leave the attribute queue as it is")
     if isinstance(plugin.topics, re.Pattern) and not isinstance(plugin.topics.pattern, str):

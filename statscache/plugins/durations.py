@@ -29,9 +29,10 @@ from statscache.database.arrays import (
 )
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
+from statscache.plugins.duration_models import DurationModel
 from statscache.plugins.duration_rows import apply_changes
 from statscache.plugins.episodes import EVENT, Episodes, second_of
-from statscache.plugins.in_windows import WindowPlugin, key_columns
+from statscache.plugins.in_windows import WindowPlugin, key_columns, tables_of
 from statscache.plugins.keys import check_key, check_keys, shortened
 from statscache.plugins.schedule import Schedule
 from statscache.plugins.windows import changing
@@ -111,8 +112,15 @@ class DurationPlugin(WindowPlugin):
 
     @property
     def episodes(self) -> Episodes:
-        """How its events become windows."""
-        table, events = self.model.__table__, self.model.beside[0].__table__
+        """How its events become windows.
+
+        :raises TypeError: if its model does not come from `duration_model`
+        """
+        if not (isinstance(self.model, type) and issubclass(self.model, DurationModel) and self.model.beside):
+            raise TypeError(
+                f"the plugin {self.name!r} measures durations: make its model with duration_model"
+            )
+        table, events = tables_of(self.model)
         keys, give_up = tuple(key_columns(self.model)), self.reach // timedelta(seconds=1)
         return Episodes(table, events, keys, give_up, self._seconds, self._offset)
 

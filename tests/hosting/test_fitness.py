@@ -11,7 +11,15 @@ import pytest
 from sqlalchemy.exc import InvalidRequestError
 
 from statscache.hosting.fitness import check_plugin, reason_of
-from statscache.plugins import BasePlugin, CountingPlugin, Message, Schedule, counting_model
+from statscache.plugins import (
+    BasePlugin,
+    CountingPlugin,
+    DurationModel,
+    DurationPlugin,
+    Message,
+    Schedule,
+    counting_model,
+)
 
 MODEL = counting_model("test_fitness", "messages by word and by letter", word="the word", letter="the letter")
 
@@ -33,6 +41,15 @@ def made(**attributes: Any) -> BasePlugin:
 def test_one_that_is_fit_is_fit() -> None:
     """Nothing is raised."""
     check_plugin(made())
+
+
+@pytest.mark.parametrize("model", [None, MODEL, DurationModel])
+def test_durations_need_a_model_of_their_kind(model: Any) -> None:
+    """Another one has no table for what began and ended."""
+    attributes = {"name": "lengths", "summary": "x", "description": "x", "process": Fit.process}
+    kind = type("Lengths", (DurationPlugin,), {**attributes, "model": model, "give_up": timedelta(days=1)})
+    with pytest.raises(TypeError, match="make its model with duration_model"):
+        check_plugin(kind(Schedule(timedelta(days=1)), {}))
 
 
 async def asynchronous(self: Any, message: Any) -> None: ...
