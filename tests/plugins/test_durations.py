@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
-from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, literal, select
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from statscache.database.arrays import column_of_numbers
+from statscache.counting.transaction import Transaction
 from statscache.history.archives.archive import Slice
 from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import duration_model
-from statscache.plugins.durations import LONGEST
-from statscache.plugins.episodes import STEP, bucket_of
 from statscache.plugins.in_windows import person_of, tables_of
 from statscache.query.columns import INTEGER
 from statscache.query.recent import Wanted, recent
@@ -64,6 +61,30 @@ def test_history_comes_newest_first(make_bench: Make, data: st.DataObject) -> No
         span = Span(max(0, stop - length), stop)
         counter.count(Slice(span, [each.body for each in messages]), frozenset(["lengths"]))
     assert found(bench) == expected(messages)
+
+
+def test_daemons_that_are_killed_lose_nothing_and_count_nothing_twice(make_bench: Make) -> None:
+    """Each dies before a flush, after it, or in the middle of its transaction, and the next takes over its spool."""
+    chance = random.Random(11)
+    sent = [Sent(chance.randrange(1000, 1400), f"m{n}", random_words(chance)) for n in range(240)]
+    for start in range(0, len(sent), 20):
+        bench = make_bench(Lengths)
+        for message in sent[start : start + 20]:
+            bench.intake.accept(message.body)
+        end = chance.choice(["before", "after", "within"])
+        with pytest.MonkeyPatch.context() as patch:
+            if end == "within":
+                patch.setattr(
+                    Transaction, "commit", lambda self: self.connection.execute(text("SELECT 1 / 0"))
+                )
+            with suppress(DBAPIError):
+                if end != "before":
+                    bench.flush()
+        bench.die()
+    last = make_bench(Lengths)
+    for _ in range(20):
+        last.flush()
+    assert found(last) == expected(sent)
 
 
 @RARELY
@@ -141,36 +162,6 @@ def test_only_what_changes_is_told(make_bench: Make, database: str) -> None:
 
 def seconds(instant: str) -> int:
     return int(datetime.fromisoformat(instant).timestamp())
-
-
-def test_no_second_is_so_near_the_edge_of_a_bucket_that_a_float_could_miss_it() -> None:
-    """Up to ten years; so PostgreSQL, Python and this test put each into the same bucket, of at most 0.9 % around."""
-    previous = 1
-    edges = round(math.log(LONGEST.total_seconds()) / STEP) + 2
-    with localcontext(prec=50):
-        for bucket_number in range(1, edges):
-            edge = (Decimal("0.018") * bucket_number).exp()
-            below = int(edge)
-            for near in (below, below + 1):
-                place = Decimal(near).ln() / Decimal("0.018")
-                assert abs(place - round(place)) > Decimal("1e-10") or near == 1
-            if below > previous:
-                low, high = previous + 1, below
-                assert bucket(low) == bucket(high) == 1 + bucket_number
-                estimate = Fraction(2 * low * high, low + high)
-                assert max(estimate / low - 1, 1 - estimate / high) < Fraction(9, 1000)
-            previous = below
-
-
-def test_postgresql_puts_seconds_into_the_same_buckets(make_bench: Make) -> None:
-    """Each first and last second of the buckets up to ten years, and all short ones."""
-    edges = [int(math.exp(STEP * n)) + d for n in range(1088) for d in (-1, 0, 1, 2)]
-    given = sorted({*range(3000), *(second for second in edges if second >= 0)})
-    query = select(column_of_numbers(given, BigInteger).label("second")).subquery()
-    place = bucket_of(literal(0, BigInteger), query.c.second)
-    with make_bench(Lengths).engine.connect() as connection:
-        found = dict(connection.execute(select(query.c.second, place)).all())
-    assert found == {second: bucket(second) for second in given}
 
 
 @pytest.mark.parametrize(
