@@ -82,6 +82,11 @@ setup(
             "contributions = statscache_plugins.people.contributions:plugins",
             "newcomers = statscache_plugins.people.newcomers:Plugin",
             "notes = statscache_plugins.notes:Plugin",
+            "koji_builds = statscache_plugins.durations.koji_builds:Plugin",
+            "copr_builds = statscache_plugins.durations.copr_builds:Plugin",
+            "bodhi_updates = statscache_plugins.durations.bodhi_updates:Plugin",
+            "pagure_requests_and_issues = statscache_plugins.durations.pagure:plugins",
+            "pungi_composes = statscache_plugins.durations.pungi_composes:Plugin",
         ],
     },
     classifiers=[

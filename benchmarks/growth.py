@@ -20,7 +20,10 @@ from benchmarks.variables import PLUGINS
 
 COST = Bar(most=8)
 FULL = Bar(ratio=0.7)
-OURS = ["volume", "volume_by_category", "releng", "pagure", "pagure_users", "pagure_project", "notes"]
+OURS = [
+    *("volume", "volume_by_category", "releng", "pagure", "pagure_users", "pagure_project", "notes"),
+    *("koji_builds", "copr_builds", "bodhi_updates", "pagure_requests_and_issues", "pungi_composes"),
+]
 ENTRIES = {"statscache.plugin": "growing = benchmarks.growing:plugins"}
 #: What a row, its indexes and the write-ahead log take at most.
 BYTES = 250

@@ -21,7 +21,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encodi
 WAY = PAGE.split("## The way of a message", 1)[1].split("\n## ", 1)[0]
 STEPS = re.findall(r"^\d+\. `([\w.]+)`:", WAY, re.MULTILINE)
 #: All entry points of ours but one, which has a single plugin that counts by itself.
-OTHERS = ["volume", "volume_by_category", "releng", "pagure_users", "pagure_project", "notes"]
+OTHERS = [
+    *("volume", "volume_by_category", "releng", "pagure_users", "pagure_project", "notes"),
+    *("koji_builds", "copr_builds", "bodhi_updates", "pagure_requests_and_issues", "pungi_composes"),
+]
 MESSAGE = {
     "topic": "io.pagure.prod.pagure.issue.new",
     "msg": {},

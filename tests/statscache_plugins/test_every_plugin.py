@@ -31,6 +31,10 @@ TOPICS = (
     "org.fedoraproject.prod.bodhi.updates.fedora.sync",
     "org.fedoraproject.prod.fedimg.image.upload",
     "org.fedoraproject.prod.buildsys.task.state.change",
+    "org.fedoraproject.prod.buildsys.build.state.change",
+    "org.fedoraproject.prod.copr.build.end",
+    "org.fedoraproject.prod.bodhi.update.request.testing",
+    "io.pagure.prod.pagure.pull-request.closed",
     "org.fedoraproject.prod.pungi.compose.status.change",
     "org.fedoraproject.prod.compose.branched.complete",
     "org.fedoraproject.prod.releng.atomic.twoweek.complete",
@@ -59,6 +63,15 @@ SHAPES: tuple[Any, ...] = (
         "extra": {"id": "ami-1"},
     },
     {"owner": "masher", "method": "livecd", "srpm": "Live-x86_64", "new": "OPEN", "info": None},
+    {
+        "attribute": "state",
+        **{"build_id": 7, "old": 0, "new": 1, "build": 7, "chroot": "fedora-41-x86_64", "status": 1},
+        "update": {"alias": "FEDORA-2024-7", "release": {"name": "F41"}},
+        "pullrequest": {"id": 7, "project": {"id": 7, "name": "x"}},
+        **{"issue": {"id": 7, "status": "Open"}, "project": {"id": 7, "name": "x"}, "merged": True},
+    },
+    {"compose_id": "Fedora-41-20240601.n.0", "status": "FINISHED"},
+    {"attribute": "state", "build_id": 7, "new": 0, "instance": "\ud800"},
     {"agent": "a\0b", "project": {"name": "\ud800"}, "user": {"name": "x" * 3000}},
 )
 
@@ -90,6 +103,11 @@ def test_the_entry_points_are_these() -> None:
         "pagure_users": "statscache_plugins.pagure.pagure_users_contribution:plugins",
         "pagure_project": "statscache_plugins.pagure.pagure_project_contribution:plugins",
         "notes": "statscache_plugins.notes:Plugin",
+        "koji_builds": "statscache_plugins.durations.koji_builds:Plugin",
+        "copr_builds": "statscache_plugins.durations.copr_builds:Plugin",
+        "bodhi_updates": "statscache_plugins.durations.bodhi_updates:Plugin",
+        "pagure_requests_and_issues": "statscache_plugins.durations.pagure:plugins",
+        "pungi_composes": "statscache_plugins.durations.pungi_composes:Plugin",
     }
     off = {entry.name for entry in load(Settings("", 1.0, frozenset(), frozenset(), 1.0), {}) if not entry.on}
     assert off == set(ALL_ON)

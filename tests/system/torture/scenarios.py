@@ -11,7 +11,8 @@ from tests.system.torture.restore import restore_data, restore_each, restore_who
 from tests.system.torture.scenario import Scenario
 
 VOLUMES = ["volume", "volume_by_category", "volume_by_topic", "volume_by_user", "volume_by_package"]
-OTHERS = ["releng", "pagure", "pagure_project", "pagure_users", "notes"]
+DURATIONS = ["koji_builds", "copr_builds", "bodhi_updates", "pagure_requests_and_issues", "pungi_composes"]
+OTHERS = ["releng", "pagure", "pagure_project", "pagure_users", "notes", *DURATIONS]
 #: What turns some plugins off, and the others on.
 WITHOUT_VOLUMES = {"statscache.plugins.disabled": VOLUMES, "statscache.plugins.enabled": []}
 WITHOUT_OTHERS = {"statscache.plugins.disabled": OTHERS}
