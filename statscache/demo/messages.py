@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-import random
-from bisect import bisect
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Any
 
+from statscache.demo.cast import Cast
+
 Content = tuple[str, str, dict[str, Any]]  # the topic behind its prefix, the sender's account, msg
-FIRST = "amber birch cedar delta ember flint grove hazel iris juniper kite larch maple north ocean pine"
-LAST = "arrow brook crane dune elk finch gull heron ibis jay kestrel lark marten newt otter plover"
-BOTS = ("releng-bot", "packagerbot", "upstream-bot")
-USERS = (*BOTS, *(f"{first}{last}" for last in LAST.split() for first in FIRST.split()))
-STEMS = "perl python3 rubygem golang rust nodejs php ghc lib texlive mingw"
-PACKAGES = tuple(
-    f"{stem}-{first}-{last}"
-    for first in FIRST.split()[:10]
-    for last in LAST.split()[:10]
-    for stem in STEMS.split()
-)
-PROJECTS = tuple(f"{first}-{last}" for last in LAST.split()[:12] for first in FIRST.split())
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 IMAGES = ("Fedora-Cloud-Base-24-20240601.0.x86_64", "fedora-cloud-base-rawhide-20240601.x86_64")
-
-
-def _long_tail(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[float]]:
-    """Return the names with cumulative shares that fall with their rank, as words' do."""
-    return names, list(accumulate(1 / rank for rank in range(3, len(names) + 3)))
-
-
-class Cast:
-    """Who and what messages are about, drawn from one source of chance."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self._shares = {name: _long_tail(names) for name, names in LISTS.items()}
-
-    def draw(self, name: str) -> str:
-        """Return a user, package or project; some are far more common than others."""
-        names, shares = self._shares[name]
-        return names[bisect(shares, self.chance.random() * shares[-1])]
-
-    @property
-    def user(self) -> str:
-        return self.draw("user")
-
-    @property
-    def package(self) -> str:
-        return self.draw("package")
-
-    def number(self) -> int:
-        """Return an identifier such as tasks and issues have."""
-        return self.chance.randrange(1000, 9_999_999)
-
-    def one_of(self, *choices: Any) -> Any:
-        return self.chance.choice(choices)
-
-
-LISTS = {"user": USERS, "package": PACKAGES, "project": PROJECTS}
 
 
 def _buildsys(cast: Cast) -> Content:
@@ -68,18 +19,20 @@ def _buildsys(cast: Cast) -> Content:
 
 
 def _build(cast: Cast) -> Content:
+    if (build := cast.end("build", 60)) is not None:
+        return "buildsys.build.state.change", "apache", {**build, "new": cast.one_of(1, 1, 1, 3), "old": 0}
     msg = {
         "attribute": "state",
         "build_id": cast.number(),
         "instance": "primary",
         "name": cast.package,
-        "new": cast.one_of(0, 1, 1, 3),
-        "old": 0,
+        "new": 0,
+        "old": None,
         "owner": cast.user,
         "release": "1.fc41",
         "version": f"{cast.chance.randrange(9)}.{cast.chance.randrange(30)}",
     }
-    return "buildsys.build.state.change", "apache", msg
+    return "buildsys.build.state.change", "apache", cast.begin("build", msg)
 
 
 def _image_task(cast: Cast) -> Content:
@@ -103,20 +56,22 @@ def _image_task(cast: Cast) -> Content:
 
 
 def _copr(cast: Cast) -> Content:
+    if (build := cast.end("chroot", 40)) is not None:
+        ended = {"status": cast.one_of(0, 1, 1), "what": f"build end: {build['pkg']}"}
+        return "copr.build.end", "copr", {**build, **ended}
     user, package = cast.user, cast.package
-    ended = cast.chance.random() < 0.5
     msg = {
         "build": cast.number(),
         "chroot": f"fedora-rawhide-{cast.one_of(*ARCHES)}",
         "copr": cast.draw("project"),
         "owner": user,
         "pkg": package,
-        "status": cast.one_of(0, 1) if ended else 3,
+        "status": 3,
         "user": user,
         "version": "1.0-1",
-        "what": f"build {'end' if ended else 'start'}: {package}",
+        "what": f"build start: {package}",
     }
-    return f"copr.build.{'end' if ended else 'start'}", "copr", msg
+    return "copr.build.start", "copr", cast.begin("chroot", msg)
 
 
 def _git(cast: Cast) -> Content:
@@ -149,7 +104,11 @@ def _bodhi(cast: Cast) -> Content:
         return "bodhi.updates.fedora.sync", "ftpsync", sync
     user, package = cast.user, cast.package
     build = f"{package}-1.0-1.fc41"
-    update = {"title": build, "status": "testing", "builds": [{"nvr": build}], "user": {"name": user}}
+    update = {
+        "alias": f"FEDORA-2024-{cast.chance.getrandbits(40):010x}",
+        **{"title": build, "status": "testing", "builds": [{"nvr": build}], "user": {"name": user}},
+        "release": {"name": cast.one_of("F40", "F41")},
+    }
     if cast.chance.random() < 0.5:
         commenter = cast.user
         comment = {
@@ -160,8 +119,11 @@ def _bodhi(cast: Cast) -> Content:
             "update_title": build,
         }
         return "bodhi.update.comment", "bodhi", {"agent": commenter, "comment": comment}
-    verb = cast.one_of("request.testing", "request.stable", "complete.stable")
-    return f"bodhi.update.{verb}", "bodhi", {"agent": user, "update": update}
+    if (submitted := cast.end("update", 12)) is not None:
+        stable = {"agent": "bodhi", "update": {**submitted, "status": "stable", "request": None}}
+        return "bodhi.update.complete.stable", "bodhi", stable
+    submitted = cast.begin("update", {**update, "status": "pending", "request": "testing"})
+    return "bodhi.update.request.testing", "bodhi", {"agent": user, "update": submitted}
 
 
 def _pagure(cast: Cast) -> Content:
@@ -185,10 +147,17 @@ def _pagure(cast: Cast) -> Content:
         }
         return f"pagure.{kind}", "pagure", push
     if kind == "pull-request.new":
+        if (request := cast.end("request", 8)) is not None:
+            closed = {"agent": user, "pullrequest": request, "merged": cast.one_of(True, True, False)}
+            return "pagure.pull-request.closed", "pagure", closed
         request = {"id": cast.number(), "project": project, "user": {"name": user}, "title": "Mend it"}
-        return f"pagure.{kind}", "pagure", {"agent": user, "pullrequest": request}
-    issue = {"id": cast.number(), "title": "It breaks", "status": "Open", "user": {"name": user}}
-    return f"pagure.{kind}", "pagure", {"agent": user, "issue": issue, "project": project}
+        return f"pagure.{kind}", "pagure", {"agent": user, "pullrequest": cast.begin("request", request)}
+    if kind == "issue.new" and (issue := cast.end("issue", 8)) is not None:
+        changed = {**issue, "issue": {**issue["issue"], "status": "Closed"}, "fields": ["status"]}
+        return "pagure.issue.edit", "pagure", {**changed, "agent": user}
+    about = {"id": cast.number(), "title": "It breaks", "status": "Open", "user": {"name": user}}
+    msg = {"agent": user, "issue": about, "project": project}
+    return f"pagure.{kind}", "pagure", cast.begin("issue", msg) if kind == "issue.new" else msg
 
 
 def _compose(cast: Cast) -> Content:
@@ -196,6 +165,14 @@ def _compose(cast: Cast) -> Content:
     arch = cast.one_of("", "arm", "ppc", "s390")
     branch, status = cast.one_of("rawhide", "branched"), cast.one_of("start", "complete")
     return f"compose.{branch}{stage}.{status}", "root", {"arch": arch, "branch": branch, "log": status}
+
+
+def _pungi(cast: Cast) -> Content:
+    compose, status = cast.end("compose", 2), cast.one_of("FINISHED", "FINISHED_INCOMPLETE", "DOOMED")
+    if compose is None:
+        release, number = cast.one_of("Fedora-Rawhide", "Fedora-41", "Fedora-IoT-41"), cast.number()
+        compose, status = cast.begin("compose", f"{release}-20240601.n.{number}"), "STARTED"
+    return "pungi.compose.status.change", "root", {"compose_id": compose, "status": status}
 
 
 def _fedimg(cast: Cast) -> Content:
@@ -232,6 +209,7 @@ MAKERS: dict[str, Callable[[Cast], Content]] = {
     "bodhi": _bodhi,
     "pagure": _pagure,
     "compose": _compose,
+    "pungi": _pungi,
     "fedimg": _fedimg,
     "github": _other("github", "push", "issue.comment", "pull_request.opened"),
     "bugzilla": _other("bugzilla", "bug.new", "bug.update"),

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from statscache.demo.messages import MAKERS, Cast
+from statscache.demo.cast import Cast
+from statscache.demo.messages import MAKERS
 
 #: Of a hundred messages, how many are of each category: estimates fitted to what is known of the real bus.
 WEIGHTS = {
@@ -28,6 +29,7 @@ WEIGHTS = {
     "wiki": 0.3,
     "meetbot": 0.2,
     "compose": 0.1,
+    "pungi": 0.05,
     "fedimg": 0.05,
     "planet": 0.05,
 }
