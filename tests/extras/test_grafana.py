@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
 from tests.support.databases import new_database
 from tests.support.grafana import dashboard, expanded, panels, queries
+from tests.support.lengths import tables
 from tests.support.place import ALL_ON
 from tests.support.shared import SHARED, read_lines
 
@@ -41,6 +42,9 @@ COLUMNS = {
     "Busiest contributors": ["username", "volume"],
     "Busiest projects": ["project", "volume"],
     "Latest events": ["time", "category", "thing", "name", "status", "link"],
+    "Length of builds in koji": ["time", "minutes"],
+    "Outcomes of builds in koji": ["outcome", "builds"],
+    "Length of builds in Copr": ["chroot", "minutes"],
     "Freshness": [
         *("table", "complete_from", "complete_through", "last_flush"),
         *("open_gaps", "quarantined", "late"),
@@ -216,6 +220,21 @@ def test_pagure_is_right(filled: Filled) -> None:
     """What was done a day adds up to all messages of pagure.io."""
     done = sum(row[1] or 0 for row in filled.ask("Contributions a day"))
     assert done == sum("io.pagure.prod" in message["topic"] for message in filled.messages) > 0
+
+
+def test_the_lengths_of_builds_are_right(filled: Filled) -> None:
+    """They are the means and the sums of what was measured, of the hours that are asked for."""
+    measured = tables(message for message in filled.messages if message.get("msg_id"))
+    minutes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    outcomes: Counter[str] = Counter()
+    for (start, (_, outcome), bucket), (volume, seconds) in measured["data_koji_build_1h"].items():
+        outcomes[outcome] += volume
+        known = minutes[start] if outcome == "complete" else [0, 0]
+        known[:] = [known[0] + seconds, known[1] + volume * (bucket >= 0)]
+    means = {start: seconds / volume / 60 if volume else None for start, (seconds, volume) in minutes.items()}
+    shown = {int(row[0]): row[1] and float(row[1]) for row in filled.ask("Length of builds in koji")}
+    assert shown == {start: mean and pytest.approx(mean, abs=0.051) for start, mean in means.items()}
+    assert dict(filled.ask("Outcomes of builds in koji")) == outcomes
 
 
 def test_what_may_be_missing_is_told(filled: Filled) -> None:
