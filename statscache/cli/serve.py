@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from statscache.cli.terminal import OneLine, one_line
@@ -11,6 +13,8 @@ from statscache.setting.types import ADDRESS, PREFIX_PATH
 from statscache.settings import read_settings
 
 ROOT_PATH = "statscache.web.root_path"
+#: By how much it is behind a daemon of the same machine in what the processor does next, as nice(1) counts that.
+BEHIND = 10
 
 
 @click.command()
@@ -46,6 +50,7 @@ def serve(listen: str | None, root_path: str | None, fd: int | None) -> None:
         config = fedmsg_config()
         address = _address(listen) if listen is not None else read_settings(config).web_address
         app = create_app(config if root_path is None else {**config, ROOT_PATH: _prefix(root_path)})
+        os.nice(BEHIND)
         with server.listen(address) if fd is None else server.inherited(fd) as listening:
             server.serve(app, listening, click.echo)
 
