@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import Double, Index, Insert, Select, Table, Text, func, or_, select
+from sqlalchemy import Double, Index, Insert, Select, Table, Text, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -90,6 +90,15 @@ class FirstSeenPlugin(KeyedPlugin):
             arrays |= {"firsts": array_of_numbers(firsts), "lasts": array_of_numbers(lasts)}
             options = changing((min(firsts), max(lasts)), rows=len(rows), surely=False)
             session.execute(_upsert(self.model), arrays, execution_options=options)
+
+    def latest(self, session: Session) -> datetime | None:
+        """Return the greatest time in the table; None if it is empty."""
+        newest: datetime | None = session.scalar(select(func.max(self.model.last)))
+        return newest
+
+    def revert(self, when: datetime, session: Session) -> None:
+        """Delete what was seen at `when` or later; when that was seen first has to be counted again."""
+        session.execute(delete(self.model).where(self.model.last >= when.astimezone()))
 
 
 def _times(items: Iterable[tuple[tuple[str, ...], int]]) -> dict[tuple[str, ...], tuple[int, int]]:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from tests.support.lengths import KEYS as LENGTHS
 from tests.support.place import Place, rows
-from tests.support.tables import TABLES
+from tests.support.tables import PEOPLE, TABLES
 
 
 def processors(line: str) -> None:
@@ -25,7 +25,7 @@ def test_plugins_lists_each_with_all_that_matters(place: Place) -> None:
     assert titles == ["plugin", "ident", "tables", "interval", "from", "on or off"]
     found = {row[1]: row for row in listed}
     assert len(found) == len(listed)
-    assert {row[2] for row in listed} == {*TABLES, *LENGTHS, "data_note"}
+    assert {row[2] for row in listed} == {*TABLES, *LENGTHS, *PEOPLE, "data_note"}
     hourly = found["volume-by-category-1h"]
     assert hourly[:4] == ["volume_by_category", "volume-by-category-1h", "data_volume_by_category_1h", "1h"]
     assert re.fullmatch(r"statscache \d\S*", hourly[4])

@@ -13,7 +13,8 @@ from typing import Any
 
 #: The lengths in seconds of what ends a table's name.
 LENGTHS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "1h": 3600, "1d": 86400}
-SECONDS = ("1s", "5s", "1m")
+LONG = ("1h", "1d")
+SECONDS = ("1s", "5s", "1m", *LONG)
 #: Of each kind of table, its windows.
 KINDS = {
     "data_volume": SECONDS,

@@ -68,8 +68,8 @@ def definitions(its: WindowTable) -> list[Definition]:
             "activity": [people.activity(its)],
             "cohorts": [people.cohorts(its)],
         }
-    if its.person is not None and "volume" in its.figures:
-        variants["half"] = [people.half(its)]
+        if "volume" in its.figures:
+            variants["half"] = [people.half(its)]
     names = {f"{its.table.name}_{suffix}": made for suffix, made in variants.items()}
     long = [name for name in names if len(name.encode()) > LONGEST]
     if long:
