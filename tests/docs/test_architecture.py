@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import entry_points
 from itertools import groupby
 from pathlib import Path
 from types import CodeType, FrameType
@@ -20,11 +21,8 @@ from statscache.service import Service
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
 WAY = PAGE.split("## The way of a message", 1)[1].split("\n## ", 1)[0]
 STEPS = re.findall(r"^\d+\. `([\w.]+)`:", WAY, re.MULTILINE)
-#: All entry points of ours but one, which has a single plugin that counts by itself.
-OTHERS = [
-    *("volume", "volume_by_category", "releng", "pagure_users", "pagure_project", "notes"),
-    *("koji_builds", "copr_builds", "bodhi_updates", "pagure_requests_and_issues", "pungi_composes"),
-]
+#: All entry points but one, which has a single plugin that counts by itself.
+OTHERS = [entry.name for entry in entry_points(group="statscache.plugin") if entry.name != "pagure"]
 MESSAGE = {
     "topic": "io.pagure.prod.pagure.issue.new",
     "msg": {},
