@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, func
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    Numeric,
+    Select,
+    case,
+    cast,
+    distinct,
+    func,
+    literal,
+    not_,
+    select,
+)
 
-from statscache.plugins.in_windows import Merging, WindowModel
-from statscache.query.columns import EXACT, CellType, Column, kind_of
+from statscache.plugins.in_windows import Merging
+from statscache.query.columns import EXACT, INTEGER, NUMBER, CellType, Column, kind_of
 
+#: What the values of a figure are measured in, where that is no unit of a plugin's own.
+SECONDS = "s"
 MERGED: dict[Merging, Any] = {Merging.SUM: func.sum, Merging.LEAST: func.min, Merging.GREATEST: func.max}
+#: A value of a figure; None where there is none.
+Number = int | float | Decimal
+
+#: With room for all digits that sums of `numeric` have.
+CONTEXT = Context(prec=1000)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a table.
+    """What several rows of a table come to.
 
+    :param kind: what its values are in an answer
     :param about: what it is
+    :param of_rows: gives it, from the columns of the rows, by name
+    :param adds_up: whether that of several keys, or periods, is the sum of theirs
+    :param zero: whether that of no rows is 0; else there is none
+    :param sure: whether any rows have one
+    :param unit: what its values are measured in, or `SECONDS`; empty for nothing
+    :param apart: the key by which it is not told apart, empty for none
     """
 
     name: str
     kind: CellType
-    merging: Merging
     about: str
+    of_rows: Callable[[Any], ColumnElement[Any]]
+    adds_up: bool = True
+    zero: bool = True
+    sure: bool = True
+    unit: str = ""
+    apart: str = ""
 
     @property
-    def adds_up(self) -> bool:
-        """Whether those of several rows are added, so that there is one of no rows, too: 0."""
-        return self.merging is Merging.SUM
+    def nothing(self) -> int | None:
+        """That of no rows."""
+        return 0 if self.zero else None
 
-    def of_rows(self, columns: Any) -> ColumnElement[Any]:
-        """Return what those of several rows come to; null for no rows."""
-        merged: ColumnElement[Any] = MERGED[self.merging](columns[self.name])
-        return func.trim_scale(merged, type_=Numeric()) if self.kind is EXACT else merged
+    @property
+    def function(self) -> tuple[str, str, str] | None:
+        """The function of a table that gives it: how its name ends, its arguments after the range, and its column."""
+        return None
 
     def of_any_rows(self, merged: Any) -> ColumnElement[Any]:
         """Return the figure, of which null is that of no rows."""
-        return func.coalesce(merged, 0) if self.adds_up else merged
+        return func.coalesce(merged, 0) if self.zero else merged
 
     def column(self, value: Any, always: bool = True) -> Column:
         """Return it as a column of an answer.
@@ -46,19 +80,125 @@ class Figure:
         :param value: what gives it
         :param always: whether each row of the answer is of some rows of the table
         """
-        return Column(self.name, self.kind, lambda _: value, self.about, not (always or self.adds_up))
+        nullable = not (self.zero or (always and self.sure))
+        return Column(self.name, self.kind, lambda _: value, self.about, nullable)
+
+    def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
+        """Return what selects it of each group of rows, after what tells the groups apart.
+
+        :param groups: expressions with a label
+        """
+        query = select(*groups, self.of_rows(table.c).label(self.name)).select_from(table)
+        return query.where(*conditions).group_by(*groups)
+
+    def number(self, value: Any) -> Number | None:
+        """Return a value that the database has given."""
+        if value is None:
+            return self.nothing
+        its: Number = int(value) if self.kind is INTEGER else value
+        return its
+
+    def total(self, values: Iterable[Any]) -> Number:
+        """Return the sum of values of a figure that adds up, to the last digit."""
+        return sum(values) if self.kind is INTEGER else reduce(CONTEXT.add, values, Decimal(0))
 
 
-def figures_of(model: type[WindowModel]) -> tuple[Figure, ...]:
-    """Return the figures of a table of windows."""
-    columns = model.__table__.c
-    return tuple(
-        Figure(name, kind_of(columns[name].type), merging, columns[name].comment or "")
-        for name, merging in model.figures.items()
-    )
+@dataclass(frozen=True)
+class People(Figure):
+    """How many different people there are, without bots."""
+
+    @property
+    def function(self) -> tuple[str, str, str]:
+        return "distinct", "", self.name
+
+    def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
+        """Return the same, which asks about each person once."""
+        person = table.c[self.apart].label("person")
+        seen = select(*groups, person).where(*conditions).distinct().cte("seen")
+        each = select(seen.c.person).distinct().subquery("each")
+        people = select(each.c.person).where(_is_person(each.c.person)).cte("people")
+        its = [seen.c[group.name] for group in groups]
+        query = select(*its, func.count().label(self.name))
+        return query.join_from(seen, people, seen.c.person == people.c.person).group_by(*its)
 
 
-def leading_of(model: type[WindowModel], figures: Sequence[Figure], values: Mapping[str, Any]) -> Figure:
+def people_of(person: str) -> People:
+    """Return how many different people there are.
+
+    :param person: the key that names a person
+    """
+
+    def of_rows(columns: Any) -> ColumnElement[Any]:
+        return func.count(distinct(columns[person])).filter(_is_person(columns[person]))
+
+    about = "how many different people, without bots"
+    return People("people", INTEGER, about, of_rows, adds_up=False, apart=person)
+
+
+def _is_person(name: Any) -> ColumnElement[bool]:
+    return not_(func.statscache_is_bot(name))
+
+
+@dataclass(frozen=True)
+class Quantile(Figure):
+    """The length at a rank among durations, within 1 %."""
+
+    q: Decimal = Decimal("0.5")
+
+    @property
+    def function(self) -> tuple[str, str, str]:
+        return "quantile", f"{self.q}, ", "seconds"
+
+    def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
+        """Return the same, which takes the rows of each bucket together first."""
+        bucket, volume = table.c.bucket, func.sum(table.c.volume).label("volume")
+        rows = select(*groups, bucket, volume).where(*conditions, bucket >= 0).group_by(*groups, bucket)
+        few = rows.subquery("bucket")
+        its = [few.c[group.name] for group in groups]
+        return select(*its, self.of_rows(few.c).label(self.name)).group_by(*its)
+
+
+def quantile_of(name: str, q: str, about: str) -> Quantile:
+    """Return the length of the rank ceil(q·n) among n durations, as the function ``<table>_quantile`` gives it."""
+    rank = Decimal(q)
+
+    def of_rows(columns: Any) -> ColumnElement[Any]:
+        its = [func.array_agg(each).filter(columns["bucket"] >= 0) for each in (columns["bucket"], columns["volume"])]
+        rows = func.unnest(*its).table_valued("bucket", "volume").render_derived()
+        reached = func.sum(rows.c.volume).over(order_by=rows.c.bucket).label("reached")
+        whole = func.sum(rows.c.volume).over().label("whole")
+        running = select(rows.c.bucket, reached, whole).subquery("running")
+        enough = running.c.reached >= func.ceil(literal(rank, Numeric) * running.c.whole)
+        return select(length_of(func.min(running.c.bucket))).where(enough).scalar_subquery()
+
+    return Quantile(name, NUMBER, about, of_rows, False, False, False, SECONDS, q=rank)
+
+
+def length_of(bucket: Any) -> ColumnElement[Any]:
+    """Return the seconds that stand for a bucket: as far from its least as from its greatest, as a share of each."""
+
+    def end(of: str) -> Any:
+        width = literal(Decimal("0.018"), Numeric) * (bucket - literal(Decimal(of), Numeric))
+        return func.floor(func.exp(width, type_=Numeric()), type_=Numeric())
+
+    least, greatest = end("2.0") + 1, end("1.0")
+    return case((bucket == 0, 0.0), else_=cast(2 * least * greatest / (least + greatest), Double))
+
+
+def merged(model: Any, name: str, merging: Merging) -> Figure:
+    """Return the figure that a column holds."""
+    column = model.__table__.c[name]
+    kind, adds_up = kind_of(column.type), merging is Merging.SUM
+
+    def of_rows(columns: Any) -> ColumnElement[Any]:
+        its: ColumnElement[Any] = MERGED[merging](columns[name])
+        return func.trim_scale(its, type_=Numeric()) if kind is EXACT else its
+
+    unit = getattr(model, "unit", "") if kind is EXACT else ""
+    return Figure(name, kind, column.comment or "", of_rows, adds_up, adds_up, unit=unit)
+
+
+def leading_of(figures: Sequence[Figure], values: Mapping[str, Any], leading: str) -> Figure:
     """Return the figure whose greatest come first, by the values of the parameters."""
-    name = values.get("figure", model.leading)
+    name = values.get("figure", leading)
     return next(figure for figure in figures if figure.name == name)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select
 
 from statscache.query.errors import BadQuestion
+from statscache.query.figures import Figure
 from statscache.query.periods import Period, Step, before, check_years, period_of, periods
 from statscache.query.statistics import Statistic, windows_divide
 from statscache.query.tables import Served
@@ -48,6 +49,11 @@ class Frame:
     periods: Sequence[Period]
     compared: Sequence[Period] = ()
     changes: tuple[Change, ...] = ()
+
+    @property
+    def figure(self) -> Figure:
+        """What is shown of it."""
+        return self.statistic.figure(self.view.figure)
 
 
 def frame_of(statistic: Statistic, view: View, now: datetime, connection: Connection) -> Frame:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from statscache.query.figures import Number
 from statscache.query.frame import frame_of
 from statscache.query.missing import Missing
 from statscache.query.periods import Period, Step
@@ -23,8 +24,8 @@ FEW = 4
 class Headline:
     """A figure, and how it came about.
 
-    :param series: sums by day, or by week where days are sparse
-    :param place: the number of the period whose sum it is
+    :param series: figures by day, or by week where days are sparse
+    :param place: the number of the period whose figure it is
     """
 
     series: Series
@@ -41,8 +42,8 @@ class Headline:
         return self.series.frame.step
 
     @property
-    def figure(self) -> int:
-        """How many messages."""
+    def figure(self) -> Number | None:
+        """The figure; None if that period has none."""
         return self.series.totals[self.place]
 
     @property
@@ -57,28 +58,33 @@ class Headline:
 
     @property
     def change(self) -> float | None:
-        """Its change against the period before, as a share of that; None if either is not complete, or that is 0."""
+        """Its change against the period before, as a share of that; None if either is not complete, or that is no share."""
         before = self.place - 1
-        if (
-            before < 0
-            or not (self.complete and self.series.complete[before])
-            or not self.series.totals[before]
-        ):
+        if before < 0 or not (self.complete and self.series.complete[before]):
             return None
-        return self.figure / self.series.totals[before] - 1
+        figure, earlier = self.figure, self.series.totals[before]
+        if figure is None or earlier is None or earlier <= 0:
+            return None
+        return float(figure) / float(earlier) - 1
 
 
 def read_headline(
-    connection: Connection, statistic: Statistic, zone: ZoneInfo, now: datetime, why: bool = True
+    connection: Connection,
+    statistic: Statistic,
+    zone: ZoneInfo,
+    now: datetime,
+    why: bool = True,
+    figure: str = "",
 ) -> Headline:
     """Return the headline of a statistic: the last complete period or, if none is, the newest.
 
     :param why: as in `read_series`
+    :param figure: as in `View`
     """
-    days = _series(connection, statistic, View("month", step=Step.DAY, zone=zone), now, why)
-    series = days
-    if _is_sparse(days):
-        series = _series(connection, statistic, View("quarter", step=Step.WEEK, zone=zone), now, why)
+    view = View("month", step=Step.DAY, zone=zone, figure=figure)
+    series = _series(connection, statistic, view, now, why)
+    if _is_sparse(series):
+        series = _series(connection, statistic, replace(view, reach="quarter", step=Step.WEEK), now, why)
     over = [place for place, whole in enumerate(series.complete) if whole]
     return Headline(series, over[-1] if over else len(series.periods) - 1)
 
@@ -90,4 +96,5 @@ def _series(connection: Connection, statistic: Statistic, view: View, now: datet
 def _is_sparse(days: Series) -> bool:
     """Return whether most of the days that are known in full had nothing."""
     known = [volume for volume, whole in zip(days.totals, days.complete, strict=True) if whole]
-    return days.frame.step is Step.DAY and len(known) >= FEW and known.count(0) * 2 > len(known)
+    nothing = known.count(days.frame.figure.nothing)
+    return days.frame.step is Step.DAY and len(known) >= FEW and nothing * 2 > len(known)

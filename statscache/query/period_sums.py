@@ -34,7 +34,7 @@ def sums_of_periods(
     key = None if name == "timestamp" else column_of(served.table.c[name])
     conditions = tuple(with_keys(served, values))
     descending = values.get("order", "desc") == "desc"
-    greatest = leading_of(served.plugin.model, served.figures, values) if "top" in values else None
+    greatest = leading_of(served.kind.named, values, served.kind.leading) if "top" in values else None
     its = PeriodSums(served, form.periods, conditions, key, descending, greatest)
     return its.columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
 

@@ -127,7 +127,7 @@ def _sums(
     """Return the columns and the section of figures by a column."""
     table, name = served.table, values.get("group", "timestamp")
     descending = values.get("order", "desc") == "desc"
-    column, greatest = table.c[name], leading_of(served.plugin.model, served.figures, values)
+    column, greatest = table.c[name], leading_of(served.kind.named, values, served.kind.leading)
     in_time = name == "timestamp" and "top" not in values
     last = next(column_of(its) for its in table.columns if its.name == name)
     by = Key(name, column, last.kind, descending if name == "timestamp" else not descending)

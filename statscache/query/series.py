@@ -1,4 +1,4 @@
-"""How a statistic goes over time: its sums by period and by key, and of each whether it is complete."""
+"""How a statistic goes over time: its figures by period and by key, and of each whether it is complete."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cas
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from statscache.query.completeness import read_completeness
+from statscache.query.figures import Number
 from statscache.query.frame import Frame
 from statscache.query.missing import Missing, Reasons, read_reasons
 from statscache.query.periods import Period
@@ -24,39 +25,35 @@ RANKED = 25
 
 @dataclass(frozen=True)
 class Line:
-    """A sum for each period.
+    """A figure for each period, None where there is none.
 
     :param key: whose; None for that of all keys, or of all others
     :param rest: whether it is that of all keys which have no line of their own
     """
 
-    volumes: tuple[int, ...]
+    volumes: tuple[Number | None, ...]
     key: str | None = None
     rest: bool = False
-
-    @cached_property
-    def total(self) -> int:
-        """The sum over all periods."""
-        return sum(self.volumes)
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """The sums of the greatest keys over the whole range.
+    """The figures of the greatest keys over the whole range.
 
-    :param keys: each key and its sum, the greatest first
+    :param keys: each key and its figure, the greatest first
     :param count: how many keys there are
     """
 
-    keys: tuple[tuple[str, int], ...] = ()
+    keys: tuple[tuple[str, Number | None], ...] = ()
     count: int = 0
 
 
 @dataclass(frozen=True)
 class Series:
-    """Sums by period.
+    """Figures by period.
 
-    :param lines: of the keys with the greatest sums, then of the rest; one line where nothing is told apart
+    :param lines: of the greatest keys, then of the rest if they add up; one line where nothing is told apart
+    :param whole: that of all keys together, where it is not the sum of the lines
     :param complete: for each period whether no message is missing
     :param missing: for each period why it is not complete; nothing where it is
     :param before: what it is compared with, period by period; None for nothing
@@ -70,6 +67,7 @@ class Series:
     ranked: Ranked
     complete: tuple[bool, ...]
     missing: tuple[tuple[Missing, ...], ...]
+    whole: Line | None = None
     before: Line | None = None
     before_complete: tuple[bool, ...] = ()
     verified: tuple[datetime | None, ...] = ()
@@ -81,15 +79,19 @@ class Series:
         return self.frame.periods
 
     @cached_property
-    def totals(self) -> tuple[int, ...]:
-        """The sum of all lines for each period."""
-        return tuple(map(sum, zip(*(line.volumes for line in self.lines), strict=True)))
+    def totals(self) -> tuple[Number | None, ...]:
+        """The figure of all keys together for each period."""
+        if self.whole is not None:
+            return self.whole.volumes
+        if len(self.lines) == 1:
+            return self.lines[0].volumes
+        return tuple(map(self.frame.figure.total, zip(*(line.volumes for line in self.lines), strict=True)))
 
 
 def read_series(connection: Connection, frame: Frame, now: datetime, why: bool = True) -> Series:
-    """Return the sums of a frame's periods.
+    """Return the figures of a frame's periods.
 
-    What is complete was so before the sums were read, and is so after: each statement sees what is committed by then.
+    What is complete was so before these were read, and is so after: each statement sees what is committed by then.
 
     :param why: whether to read why periods are not complete; else nothing is said to be missing of any
     """
@@ -97,7 +99,10 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     span = Span(periods[0].start, periods[-1].stop)
     before = read_covered(connection, table, periods)
     ranked = read_ranking(connection, frame)
-    lines = read_lines(connection, frame, periods, _chosen(frame, ranked), ranked.count)
+    chosen = _chosen(frame, ranked)
+    lines = read_lines(connection, frame, periods, chosen, ranked.count)
+    apart = chosen and not frame.figure.adds_up
+    whole = read_lines(connection, frame, periods, None, 0)[0] if apart else None
     complete = both(before, read_covered(connection, table, periods))
     reasons = read_why(connection, table, span, now) if why and not all(complete) else None
     missing = tuple(
@@ -105,12 +110,12 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
         for whole, period in zip(complete, periods, strict=True)
     )
     if not frame.compared:
-        return Series(frame, lines, ranked, complete, missing)
+        return Series(frame, lines, ranked, complete, missing, whole)
     past = frame.compared
     before = read_covered(connection, table, past)
     compared = read_lines(connection, frame, past, None, 0)[0]
     still = both(before, read_covered(connection, table, past))
-    return Series(frame, lines, ranked, complete, missing, compared, still)
+    return Series(frame, lines, ranked, complete, missing, whole, compared, still)
 
 
 def read_covered(connection: Connection, table: Served, periods: Sequence[Period]) -> tuple[bool, ...]:
@@ -142,16 +147,17 @@ def read_ranking(connection: Connection, frame: Frame) -> Ranked:
     if frame.view.by is None:
         return Ranked()
     rows = connection.execute(ranking(frame, frame.view.by)).all()
-    return Ranked(tuple((key, int(volume)) for key, volume, _ in rows), rows[0][2] if rows else 0)
+    number = frame.figure.number
+    return Ranked(tuple((key, number(value)) for key, value, _ in rows), rows[0][2] if rows else 0)
 
 
-def ranking(frame: Frame, key: str) -> Select[Any]:
-    """Return what selects the greatest keys, their sums, and with each how many keys there are."""
-    table = frame.table.table
-    by, volume = table.c[key], func.sum(table.c.volume)
-    query = select(by.label("key"), volume.label("volume"), func.count().over().label("count"))
-    query = query.where(*inside(frame, frame.periods)).group_by(by)
-    return query.order_by(volume.desc(), by).limit(RANKED)
+def ranking(frame: Frame, by: str) -> Select[Any]:
+    """Return what selects the greatest keys, their figures, and with each how many keys there are."""
+    table, figure = frame.table.table, frame.figure
+    its = figure.grouped(table, [table.c[by].label("key")], inside(frame, frame.periods)).subquery("figure")
+    value = its.c[figure.name]
+    query = select(its.c.key, value, func.count().over().label("count"))
+    return query.order_by(value.desc().nulls_last(), its.c.key).limit(RANKED)
 
 
 def inside(frame: Frame, periods: Sequence[Period]) -> list[ColumnElement[bool]]:
@@ -172,30 +178,35 @@ def instant(second: int) -> datetime:
 def read_lines(
     connection: Connection, frame: Frame, periods: Sequence[Period], chosen: list[str] | None, count: int
 ) -> tuple[Line, ...]:
-    """Return the sums of some periods.
+    """Return the figures of some periods.
 
     :param chosen: the keys that have a line of their own; None for one line
     :param count: how many keys there are in all
     """
-    sums: dict[str | None, list[int]] = {key: [0] * len(periods) for key in chosen or ()}
-    rest = [0] * len(periods)
-    for place, key, volume in connection.execute(summing(frame, periods, chosen)):
-        (rest if key is None else sums[key])[place] = int(volume)
-    lines = [Line(tuple(volumes), key) for key, volumes in sums.items()]
-    if chosen is None or count > len(chosen) or not chosen:
+    figure = frame.figure
+    nothing: list[Number | None] = [figure.nothing] * len(periods)
+    found: dict[str | None, list[Number | None]] = {key: [*nothing] for key in chosen or ()}
+    rest = [*nothing]
+    for place, key, value in connection.execute(summing(frame, periods, chosen)):
+        (rest if key is None else found[key])[place] = figure.number(value)
+    lines = [Line(tuple(values), key) for key, values in found.items()]
+    if not chosen or (figure.adds_up and count > len(chosen)):
         lines.append(Line(tuple(rest), rest=bool(chosen)))
     return tuple(lines)
 
 
 def summing(frame: Frame, periods: Sequence[Period], chosen: list[str] | None) -> Select[Any]:
-    """Return what selects the number of a period, a key or null for all others, and their sum."""
-    table = frame.table.table
+    """Return what selects the number of a period, a key or null for all others, and their figure.
+
+    Of a figure that does not add up there are no others.
+    """
+    table, conditions = frame.table.table, inside(frame, periods)
     bounds = cast([instant(period.start) for period in periods], ARRAY(TIMESTAMP(timezone=True)))
     place = (func.width_bucket(table.c.timestamp, bounds) - 1).label("place")
     key: Any = cast(null(), Text)
     if chosen and frame.view.by is not None:
         by = table.c[frame.view.by]
-        key = case((by == func.any(literal(chosen, ARRAY(Text))), by))
-    key = key.label("key")
-    query = select(place, key, func.sum(table.c.volume).label("volume"))
-    return query.where(*inside(frame, periods)).group_by(place, key)
+        is_chosen = by == func.any(literal(chosen, ARRAY(Text)))
+        key = case((is_chosen, by))
+        conditions += [] if frame.figure.adds_up else [is_chosen]
+    return frame.figure.grouped(table, [place, key.label("key")], conditions)

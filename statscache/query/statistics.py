@@ -8,6 +8,7 @@ from typing import Any
 
 from statscache.plugins import Schedule
 from statscache.plugins.in_windows import key_columns
+from statscache.query.figures import Figure
 from statscache.query.periods import Period, divides
 from statscache.query.tables import Served
 
@@ -32,6 +33,15 @@ class Statistic:
     tables: tuple[Served, ...]
 
     @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What a reader can choose of it, the usual one first."""
+        return self.finest.kind.offered
+
+    def figure(self, name: str) -> Figure:
+        """Return one of them by its name, the usual one for an empty name."""
+        return next(figure for figure in self.figures if name in ("", figure.name))
+
+    @property
     def finest(self) -> Served:
         """The table with the shortest windows."""
         return self.tables[-1]
@@ -51,11 +61,6 @@ def windows_divide(table: Served, periods: Sequence[Period]) -> bool:
 
 
 def statistics(tables: Mapping[str, Served]) -> dict[str, Statistic]:
-    """Return the statistics that tables of counts make up, by ident."""
-    return {ident: its for ident, its in in_windows(tables).items() if its.finest.counts}
-
-
-def in_windows(tables: Mapping[str, Served]) -> dict[str, Statistic]:
     """Return the statistics that tables of windows make up, by ident.
 
     Plugins that share a name and have other keys or figures than the first are a statistic of their own, by the

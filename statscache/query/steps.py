@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from statscache.errors import Sentence
 from statscache.query.errors import BadQuestion
 from statscache.query.periods import EARLIEST, Period, Step, period_of, periods
-from statscache.query.statistics import in_windows, schedule_of, windows_divide
+from statscache.query.statistics import schedule_of, statistics, windows_divide
 from statscache.query.tables import Served
 
 #: How many periods an answer may have.
@@ -23,7 +23,7 @@ IN_UTC = ZoneInfo("UTC")
 
 def families(tables: Mapping[str, Served]) -> dict[str, tuple[Served, ...]]:
     """Return the tables of the same statistic for each table of windows, those with the longest windows first."""
-    return {table.ident: each.tables for each in in_windows(tables).values() for table in each.tables}
+    return {table.ident: each.tables for each in statistics(tables).values() for table in each.tables}
 
 
 def present_period(values: Mapping[str, Any], now: datetime) -> Period | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,8 @@ from sqlalchemy import ARRAY, Table, Text, case, cast, func
 from sqlalchemy import types as sql
 
 from statscache.hosting.loader import Entry
-from statscache.plugins import BasePlugin, CountModel, LatestModel
-from statscache.plugins.in_windows import WindowModel, key_columns
+from statscache.plugins import BasePlugin, LatestModel
+from statscache.plugins.in_windows import key_columns
 from statscache.query import parameters as given
 from statscache.query.columns import (
     ADDED,
@@ -25,7 +25,9 @@ from statscache.query.columns import (
     kind_of,
 )
 from statscache.query.cursors import Cursors
-from statscache.query.figures import Figure, figures_of
+from statscache.query.figures import Figure
+from statscache.query.kinds import Kind
+from statscache.query.kinds import kind_of as kind_of_model
 from statscache.query.parameters import Parameter
 
 #: What holds a text that is no key, though it is a text.
@@ -56,7 +58,7 @@ class Served:
     """A plugin's table.
 
     :param filters: the key columns, by the name of the parameter that filters by each
-    :param figures: what is summed, or the like, over several rows; none where nothing is
+    :param kind: what is summed, or the like, over several rows; nothing where nothing is
     :param source: the distribution that has the plugin, and its version
     """
 
@@ -65,9 +67,8 @@ class Served:
     columns: tuple[Column, ...]
     order: tuple[Key, ...]
     filters: Mapping[str, str]
-    counts: bool
     latest: bool
-    figures: tuple[Figure, ...]
+    kind: Kind
     cursors: Cursors = field(repr=False)
     parameters: Mapping[str, Parameter] = field(repr=False)
     source: str = ""
@@ -76,6 +77,11 @@ class Served:
     def ident(self) -> str:
         """The plugin's identifier."""
         return self.plugin.ident
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What each answer about several rows has."""
+        return self.kind.columns
 
     @property
     def layout(self) -> Any:
@@ -106,18 +112,15 @@ def serve(plugin: BasePlugin, source: str = "") -> Served:
     :param source: the distribution that has the plugin, and its version
     """
     model, table = plugin.model, plugin.model.__table__
-    counts, latest = issubclass(model, CountModel), issubclass(model, LatestModel)
+    latest, kind = issubclass(model, LatestModel), kind_of_model(model)
     order = tuple(_order(table))
     filters = {_parameter_name(name): name for name in _key_names(table)}
     numbers = max(2, sum(key.is_number for key in order))
     cursors = Cursors(plugin.ident, numbers)
-    figures = figures_of(model) if issubclass(model, WindowModel) else ()
     parameters = _parameters(_is_timed(table), filters, cursors)
-    parameters |= _of_figures(model, figures) | _of_form() | _of_windows(plugin, figures)
-    columns = tuple(_latest_columns(table) if latest else _columns(table, figures))
-    return Served(
-        plugin, table, columns, order, filters, counts, latest, figures, cursors, parameters, source
-    )
+    parameters |= _of_figures(model, kind) | _of_form() | _of_windows(plugin, kind)
+    columns = tuple(_latest_columns(table) if latest else _columns(table, kind))
+    return Served(plugin, table, columns, order, filters, latest, kind, cursors, parameters, source)
 
 
 def _order(table: Table) -> Iterable[Key]:
@@ -178,11 +181,11 @@ def _parameters(timed: bool, filters: Mapping[str, str], cursors: Cursors) -> di
     return {parameter.name: parameter for parameter in taken}
 
 
-def _of_figures(model: Any, figures: Sequence[Figure]) -> dict[str, Parameter]:
+def _of_figures(model: Any, kind: Kind) -> dict[str, Parameter]:
     """Return the parameters of a table whose rows can be taken together."""
-    if not figures:
+    if not kind.columns:
         return {}
-    names = [figure.name for figure in figures]
+    names = [figure.name for figure in kind.columns]
     what = "Sum the volume over" if names == ["volume"] else "Take together"
     about = f"{what} all rows with the same value in this column; the greatest sums come first, "
     about += "but those by timestamp come in order of time."
@@ -191,7 +194,7 @@ def _of_figures(model: Any, figures: Sequence[Figure]) -> dict[str, Parameter]:
     taken.append(given.whole("top", 10_000, about))
     if len(names) > 1:
         about = "The figure by which the greatest are found, where rows are not in order of time."
-        taken.append(given.choice("figure", names, about, model.leading))
+        taken.append(given.choice("figure", names, about, kind.leading))
     return {parameter.name: parameter for parameter in taken}
 
 
@@ -200,18 +203,18 @@ def _of_form() -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in taken}
 
 
-def _of_windows(plugin: BasePlugin, figures: Sequence[Figure]) -> dict[str, Parameter]:
+def _of_windows(plugin: BasePlugin, kind: Kind) -> dict[str, Parameter]:
     """Return the parameters of a table that has windows."""
     table = plugin.model.__table__
     if plugin.schedule is None or not _is_timed(table):
         return {}
-    taken = [given.STEP, given.TZ] if figures else []
+    taken = [given.STEP, given.TZ] if kind.columns else []
     taken += [given.COMPLETE] if not any(column.name in table.c for column in ADDED) else []
     return {parameter.name: parameter for parameter in taken}
 
 
-def _columns(table: Table, figures: Sequence[Figure]) -> Iterable[Column]:
-    names = [figure.name for figure in figures]
+def _columns(table: Table, kind: Kind) -> Iterable[Column]:
+    names = [figure.name for figure in kind.columns]
     for column in map(column_of, table.columns):
         yield replace(column, nullable=False) if column.name in names else column
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from statscache.query import parameters as given
 from statscache.query.errors import BadQuestion
+from statscache.query.figures import Figure
 from statscache.query.parameters import Parameter, zone_of
 from statscache.query.periods import LENGTHS, Step
 from statscache.query.statistics import Statistic
@@ -43,6 +44,7 @@ class View:
     :param by: the key column whose values have a line each; None for one line
     :param keys: the values wanted, by key column; all where there are none
     :param compare: one of `COMPARISONS`, None for no comparison
+    :param figure: the name of what is shown; empty for what is shown unless somebody chooses
     """
 
     reach: str | None = None
@@ -56,6 +58,7 @@ class View:
     compare: str | None = None
     share: bool = False
     log: bool = False
+    figure: str = ""
 
 
 def view_parameters(statistic: Statistic) -> dict[str, Parameter]:
@@ -80,6 +83,8 @@ def view_parameters(statistic: Statistic) -> dict[str, Parameter]:
         given.choice("share", ("1",), "Show shares of the total."),
         given.choice("scale", SCALES, "The scale of the chart.", SCALES[0]),
     ]
+    if len(statistic.figures) > 1:
+        taken.append(figure_parameter(statistic))
     if statistic.keys:
         taken.append(
             given.choice(
@@ -90,6 +95,12 @@ def view_parameters(statistic: Statistic) -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in taken}
 
 
+def figure_parameter(statistic: Statistic) -> Parameter:
+    """Return the parameter that chooses a figure of a statistic."""
+    names = [figure.name for figure in statistic.figures]
+    return given.choice("figure", names, "What is shown of it.", names[0])
+
+
 def view_of(statistic: Statistic, values: Mapping[str, Any]) -> View:
     """Return what the values of these parameters ask for.
 
@@ -97,9 +108,11 @@ def view_of(statistic: Statistic, values: Mapping[str, Any]) -> View:
     """
     start, stop = values.get("start"), values.get("stop")
     _check_range(values, start, stop)
+    figure = values.get("figure", "")
     # What is compared is the total, so that the total is shown beside it unless somebody asks for keys.
-    usual = statistic.keys[0] if statistic.keys and "compare" not in values else ""
+    usual = "" if "compare" in values else usual_key(statistic, figure)
     by = values.get("by", usual) or None
+    _check_figure(statistic.figure(figure), by, "share" in values)
     keys = {
         column: tuple(dict.fromkeys(values[name]))
         for name, column in statistic.filters.items()
@@ -117,7 +130,27 @@ def view_of(statistic: Statistic, values: Mapping[str, Any]) -> View:
         values.get("compare"),
         "share" in values,
         values.get("scale") == "log",
+        figure,
     )
+
+
+def usual_key(statistic: Statistic, figure: str) -> str | None:
+    """Return the key whose values have a line each where nobody names one, None for none."""
+    return next(iter(keys_for(statistic, statistic.figure(figure))), None)
+
+
+def keys_for(statistic: Statistic, figure: Figure) -> list[str]:
+    """Return the keys by which a figure can be told apart."""
+    return [key for key in statistic.keys if key != figure.apart]
+
+
+def _check_figure(figure: Figure, by: str | None, share: bool) -> None:
+    if by is not None and by == figure.apart:
+        raise BadQuestion("figure={figure} is not told apart by {by}: choose another", figure=figure.name, by=by)
+    if share and not figure.adds_up:
+        raise BadQuestion(
+            "figure={figure} has no shares, since its parts do not add up: leave out share", figure=figure.name
+        )
 
 
 def _check_range(values: Mapping[str, Any], start: datetime | None, stop: datetime | None) -> None:

@@ -116,4 +116,4 @@ def measured(server: Engine, directory: Path) -> Iterator[Measured]:
         finally:
             ended = web.end()
             engine.dispose()
-        assert ended == (0, "")
+        assert ended == (0, ""), ended
