@@ -163,7 +163,10 @@ def quantile_of(name: str, q: str, about: str) -> Quantile:
     rank = Decimal(q)
 
     def of_rows(columns: Any) -> ColumnElement[Any]:
-        its = [func.array_agg(each).filter(columns["bucket"] >= 0) for each in (columns["bucket"], columns["volume"])]
+        its = [
+            func.array_agg(each).filter(columns["bucket"] >= 0)
+            for each in (columns["bucket"], columns["volume"])
+        ]
         rows = func.unnest(*its).table_valued("bucket", "volume").render_derived()
         reached = func.sum(rows.c.volume).over(order_by=rows.c.bucket).label("reached")
         whole = func.sum(rows.c.volume).over().label("whole")

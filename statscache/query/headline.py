@@ -58,7 +58,7 @@ class Headline:
 
     @property
     def change(self) -> float | None:
-        """Its change against the period before, as a share of that; None if either is not complete, or that is no share."""
+        """Its change, as a share of the period before; None if either is not complete, or that is not above 0."""
         before = self.place - 1
         if before < 0 or not (self.complete and self.series.complete[before]):
             return None

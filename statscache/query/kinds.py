@@ -71,7 +71,9 @@ def _mean(columns: Any) -> ColumnElement[Any]:
 def _durations() -> Kind:
     """Return what can be asked of a table of durations."""
     volume = Figure("volume", INTEGER, "how many ended", _ended("volume"))
-    seconds = Figure("seconds", INTEGER, "the sum of the durations in seconds", _ended("seconds"), unit=SECONDS)
+    seconds = Figure(
+        "seconds", INTEGER, "the sum of the durations in seconds", _ended("seconds"), unit=SECONDS
+    )
     lacking = Figure("without_begin", INTEGER, "how many ended without a begin", _without_begin)
     about = "the mean of the durations in seconds"
     mean = Figure("mean", EXACT, about, _mean_length, False, False, False, SECONDS)

@@ -82,9 +82,8 @@ def view_parameters(statistic: Statistic) -> dict[str, Parameter]:
         ),
         given.choice("share", ("1",), "Show shares of the total."),
         given.choice("scale", SCALES, "The scale of the chart.", SCALES[0]),
+        figure_parameter(statistic),
     ]
-    if len(statistic.figures) > 1:
-        taken.append(figure_parameter(statistic))
     if statistic.keys:
         taken.append(
             given.choice(
@@ -146,10 +145,13 @@ def keys_for(statistic: Statistic, figure: Figure) -> list[str]:
 
 def _check_figure(figure: Figure, by: str | None, share: bool) -> None:
     if by is not None and by == figure.apart:
-        raise BadQuestion("figure={figure} is not told apart by {by}: choose another", figure=figure.name, by=by)
+        raise BadQuestion(
+            "figure={figure} is not told apart by {by}: choose another", figure=figure.name, by=by
+        )
     if share and not figure.adds_up:
         raise BadQuestion(
-            "figure={figure} has no shares, since its parts do not add up: leave out share", figure=figure.name
+            "figure={figure} has no shares, since its parts do not add up: leave out share",
+            figure=figure.name,
         )
 
 

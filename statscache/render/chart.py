@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statscache.plugins import Note
+from statscache.query.columns import INTEGER
+from statscache.query.figures import SECONDS, Number
 from statscache.query.missing import Missing, Reason
 from statscache.query.series import Line, Series
 from statscache.render import axis, colours
 from statscache.render.language import Language
-from statscache.render.reasons import told
+from statscache.render.reasons import kind_of, told
 from statscache.render.runs import Runs, runs_of, stretches
-from statscache.render.scale import Scale, scale_for
+from statscache.render.scale import Scale, nice_seconds, nice_step, scale_for
 from statscache.render.svg import path, percent, shown, tag, words
 
 #: In pixels: what is left beside the plot and under it, the height of the plot, and its width where it is fixed.
@@ -46,33 +48,34 @@ class Chart:
     def __post_init__(self) -> None:
         view = self.series.frame.view
         object.__setattr__(self, "lines", self.series.lines)
-        values = [value for line in self.lines for value in self.values(line) if value is not None]
+        values = [value for line in self.lines for value in self.values(line)]
         if self.series.before is not None and not view.share:
             values += self.series.before.volumes
-        whole = not view.share
-        object.__setattr__(self, "scale", scale_for(values, view.log, whole))
+        figure = self.series.frame.figure
+        whole = not view.share and figure.kind is INTEGER
+        step = nice_seconds if figure.unit == SECONDS and not view.share else nice_step
+        numbers = [float(value) for value in values if value is not None]
+        object.__setattr__(self, "scale", scale_for(numbers, view.log, whole, step))
 
     @property
     def height(self) -> int:
         """The height of it all, in pixels."""
         return TOP + HEIGHT + FOOT
 
-    def values(self, line: Line) -> list[float | None]:
-        """Return what is drawn of a line: its sums, or their shares of the totals."""
+    def values(self, line: Line) -> list[Number | None]:
+        """Return what is drawn of a line: its figures, or their shares of the totals."""
         if not self.series.frame.view.share:
             return list(line.volumes)
-        return [
-            volume / total if total else None
-            for volume, total in zip(line.volumes, self.series.totals, strict=True)
-        ]
+        both: Any = zip(line.volumes, self.series.totals, strict=True)
+        return [volume / total if total else None for volume, total in both]
 
     def x(self, place: int) -> float:
         """Return where the middle of a period lies, as a share of the width."""
         return (place + 0.5) / len(self.series.periods)
 
-    def y(self, value: float) -> float:
+    def y(self, value: Number) -> float:
         """Return where a value lies, in pixels from the top of the plot."""
-        return HEIGHT * (1 - self.scale.share(value))
+        return HEIGHT * (1 - self.scale.share(float(value)))
 
     def values_axis(self) -> str:
         """Return what stands left of the plot, `LEFT` wide and `height` high."""
@@ -104,7 +107,8 @@ class Chart:
 
     def named(self, value: float) -> str:
         """Return a value as the axis names it."""
-        return self.language.share(value) if self.series.frame.view.share else self.language.short(value)
+        frame, language = self.series.frame, self.language
+        return language.share(value) if frame.view.share else language.value(value, frame.figure.unit, True)
 
     def _grid(self) -> Iterator[str]:
         for value in self.scale.ticks:
@@ -162,16 +166,19 @@ class Chart:
     def _before(self) -> Iterator[str]:
         before = self.series.before
         if before is not None and not self.series.frame.view.share:
-            runs = runs_of(before.volumes, self.series.before_complete)
+            runs = self._runs(before.volumes, self.series.before_complete)
             yield from self._strokes(runs, before.volumes, colours.BEFORE, "before", 1.5)
+
+    def _runs(self, values: Sequence[Number | None], complete: Sequence[bool]) -> Runs:
+        return runs_of(values, complete, self.series.frame.figure.nothing)
 
     def _curve(self, place: int, line: Line) -> Iterator[str]:
         values = self.values(line)
-        runs = runs_of(values, self.series.complete)
+        runs = self._runs(values, self.series.complete)
         yield from self._strokes(runs, values, self.colour(place, line), name_of(place, line), 2)
 
     def _strokes(
-        self, runs: Runs, values: Sequence[float | None], colour: str, name: str, width: float
+        self, runs: Runs, values: Sequence[Number | None], colour: str, name: str, width: float
     ) -> Iterator[str]:
         given = {"fill": "none", "stroke": colour, "stroke_width": width, "stroke_linejoin": "round"}
         given |= {"vector_effect": "non-scaling-stroke"}
@@ -192,21 +199,26 @@ class Chart:
             return
         for place, line in enumerate(self.lines):
             values = self.values(line)
-            runs = runs_of(values, self.series.complete)
+            runs = self._runs(values, self.series.complete)
             name, colour = name_of(place, line), self.colour(place, line)
             for point in runs.alone:
                 yield self._point(point, values[point], r=3, fill=colour, class_=f"{name} point")
-            last = len(values) - 1
-            if not self.series.complete[last] and values[last]:
-                yield self._hollow(last, values[last], colour, name)
-        for point in runs_of(self.series.totals, self.series.complete).unknown:
+            hollow, last = {run[0] for run in runs.unsure if len(run) == 1}, len(values) - 1
+            if not self.series.complete[last] and values[last] not in (
+                None,
+                self.series.frame.figure.nothing,
+            ):
+                hollow.add(last)
+            for point in sorted(hollow):
+                yield self._hollow(point, values[point], colour, name)
+        for point in self._runs(self.series.totals, self.series.complete).unknown:
             if kind_of(self.series.missing[point]) is not Reason.UNCOUNTED:
                 yield self._hollow(point, 0, colours.QUIET, "unknown")
 
-    def _point(self, place: int, value: float | None, **given: Any) -> str:
+    def _point(self, place: int, value: Number | None, **given: Any) -> str:
         return tag("circle", cx=percent(self.x(place)), cy=self.y(value or 0), **given)
 
-    def _hollow(self, place: int, value: float | None, colour: str, name: str) -> str:
+    def _hollow(self, place: int, value: Number | None, colour: str, name: str) -> str:
         paint = {"fill": colours.PAPER, "stroke": colour, "stroke_width": 1.5}
         return self._point(place, value, r=3, class_=f"{name} hollow", **paint)
 
@@ -224,15 +236,6 @@ class Chart:
 def _anchor(place: int, count: int) -> str:
     share = place / count
     return "start" if share < 0.04 else "end" if share > 0.96 else "middle"
-
-
-def kind_of(missing: Sequence[Missing]) -> Reason | None:
-    """Return the reason that the hatching of a period shows, None if it is complete."""
-    reasons = [each.reason for each in missing]
-    for reason in (Reason.LOST, Reason.REMOVED, Reason.QUARANTINED, Reason.UNFINISHED, Reason.UNCOUNTED):
-        if reason in reasons:
-            return reason
-    return None
 
 
 def name_of(place: int, line: Line) -> str:

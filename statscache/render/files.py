@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from statscache.instants import write_second
+from statscache.query.figures import Number
 from statscache.query.missing import Missing
 from statscache.query.series import Series
+from statscache.render.exact_json import exact_json
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.verdict import labels, sentence
@@ -21,14 +23,14 @@ ALL = "all"
 
 
 def as_csv(series: Series, language: Language) -> str:
-    """Return a line for each period and key: when, which key, how many, whether that is complete, why not, and more.
+    """Return a line for each period and key: when, which key, its figure, whether that is complete, why not, and more.
 
     A key that a spreadsheet would take for a formula has a `'` before it.
     """
     file = io.StringIO()
     writer = csv.writer(file)
-    by = series.frame.view.by or "key"
-    writer.writerow(["start", "stop", by, "volume", "complete", "missing", "plugin", "verified"])
+    by, figure = series.frame.view.by or "key", series.frame.figure.name
+    writer.writerow(["start", "stop", by, figure, "complete", "missing", "plugin", "verified"])
     names = labels(series, language)
     for place, period in enumerate(series.periods):
         whole = "true" if series.complete[place] else "false"
@@ -36,8 +38,15 @@ def as_csv(series: Series, language: Language) -> str:
         verified = _verified(series, place) or ""
         times = write_second(period.start), write_second(period.stop)
         for name, line in zip(names, series.lines, strict=True):
-            writer.writerow([*times, harmless(name), line.volumes[place], whole, why, plugin, verified])
+            writer.writerow(
+                [*times, harmless(name), written(line.volumes[place]), whole, why, plugin, verified]
+            )
     return file.getvalue()
+
+
+def written(value: Number | None) -> Number | str | None:
+    """Return a value as it stands in a cell: a Decimal with all its digits, and no exponent."""
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def harmless(text: str) -> str:
@@ -48,8 +57,11 @@ def harmless(text: str) -> str:
 def as_dict(series: Series, language: Language) -> dict[str, Any]:
     """Return all that a view shows, fit for JSON."""
     frame = series.frame
+    figure = frame.figure
     found: dict[str, Any] = {
         "statistic": frame.statistic.ident,
+        "figure": figure.name,
+        "unit": figure.unit,
         "summary": frame.statistic.summary,
         "plugin": frame.table.ident,
         "table": frame.table.table.fullname,
@@ -63,7 +75,7 @@ def as_dict(series: Series, language: Language) -> dict[str, Any]:
         "lines": [
             {"key": line.key, "rest": line.rest, "volumes": list(line.volumes)} for line in series.lines
         ],
-        "ranking": [{"key": key, "volume": volume} for key, volume in series.ranked.keys],
+        "ranking": [{"key": key, figure.name: value} for key, value in series.ranked.keys],
         "keys": series.ranked.count,
     }
     if series.before is not None:
@@ -81,7 +93,7 @@ def period_as_dict(series: Series, place: int) -> dict[str, Any]:
     return {
         "start": write_second(period.start),
         "stop": write_second(period.stop),
-        "volume": series.totals[place],
+        series.frame.figure.name: series.totals[place],
         "complete": series.complete[place],
         "missing": missing_as_dicts(series.missing[place]),
         "verified": _verified(series, place),
@@ -121,8 +133,8 @@ def _cell(value: object) -> object:
 
 
 def json_of(value: object) -> str:
-    """Return a value as JSON in ASCII."""
-    return json.dumps(value, separators=(",", ":"))
+    """Return a value as JSON in ASCII, in which a Decimal is a number with all its digits."""
+    return exact_json(value, separators=(",", ":"))
 
 
 def as_json(series: Series, language: Language) -> str:

@@ -8,6 +8,7 @@ from statscache.plugins import Note
 from statscache.query.frame import Frame
 from statscache.query.series import Series
 from statscache.render.chart import Chart
+from statscache.render.figures import titled
 from statscache.render.files import as_csv, as_json
 from statscache.render.language import Language, marked
 from statscache.render.picture import picture
@@ -38,9 +39,9 @@ def made(series: Series, language: Language, ending: str, notes: Sequence[Note] 
 
 
 def title_of(frame: Frame, language: Language) -> str:
-    """Return what a view shows, with the keys that are wanted."""
+    """Return what a view shows, with its figure and the keys that are wanted."""
     chosen = [shown(key) for keys in frame.view.keys.values() for key in keys]
-    title = language.text(frame.statistic.summary)
+    title = titled(language.text(frame.statistic.summary), frame.statistic, frame.figure, language)
     return f"{title}: {', '.join(chosen)}" if chosen else title
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -17,8 +18,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_decimal, format_percent, get_group_symbol
+from babel.units import format_unit
 
 from statscache.errors import Sentence
+from statscache.query.figures import CONTEXT, SECONDS, Number
 from statscache.query.periods import Period, Step
 
 #: English needs no catalogue: its texts stand in the templates and in the code.
@@ -33,6 +36,9 @@ LABELS = {
     Step.QUARTER: "yQQQ",
     Step.YEAR: "y",
 }
+#: The units of lengths of time, in seconds, but for the shortest.
+UNITS_S = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
+MINUTE_S = 60
 
 
 @dataclass(frozen=True)
@@ -63,22 +69,50 @@ class Language:
         """Return the text for a number of things, which is `count` in it."""
         return self.texts.ngettext(one, many, count).format(count=self.number(count), **values)
 
-    def number(self, value: float) -> str:
-        """Return a number with its groups of digits."""
-        between = _between_thousands(self.code)
-        if between is not None and isinstance(value, int) and value >= 0:
+    def number(self, value: Number) -> str:
+        """Return a number with its groups of digits, and the first three digits after the point that say something."""
+        between, whole = _between_thousands(self.code), isinstance(value, int)
+        if between is not None and whole and value >= 0:
             return f"{value:,}".replace(",", between)  # a chart has thousands, and Babel takes 100 µs for one
-        return format_decimal(value, locale=self.locale)
+        small = not whole and 0 < abs(float(value)) < 1
+        its = Decimal(f"{value:.3g}") if small else value
+        return _written(its, self.code, not small)
 
-    def short(self, value: float) -> str:
+    def short(self, value: Number) -> str:
         """Return a number in a few characters, as in 12K."""
-        if abs(value) < 100_000:
+        if abs(float(value)) < 100_000:
             return self.number(value)
-        return format_compact_decimal(value, locale=self.locale, fraction_digits=1)
+        its = value if isinstance(value, int) else float(value)
+        return format_compact_decimal(its, locale=self.locale, fraction_digits=1)
 
-    def share(self, value: float, signed: bool = False) -> str:
+    def value(self, value: Number | None, unit: str = "", short: bool = False) -> str:
+        """Return a value of a figure, a dash where there is none.
+
+        :param unit: as in `Figure`
+        """
+        if value is None:
+            return "\N{EN DASH}"
+        if unit == SECONDS:
+            return self.duration(float(value))
+        return self.short(value) if short else self.number(value)
+
+    def duration(self, seconds: float) -> str:
+        """Return a length of time in its largest unit, and the next one if that says something."""
+        if abs(seconds) < MINUTE_S:
+            return self._in("second", Decimal(f"{seconds:.3g}"))
+        rest, told = round(abs(seconds)), list[str]()
+        for unit, length in UNITS_S.items():
+            if told or rest >= length:
+                told.append(self._in(unit, rest // length) if rest >= length else "")
+                rest %= length
+        return " ".join(filter(None, told[:2]))
+
+    def _in(self, unit: str, value: Decimal | int) -> str:
+        return _of_unit(unit, value, self.code)
+
+    def share(self, value: Number, signed: bool = False) -> str:
         """Return a share of one as a percentage."""
-        digits = "0" if abs(value) >= 0.0995 or not value else "0.0"
+        digits = "0" if abs(float(value)) >= 0.0995 or not value else "0.0"
         told = format_percent(value, format=f"+#,##{digits} %;-#,##{digits} %", locale=self.locale)
         if not signed:
             return told.lstrip("+")
@@ -106,6 +140,18 @@ def _between_thousands(code: str) -> str | None:
     """Return what a language puts between groups of three digits; None if its groups are others."""
     locale = Locale.parse(code)
     return get_group_symbol(locale) if locale.decimal_formats[None].grouping == (3, 3) else None
+
+
+@lru_cache(16_384)
+def _written(value: Number, code: str, rounded: bool) -> str:
+    """Return a number. A page names each of its figures twice."""
+    with localcontext(CONTEXT):  # in which Babel rounds
+        return format_decimal(value, locale=language(code).locale, decimal_quantization=rounded)
+
+
+@lru_cache(16_384)
+def _of_unit(unit: str, value: Decimal | int, code: str) -> str:
+    return format_unit(value, f"duration-{unit}", length="short", locale=language(code).locale)
 
 
 @lru_cache(16_384)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from statscache.query.frame import Change
 from statscache.query.missing import Missing, Reason
@@ -27,6 +27,15 @@ def _told(missing: Missing, language: Language) -> str:
     if missing.reason is Reason.UNFINISHED:
         return language.text("not over yet")
     return language.text("not counted")
+
+
+def kind_of(missing: Sequence[Missing]) -> Reason | None:
+    """Return the reason that the hatching of a period shows, None if it is complete."""
+    reasons = [each.reason for each in missing]
+    for reason in (Reason.LOST, Reason.REMOVED, Reason.QUARANTINED, Reason.UNFINISHED, Reason.UNCOUNTED):
+        if reason in reasons:
+            return reason
+    return None
 
 
 def changed(change: Change, language: Language) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from statscache.query.figures import Number
+
 
 @dataclass(frozen=True)
 class Runs:
     """The parts of a line, each the numbers of the points that it joins.
 
     :param sure: joins complete points
-    :param unsure: joins points of which one at least is not complete
+    :param unsure: joins points of which one at least is not complete; one of a single point joins nothing
     :param alone: complete points that nothing sure joins
     :param unknown: points that are zero as far as is known, and are not complete
     """
@@ -22,23 +24,29 @@ class Runs:
     unknown: tuple[int, ...]
 
 
-def runs_of(values: Sequence[float | None], complete: Sequence[bool]) -> Runs:
+def runs_of(values: Sequence[Number | None], complete: Sequence[bool], nothing: int | None = 0) -> Runs:
     """Return the parts of a line.
 
     :param values: None where there is no value
     :param complete: for each whether no message is missing
+    :param nothing: the value where nothing was counted, None where there is none
     """
+    doubted = [
+        None if whole or value == nothing else value for value, whole in zip(values, complete, strict=True)
+    ]
     sure = [tuple(run) for run in _runs(values, complete, True)]
     joined = {place for run in sure for place in run if len(run) > 1}
     return Runs(
         tuple(run for run in sure if len(run) > 1),
-        tuple(_unsure(values, complete)),
+        tuple(_unsure(doubted, values, complete)),
         tuple(run[0] for run in sure if run[0] not in joined),
-        tuple(place for place, value in enumerate(values) if not complete[place] and not value),
+        tuple(
+            place for place, value in enumerate(values) if not (nothing is None or complete[place] or value)
+        ),
     )
 
 
-def _runs(values: Sequence[float | None], complete: Sequence[bool], wanted: bool) -> Iterator[list[int]]:
+def _runs(values: Sequence[Number | None], complete: Sequence[bool], wanted: bool) -> Iterator[list[int]]:
     """Yield the runs of points that have a value and are complete, or not."""
     run: list[int] = []
     for place, value in enumerate(values):
@@ -51,9 +59,10 @@ def _runs(values: Sequence[float | None], complete: Sequence[bool], wanted: bool
         yield run
 
 
-def _unsure(values: Sequence[float | None], complete: Sequence[bool]) -> Iterator[tuple[int, ...]]:
-    """Yield what joins points that are not complete, and have more than zero, to each other and to their neighbours."""
-    doubted = [value if value and not complete[place] else None for place, value in enumerate(values)]
+def _unsure(
+    doubted: Sequence[Number | None], values: Sequence[Number | None], complete: Sequence[bool]
+) -> Iterator[tuple[int, ...]]:
+    """Yield what joins points that are not complete, and have something, to each other and to their neighbours."""
     for run in _runs(doubted, complete, False):
         before, after = run[0] - 1, run[-1] + 1
         if before >= 0 and complete[before] and values[before] is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from statscache.query.columns import INTEGER
 from statscache.query.missing import Reason
 from statscache.query.series import Series
 from statscache.render import colours
-from statscache.render.chart import kind_of
+from statscache.render.reasons import kind_of
 from statscache.render.runs import runs_of, stretches
 from statscache.render.scale import scale_for
 from statscache.render.svg import path, tag
@@ -14,19 +15,20 @@ WIDTH, HEIGHT, MARGIN = 240, 48, 3
 
 
 def spark(series: Series, id: str, label: str) -> str:
-    """Return the sums of a series as a small line.
+    """Return the totals of a series as a small line.
 
     :param id: what the name of its hatching begins with
     :param label: what a screen reader says of it
     """
     values, complete = series.totals, series.complete
-    scale, count = scale_for(values), len(values)
+    count, whole = len(values), series.frame.figure.kind is INTEGER
+    scale = scale_for([float(value) for value in values if value is not None], whole=whole)
 
     def point(place: int) -> tuple[float, float]:
         up = HEIGHT - 2 * MARGIN
-        return WIDTH * (place + 0.5) / count, MARGIN + up * (1 - scale.share(values[place]))
+        return WIDTH * (place + 0.5) / count, MARGIN + up * (1 - scale.share(float(values[place] or 0)))
 
-    runs = runs_of(values, complete)
+    runs = runs_of(values, complete, series.frame.figure.nothing)
     line = {"fill": "none", "stroke": colours.LINES[0], "stroke_width": 2, "stroke_linejoin": "round"}
     line |= {"vector_effect": "non-scaling-stroke"}
     parts = [tag("defs", _hatch(f"{id}-gap", 1.4), _hatch(f"{id}-uncounted", 0.5))]

@@ -10,6 +10,7 @@ from statscache.query.headline import read_headline
 from statscache.query.periods import Step
 from statscache.query.statistics import Statistic
 from statscache.render.badge import badge
+from statscache.render.figures import titled
 from statscache.render.language import marked
 from statscache.web.page.reader import Reader
 
@@ -20,13 +21,19 @@ EACH = {
 }
 
 
-def made_badge(reader: Reader, statistic: Statistic, connection: Connection, now: datetime) -> bytes:
-    """Return the badge of a statistic."""
-    headline = read_headline(connection, statistic, reader.zone, now, why=False)
-    language = reader.language
-    figure = language.short(headline.figure)
-    if headline.step in EACH:
-        figure = language.text(EACH[headline.step], figure=figure)
+def made_badge(
+    reader: Reader, statistic: Statistic, figure: str, connection: Connection, now: datetime
+) -> bytes:
+    """Return the badge of a statistic.
+
+    :param figure: as in `View`
+    """
+    headline = read_headline(connection, statistic, reader.zone, now, why=False, figure=figure)
+    language, its = reader.language, statistic.figure(figure)
+    told = language.value(headline.figure, its.unit, short=True)
+    if headline.step in EACH and its.zero:
+        told = language.text(EACH[headline.step], figure=told)
     if not headline.complete:
-        figure = language.text("{figure}, incomplete", figure=figure)
-    return badge(language.text(statistic.name), figure, headline.complete).encode()
+        told = language.text("{figure}, incomplete", figure=told)
+    title = titled(language.text(statistic.name), statistic, its, language)
+    return badge(title, told, headline.complete).encode()

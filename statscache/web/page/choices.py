@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from statscache.query.figures import Figure
 from statscache.query.frame import Frame
 from statscache.query.series import Series
-from statscache.query.view import COMPARISONS, MOST_LINES, RANGES, steps_for
-from statscache.render.language import marked
+from statscache.query.view import COMPARISONS, MOST_LINES, RANGES, keys_for, steps_for
+from statscache.render.figures import named
+from statscache.render.language import Language, marked
+from statscache.render.scale import Scale
 from statscache.web.page.links import FileLinks, query_of
 from statscache.web.page.reader import Reader
 
@@ -46,20 +49,14 @@ class Choice:
     chosen: bool
 
 
-def choices(reader: Reader, frame: Frame) -> dict[str, list[Choice]]:
-    """Return the links that change a view, by what they change."""
-    view, language, links = frame.view, reader.language, reader.links
-    if isinstance(links, FileLinks):
-        return {
-            "range": [
-                Choice(
-                    language.text(RANGE_NAMES[name]),
-                    links.range(frame.statistic.ident, name),
-                    name == frame.reach,
-                )
-                for name in RANGES
-            ]
-        }
+def choices(reader: Reader, frame: Frame, scale: Scale) -> dict[str, list[Choice]]:
+    """Return the links that change a view, by what they change.
+
+    :param scale: that of what is shown
+    """
+    view, language = frame.view, reader.language
+    if isinstance(reader.links, FileLinks):
+        return _still_choices(reader.links, frame, language)
 
     def each(
         name: str, values: Sequence[tuple[str | None, str]], present: str | None, *without: str
@@ -76,21 +73,51 @@ def choices(reader: Reader, frame: Frame) -> dict[str, list[Choice]]:
         "range": each("range", ranges, frame.reach, "start", "stop", "step"),
         "step": each("step", steps, str(frame.step)),
         "compare": each("compare", comparisons, view.compare),
-        "scale": each(
-            "scale", [(None, marked("linear")), ("log", marked("logarithmic"))], "log" if view.log else None
-        ),
     }
-    if frame.statistic.keys:
-        others = [(key, key) for key in frame.statistic.keys]
-        found["by"] = each("by", [*others, ("", marked("nothing"))], view.by or "")
-        found["show"] = each(
-            "share", [(None, marked("counts")), ("1", marked("shares"))], "1" if view.share else None
-        )
+    if scale.foot >= 0:
+        scales = [(None, marked("linear")), ("log", marked("logarithmic"))]
+        found["scale"] = each("scale", scales, "log" if view.log else None)
+    keys = keys_for(frame.statistic, frame.figure)
+    if keys:
+        found["by"] = each("by", [*((key, key) for key in keys), ("", marked("nothing"))], view.by or "")
+    if keys and frame.figure.adds_up:
+        shares = [(None, marked("counts")), ("1", marked("shares"))]
+        found["show"] = each("share", shares, "1" if view.share else None)
     if view.by:
         found["top"] = [
             Choice(str(top), reader.query(top=str(top)), top == view.top) for top in (1, 3, 5, MOST_LINES)
         ]
     return found
+
+
+def _still_choices(links: FileLinks, frame: Frame, language: Language) -> dict[str, list[Choice]]:
+    """Return the links among files."""
+    ident, figure, reach = frame.statistic.ident, frame.view.figure, frame.reach or ""
+    ranges = [
+        Choice(language.text(RANGE_NAMES[name]), links.range(ident, name, figure), name == reach)
+        for name in RANGES
+    ]
+    figures = [
+        Choice(text, links.range(ident, reach, "" if its is frame.statistic.figures[0] else its.name), chosen)
+        for its, text, chosen in _figures(frame, language)
+    ]
+    return {"figure": figures, "range": ranges}
+
+
+def _figures(frame: Frame, language: Language) -> list[tuple[Figure, str, bool]]:
+    """Return each figure that there is of a statistic, what it is called, and whether it is shown."""
+    return [(its, named(its, language), its is frame.figure) for its in frame.statistic.figures]
+
+
+def figure_options(frame: Frame, language: Language) -> list[tuple[str, str, bool]]:
+    """Return the figures to choose from: the value of each, what it is called, and whether it is shown."""
+    return [(its.name, text, chosen) for its, text, chosen in _figures(frame, language)]
+
+
+def figure_fields(reader: Reader, frame: Frame) -> list[tuple[str, str]]:
+    """Return what stays of a query when another figure is chosen, by which not all keys may be told apart."""
+    apart = [("by", its.apart) for its in frame.statistic.figures if its.apart]
+    return [field for field in reader.fields if field[0] not in ("figure", "share") and field not in apart]
 
 
 def filters(reader: Reader, frame: Frame) -> list[Choice]:
@@ -108,12 +135,13 @@ def filters(reader: Reader, frame: Frame) -> list[Choice]:
 class RankedKey:
     """A key among the greatest.
 
+    :param told: its figure
     :param query: that of the view of it alone
     :param share: of the greatest, in percent
     """
 
     key: str
-    volume: int
+    told: str
     query: str
     share: float
 
@@ -123,8 +151,14 @@ def ranking(reader: Reader, series: Series) -> list[RankedKey]:
     parameter = next(
         (name for name, column in frame.statistic.filters.items() if column == frame.view.by), ""
     )
-    greatest = max((volume for _, volume in series.ranked.keys), default=1) or 1
+    numbers = [float(value or 0) for _, value in series.ranked.keys]
+    greatest = max(numbers, default=1) or 1
     return [
-        RankedKey(key, volume, reader.query(**{parameter: key}), round(100 * volume / greatest, 1))
-        for key, volume in series.ranked.keys
+        RankedKey(
+            key,
+            reader.language.value(value, frame.figure.unit),
+            reader.query(**{parameter: key}),
+            max(0.0, round(100 * number / greatest, 1)),
+        )
+        for (key, value), number in zip(series.ranked.keys, numbers, strict=True)
     ]

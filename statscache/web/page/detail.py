@@ -17,11 +17,12 @@ from statscache.query.statistics import Statistic
 from statscache.query.verified import read_checked_series
 from statscache.query.view import View
 from statscache.render.chart import LEFT, Chart, name_of
+from statscache.render.figures import captioned
 from statscache.render.forms import made, subtitle_of, title_of
 from statscache.render.reasons import changed
 from statscache.render.svg import tag
 from statscache.render.verdict import labels, sentence
-from statscache.web.page.choices import choices, filters, ranking
+from statscache.web.page.choices import choices, figure_fields, figure_options, filters, ranking
 from statscache.web.page.figures import ROWS, data_of, rows
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import drawn, rendered
@@ -94,7 +95,10 @@ def _page(reader: Reader, wanted: Wanted, chart: Chart, now: datetime) -> bytes:
             (name, name_of(place, line))
             for place, (name, line) in enumerate(zip(names, chart.lines, strict=True))
         ],
-        choices=choices(reader, frame),
+        choices=choices(reader, frame, chart.scale),
+        figures=figure_options(frame, language),
+        caption=captioned(frame.statistic, frame.figure, language),
+        figure_fields=figure_fields(reader, frame),
         filters=filters(reader, frame),
         ranking=ranking(reader, series),
         rows=rows(chart, wanted.archive, names),

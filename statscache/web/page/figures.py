@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from statscache.instants import write_second
+from statscache.query.figures import Number
 from statscache.query.frame import Frame
 from statscache.query.series import Series
 from statscache.query.view import COMPARISONS
@@ -40,14 +41,14 @@ class Row:
 def rows(chart: Chart, archive: str, names: Sequence[str]) -> list[Row]:
     """Return the last periods, the newest first."""
     series, language, frame = chart.series, chart.language, chart.series.frame
-    shares = [[None if value is None else value for value in chart.values(line)] for line in chart.lines]
+    shares = [chart.values(line) for line in chart.lines]
     found = []
     for place in range(len(series.periods) - 1, max(-1, len(series.periods) - 1 - ROWS), -1):
         values = [_value(each[place], frame, language) for each in shares]
         found.append(
             Row(
                 language.period(series.periods[place], frame.step, frame.view.zone),
-                language.number(series.totals[place]),
+                language.value(series.totals[place], frame.figure.unit),
                 values if len(names) > 1 or frame.view.share else [],
                 series.complete[place],
                 told(series.missing[place], language),
@@ -57,10 +58,10 @@ def rows(chart: Chart, archive: str, names: Sequence[str]) -> list[Row]:
     return found
 
 
-def _value(value: float | None, frame: Frame, language: Language) -> str:
-    if value is None:
-        return "\N{EN DASH}"
-    return language.share(value) if frame.view.share else language.number(value)
+def _value(value: Number | None, frame: Frame, language: Language) -> str:
+    if frame.view.share and value is not None:
+        return language.share(value)
+    return language.value(value, frame.figure.unit)
 
 
 def archive_link(archive: str, series: Series, place: int) -> str:
@@ -101,7 +102,10 @@ def data_of(chart: Chart, names: Sequence[str], archive: str) -> str:
     if series.before is not None:
         name = language.text(COMPARISON_NAMES[frame.view.compare or COMPARISONS[0]])
         data["lines"].append(
-            {"name": name, "values": [language.number(value) for value in series.before.volumes]}
+            {
+                "name": name,
+                "values": [language.value(its, frame.figure.unit) for its in series.before.volumes],
+            }
         )
     if archive:
         data |= {"archive": archive_query(archive, series), "messages": language.text("the messages")}

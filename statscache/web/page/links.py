@@ -31,8 +31,8 @@ class Links(Protocol):
         """Return that of what is shown as a file."""
         ...
 
-    def badge(self, ident: str) -> str:
-        """Return that of a badge."""
+    def badge(self, ident: str, figure: str) -> str:
+        """Return that of a badge; of the usual figure for an empty name."""
         ...
 
     def board(self, ident: str, ending: str = "") -> str:
@@ -73,8 +73,8 @@ class ServerLinks:
     def file(self, ident: str, ending: str) -> str:
         return f"{self.root}/view/{ident}.{ending}{query_of(self.fields)}"
 
-    def badge(self, ident: str) -> str:
-        return f"{self.root}/badge/{ident}.svg{self._kept()}"
+    def badge(self, ident: str, figure: str) -> str:
+        return f"{self.root}/badge/{ident}.svg{self._kept('figure')}"
 
     def board(self, ident: str, ending: str = "") -> str:
         return f"{self.root}/board/{ident}{'.' if ending else ''}{ending}{self._kept()}"
@@ -88,9 +88,9 @@ class ServerLinks:
     def language(self, code: str) -> str:
         return query_of([*(field for field in self.fields if field[0] != "lang"), ("lang", code)])
 
-    def _kept(self) -> str:
+    def _kept(self, *others: str) -> str:
         """Return what of the query goes along to another page."""
-        return query_of([field for field in self.fields if field[0] in ("lang", "tz")])
+        return query_of([field for field in self.fields if field[0] in ("lang", "tz", *others)])
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class FileLinks:
     def file(self, ident: str, ending: str) -> str:
         return f"{self._up()}{self.path.removesuffix('.html')}.{ending}"
 
-    def badge(self, ident: str) -> str:
-        return f"{self._up()}badge/{ident}.svg"
+    def badge(self, ident: str, figure: str) -> str:
+        return f"{self._up()}{path_of_badge(ident, figure)}"
 
     def board(self, ident: str, ending: str = "") -> str:
         return f"{self._up()}board/{ident}.{ending or 'html'}"
@@ -130,9 +130,9 @@ class FileLinks:
         top = f"{self._up()}{'' if self.code == SOURCE else '../'}"
         return f"{top}{folder_of(code)}{self.path}"
 
-    def range(self, ident: str, name: str) -> str:
-        """Return that of a statistic's range."""
-        return f"{self._up()}{path_of(ident, name)}"
+    def range(self, ident: str, name: str, figure: str) -> str:
+        """Return that of a statistic's range, of the usual figure for an empty name."""
+        return f"{self._up()}{path_of(ident, name, figure)}"
 
     def _up(self) -> str:
         return "../" * self.path.count("/")
@@ -143,9 +143,18 @@ def folder_of(code: str) -> str:
     return "" if code == SOURCE else f"{code}/"
 
 
-def path_of(ident: str, reach: str) -> str:
-    """Return where the page of a range is among files."""
-    return f"view/{ident}-{reach}.html"
+def path_of(ident: str, reach: str, figure: str) -> str:
+    """Return where the page of a range is among files, of the usual figure for an empty name."""
+    return f"view/{ident}{_with(figure)}-{reach}.html"
+
+
+def path_of_badge(ident: str, figure: str) -> str:
+    """Return where a badge is among files, of the usual figure for an empty name."""
+    return f"badge/{ident}{_with(figure)}.svg"
+
+
+def _with(figure: str) -> str:
+    return f".{figure}" if figure else ""
 
 
 def query_of(fields: Sequence[tuple[str, str]]) -> str:

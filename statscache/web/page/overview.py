@@ -13,7 +13,8 @@ from statscache.query.headline import Headline, read_headline
 from statscache.query.periods import Step
 from statscache.query.statistics import Statistic
 from statscache.query.tables import Served
-from statscache.render.files import csv_of, json_of, missing_as_dicts, period_as_dict
+from statscache.render.figures import PLAIN, captioned
+from statscache.render.files import csv_of, json_of, missing_as_dicts, period_as_dict, written
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.spark import spark
@@ -37,6 +38,9 @@ COLUMNS = (
     "complete_through",
     "plugin",
     "trouble",
+    "figure",
+    "value",
+    "unit",
 )
 #: A daemon writes about once a second; longer than this, in seconds, and something is wrong.
 SILENT = 60
@@ -47,6 +51,8 @@ class Card:
     """What the page shows of a statistic.
 
     :param headline: None where there is none, for the reason in `trouble`
+    :param told: the figure of the headline
+    :param caption: what that is, empty where it goes without saying
     :param spark: its line
     :param through: up to when its finest table is complete; None if it is not anywhere
     """
@@ -54,6 +60,8 @@ class Card:
     statistic: Statistic
     headline: Headline | None
     trouble: str = ""
+    told: str = ""
+    caption: str = ""
     spark: str = ""
     when: str = ""
     fresh: str = ""
@@ -116,7 +124,7 @@ def as_csv(reader: Reader, overview: Overview) -> str:
 def _row(card: Card, reader: Reader) -> dict[str, object]:
     its = _card_as_dict(card, reader)
     missing = told(card.headline.missing, reader.language) if card.headline else ""
-    return {**its, "missing": missing}
+    return {**its, "missing": missing, "value": written(card.headline.figure if card.headline else None)}
 
 
 def as_json(reader: Reader, overview: Overview) -> str:
@@ -147,16 +155,20 @@ def _card_as_dict(card: Card, reader: Reader) -> dict[str, object]:
     if headline is None:
         return its
     frame = headline.series.frame
+    figure = frame.figure
     return its | {
         "start": write_second(headline.period.start),
         "stop": write_second(headline.period.stop),
         "step": str(headline.step),
         "tz": str(frame.view.zone),
-        "volume": headline.figure,
+        "volume": headline.figure if figure.name == PLAIN else None,
         "complete": headline.complete,
         "missing": missing_as_dicts(headline.missing),
         "change": headline.change,
         "plugin": frame.table.ident,
+        "figure": figure.name,
+        "value": headline.figure,
+        "unit": figure.unit,
     }
 
 
@@ -203,23 +215,28 @@ def _card(
     except Refusal as refusal:
         return Card(statistic, None, reader.language.sentence(refusal.sentence))
     language, frame = reader.language, headline.series.frame
+    told = language.value(headline.figure, frame.figure.unit, short=True)
+    caption = captioned(statistic, frame.figure, language)
     when = language.period(headline.period, headline.step, frame.view.zone)
     fresh = condition.tables.get(statistic.finest.table.fullname)
     through = fresh.through if fresh else None
     line = spark(headline.series, f"spark-{statistic.ident}", _label(headline, language))
     in_utc = Change.IN_UTC in frame.changes
     told_fresh = _fresh(through, condition, language)
-    return Card(statistic, headline, "", drawn(line), when, told_fresh, in_utc, through)
+    return Card(statistic, headline, "", told, caption, drawn(line), when, told_fresh, in_utc, through)
 
 
 def _label(headline: Headline, language: Language) -> str:
     """Return what a screen reader says of the line."""
-    totals = headline.series.totals
+    totals, unit = headline.series.totals, headline.series.frame.figure.unit
+    values = [value for value in totals if value is not None]
+    if not values:
+        return language.text("The last {count} periods: nothing", count=language.number(len(totals)))
     return language.text(
-        "The last {count} periods: from {least} to {most} messages",
+        "The last {count} periods: from {least} to {most}",
         count=language.number(len(totals)),
-        least=language.number(min(totals)),
-        most=language.number(max(totals)),
+        least=language.value(min(values), unit),
+        most=language.value(max(values), unit),
     )
 
 

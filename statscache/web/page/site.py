@@ -14,7 +14,7 @@ from statscache.plugins.keys import shortened
 from statscache.query.notes import note_tables
 from statscache.query.statistics import Statistic, statistics
 from statscache.query.tables import Served
-from statscache.query.view import view_of, view_parameters
+from statscache.query.view import figure_parameter, view_of, view_parameters
 from statscache.store.notes import NoteRow
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
@@ -126,11 +126,14 @@ class Site:
         statistic, ending = self._find(request.path_params["ident"])
         if ending != "svg":
             raise Refusal(404, "a badge ends in .svg")
-        reader = reader_of(request, {})
+        reader = reader_of(request, {"figure": figure_parameter(statistic)})
+        figure = reader.values.get("figure", "")
 
         def make() -> bytes:
             now = datetime.now(UTC)
-            return self._database.ask(lambda connection: made_badge(reader, statistic, connection, now))
+            return self._database.ask(
+                lambda connection: made_badge(reader, statistic, figure, connection, now)
+            )
 
         state = await self._state(_names(statistic))
         body = await self._known(request, self._key(f"badge {statistic.ident}", reader), state, make, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 
 from sqlalchemy import Connection, Table
 
@@ -12,13 +13,13 @@ from statscache.query.frame import default_range
 from statscache.query.notes import note_tables
 from statscache.query.statistics import Statistic, statistics
 from statscache.query.tables import Served
-from statscache.query.view import RANGES, View
+from statscache.query.view import RANGES, View, usual_key
 from statscache.render.language import language, languages
 from statscache.web.database import Database
 from statscache.web.page.badges import made_badge
 from statscache.web.page.board import made_board
 from statscache.web.page.detail import Wanted, read_view, rendered_view
-from statscache.web.page.links import TABLE_ENDINGS, FileLinks, folder_of, path_of
+from statscache.web.page.links import TABLE_ENDINGS, FileLinks, folder_of, path_of, path_of_badge
 from statscache.web.page.overview import made_overview, read_overview
 from statscache.web.page.reader import Reader
 from statscache.web.page.static import MEDIA
@@ -58,23 +59,23 @@ class StillSite:
         for name in MEDIA:
             yield File(f"static/{name}", static(name))
         for statistic in self._statistics.values():
-            for reach in RANGES:
-                yield from self._views(statistic, reach)
+            for figure, reach in product(_figures(statistic), RANGES):
+                yield from self._views(statistic, reach, figure)
         for code in languages():
             yield from self._others(code)
 
     def _reader(self, code: str, path: str) -> Reader:
         return Reader(language(code), (), {}, FileLinks(code, path))
 
-    def _views(self, statistic: Statistic, reach: str) -> Iterator[File]:
-        """Yield a range of a statistic in every form and language."""
-        view = View(reach, by=statistic.keys[0] if statistic.keys else None)
+    def _views(self, statistic: Statistic, reach: str, figure: str) -> Iterator[File]:
+        """Yield a range of a figure in every form and language."""
+        view = View(reach, by=usual_key(statistic, figure), figure=figure)
         wanted = Wanted(statistic, view, "", self._archive, "")
         series, notes = self._database.ask(
             lambda connection: read_view(wanted, self._notes, connection, self._now)
         )
-        paths = [path_of(statistic.ident, reach)]
-        if reach == default_range(statistic):
+        paths = [path_of(statistic.ident, reach, figure)]
+        if reach == default_range(statistic) and not figure:
             paths.append(f"view/{statistic.ident}.html")
         for code in languages():
             for path in paths:
@@ -92,17 +93,18 @@ class StillSite:
             name = f"overview.{ending}" if ending else "index.html"
             yield File(folder + name, made_overview(reader, overview, ending))
         for ident, statistic in self._statistics.items():
-            path = f"badge/{ident}.svg"
-            yield File(folder + path, self._badge(self._reader(code, path), statistic))
+            for figure in _figures(statistic):
+                path = path_of_badge(ident, figure)
+                yield File(folder + path, self._badge(self._reader(code, path), statistic, figure))
         for ident, served in self._boards.items():
             path = f"board/{ident}.html"
             for ending in TABLE_ENDINGS:
                 body = self._board(self._reader(code, path), served, ending)
                 yield File(f"{folder}board/{ident}.{ending or 'html'}", body)
 
-    def _badge(self, reader: Reader, statistic: Statistic) -> bytes:
+    def _badge(self, reader: Reader, statistic: Statistic, figure: str) -> bytes:
         def make(connection: Connection) -> bytes:
-            return made_badge(reader, statistic, connection, self._now)
+            return made_badge(reader, statistic, figure, connection, self._now)
 
         return self._database.ask(make)
 
@@ -111,3 +113,8 @@ class StillSite:
             return made_board(reader, served, connection, self._now, ending)
 
         return self._database.ask(make)
+
+
+def _figures(statistic: Statistic) -> list[str]:
+    """Return the names of what is shown of a statistic, that of the usual figure as empty."""
+    return ["", *(figure.name for figure in statistic.figures[1:])]

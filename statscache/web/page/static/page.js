@@ -105,14 +105,14 @@
     const now = found("live");
     if (!next || !now || now.contains(getSelection().anchorNode) && !getSelection().isCollapsed) return;
     const focus = document.activeElement;
-    const held = now.contains(focus) ? [...now.querySelectorAll("a, [tabindex], input, button, summary")].indexOf(focus) : -1;
-    if (held >= 0 && focus.matches("input") || from !== null) return;
+    const held = now.contains(focus) ? [...now.querySelectorAll("a, [tabindex], input, select, button, summary")].indexOf(focus) : -1;
+    if (held >= 0 && focus.matches("input, select") || from !== null) return;
     next.querySelectorAll("details").forEach((its, number) => {
       its.open = now.querySelectorAll("details")[number]?.open ?? false;
     });
     now.replaceWith(document.adoptNode(next));
     setUp();
-    if (held >= 0) found("live").querySelectorAll("a, [tabindex], input, button, summary")[held]?.focus({ preventScroll: true });
+    if (held >= 0) found("live").querySelectorAll("a, [tabindex], input, select, button, summary")[held]?.focus({ preventScroll: true });
   }
 
   function follow() {
