@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_mock_engine, inspect, text
+from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, SetColumnComment, sort_tables
 
@@ -26,6 +27,15 @@ COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
     "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+
+
+NAMED = text(
+    "SELECT format_type(type, NULL), coalesce(type::oid < 16384, false) FROM to_regtype(:declared) AS type"
+)
+#: The names of the types that PostgreSQL has itself, which are the same in every database.
+BUILT_IN: dict[str, str] = {}
+#: Writes statements as they are sent without parameters, in which no % is doubled.
+PLAIN = dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # it has no types
 
 
 def table_of(part: Part) -> Table | None:
@@ -56,13 +66,28 @@ def _see_to(connection: Connection, table: Table) -> list[str]:
     """Create the table, or columns of it, if they are missing, and return why it cannot be used."""
     try:
         with connection.begin_nested():
-            table.create(connection, checkfirst=True)
+            if not _columns(connection, table):
+                _create(connection, table)
+                return []
             refused = _add_columns(connection, table)
             return [*differences(connection, table), *refused]
     except SQLAlchemyError as error:
         if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
+
+
+def _create(connection: Connection, table: Table) -> None:
+    """Create a table with its indexes and comments: by one statement, unless something is to be done beside it."""
+    if table.dispatch.before_create or table.dispatch.after_create:
+        table.create(connection, checkfirst=True)
+        return
+    statements: list[str] = []
+    gather = create_mock_engine(
+        "postgresql://", lambda statement, *_: statements.append(str(statement.compile(dialect=PLAIN)))
+    )
+    table.create(gather, checkfirst=False)
+    connection.exec_driver_sql(";".join(statements), execution_options={"no_parameters": True})
 
 
 def _add_columns(connection: Connection, table: Table) -> list[str]:
@@ -72,8 +97,8 @@ def _add_columns(connection: Connection, table: Table) -> list[str]:
     if not missing or not all(column.nullable for column in missing):
         return []
     name = connection.dialect.identifier_preparer.format_table(table)
-    added = ", ".join(f"ADD COLUMN {CreateColumn(column).compile(connection)}" for column in missing)
-    comments = [str(SetColumnComment(each).compile(connection)) for each in missing if each.comment]
+    added = ", ".join(f"ADD COLUMN {CreateColumn(column).compile(dialect=PLAIN)}" for column in missing)
+    comments = [str(SetColumnComment(each).compile(dialect=PLAIN)) for each in missing if each.comment]
     error = tried(connection, [SOON, f"ALTER TABLE {name} {added}", *comments, PATIENCE])
     if error is not None:
         return [f"it cannot be added: {first_line(error)}"]
@@ -124,5 +149,9 @@ def _columns(connection: Connection, table: Table) -> dict[str, tuple[str, bool]
 def _canonical(connection: Connection, kind: Any) -> str:
     """Return a type by the name that PostgreSQL itself gives it, so that FLOAT is double precision."""
     declared = kind.compile(dialect=connection.dialect).partition(" COLLATE ")[0]
-    name = connection.scalar(select(func.format_type(func.to_regtype(declared), None)))
-    return str(name or declared)
+    if declared not in BUILT_IN:
+        name, built_in = connection.execute(NAMED, {"declared": declared}).one()
+        if not built_in:
+            return str(name or declared)
+        BUILT_IN[declared] = name
+    return BUILT_IN[declared]

@@ -31,6 +31,10 @@ TABLES = {
 }
 #: The tables of what people do.
 PEOPLE = ("data_contribution_1h", "data_contribution_1d", "data_newcomer")
+#: What holds of the tables whose windows depend on no message before them: of the others, the first are never complete.
+NO_REACH = "table_name NOT IN (SELECT tables[1] FROM statscache_plugin WHERE reach IS NOT NULL)"
+#: How many those of our plugins are, and of which all is complete.
+COMPLETE_TABLES = len(TABLES) + len(PEOPLE) + len(["data_note"])
 Cells = dict[str, dict[Any, Any]]
 
 

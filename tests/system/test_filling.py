@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from tests.support.hub import Bus, Hub, wait_for
+from tests.support.tables import NO_REACH
 from tests.system.datagrepper import Archive
 
 START = 1_700_000_000
@@ -52,9 +53,9 @@ def volume(engine: Engine) -> int:
 
 
 def is_complete(engine: Engine, start: int, stop: int) -> bool:
-    query = """
+    query = f"""
         SELECT bool_and(complete @> tstzrange(to_timestamp(:start), to_timestamp(:stop)))
-        FROM statscache_freshness
+        FROM statscache_freshness WHERE {NO_REACH}
     """
     with engine.connect() as connection:
         return bool(connection.scalar(text(query), {"start": start, "stop": stop}))

@@ -12,14 +12,16 @@ from statscache.messages.message import Message
 from statscache.messages.naming import Meta
 from statscache.span import Span
 from tests.support.reference import RELENG, Body, Cells, Place, Reference, differences
+from tests.support.tables import NO_REACH
 from tests.system.torture.check import poisoned, some
 from tests.system.torture.tables import SHOWN, Tables
 
 #: What each table says that it lacks of a span.
-HOLES = """
+HOLES = f"""
 SELECT table_name, extract(epoch FROM lower(hole))::bigint, extract(epoch FROM upper(hole))::bigint
 FROM statscache_freshness,
     unnest(tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop))) - complete) AS hole
+WHERE {NO_REACH}
 """
 #: How many gaps it says to have, and how many it has by what is in the quarantine: up to where it is complete.
 GAPS = """
@@ -37,7 +39,7 @@ QUARANTINED = """
 SELECT unnest(tables), floor(extract(epoch FROM timestamp))::bigint
 FROM statscache_quarantine JOIN statscache_plugin ON ident = plugin
 """
-SAID = "SELECT table_name, quarantined FROM statscache_freshness"
+SAID = f"SELECT table_name, quarantined FROM statscache_freshness WHERE {NO_REACH}"
 
 
 class Inspector:
