@@ -176,6 +176,7 @@ def test_a_role_that_may_make_nothing_starts_with_the_list_that_is_there(
     role = f"clerk_{uuid4().hex}"
     run(
         tables,
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",  # as it is from PostgreSQL 15 on
         f"CREATE ROLE {role}",
         f"GRANT ALL ON statscache_bot TO {role}",
         f"GRANT {role} TO CURRENT_USER",
