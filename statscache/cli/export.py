@@ -24,7 +24,7 @@ from statscache.query.sql import sql_of_rows
 from statscache.query.statistics import Statistic, schedule_of, statistics
 from statscache.query.tables import Served, served
 from statscache.query.verified import read_checked_series
-from statscache.query.view import MOST_LINES, TOP, UTC_ZONE, View
+from statscache.query.view import MOST_LINES, TOP, UTC_ZONE, View, keys_for, usual_key
 from statscache.settings import Settings, read_settings
 
 FORMATS = ("csv", "json", "svg", "parquet")
@@ -42,6 +42,7 @@ FORMATS = ("csv", "json", "svg", "parquet")
 )
 @click.option("--tz", metavar="ZONE", help="The time zone of periods and instants, such as Europe/Berlin.")
 @click.option("--by", metavar="KEY", help="The key whose values are told apart; '' for none.")
+@click.option("--figure", metavar="FIGURE", help="What is shown, as the page calls it in its address.")
 @click.option("--key", "keys", metavar="KEY=VALUE", multiple=True, help="Only this value; may be repeated.")
 @click.option("--top", metavar="N", type=click.IntRange(1, MOST_LINES), default=TOP, help="How many keys.")
 @click.option("--windows", metavar="LENGTH", help="For Parquet: the table with these windows, such as 1h.")
@@ -53,6 +54,7 @@ def export(
     step: str | None,
     tz: str | None,
     by: str | None,
+    figure: str | None,
     keys: Sequence[str],
     top: int,
     windows: str | None,
@@ -81,9 +83,9 @@ def export(
         if ending == "parquet":
             done = _write_rows(settings, _table(its, windows), start, stop, wanted, Path(output))
         else:
-            view = View(
-                None, start, stop, Step(step) if step else None, _zone(zone), _by(its, by), top, wanted
-            )
+            name = _figure(its, figure)
+            a_step = Step(step) if step else None
+            view = View(None, start, stop, a_step, _zone(zone), _by(its, by, name), top, wanted, figure=name)
             done = _write_view(settings, its, view, ending, Path(output))
     click.echo(done)
 
@@ -121,13 +123,20 @@ def _keys(statistic: Statistic, given: Sequence[str]) -> dict[str, tuple[str, ..
     return {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
 
 
-def _by(statistic: Statistic, by: str | None) -> str | None:
+def _figure(statistic: Statistic, figure: str | None) -> str:
+    names = [its.name for its in statistic.figures]
+    if figure is not None and figure not in names:
+        raise StatscacheError(f"--figure must be one of {', '.join(names)} for {statistic.ident}")
+    return figure or ""
+
+
+def _by(statistic: Statistic, by: str | None, figure: str) -> str | None:
     if by is None:
-        return statistic.keys[0] if statistic.keys else None
-    if by and by not in statistic.keys:
-        raise StatscacheError(
-            f"--by must be a key of {statistic.ident}: {', '.join(statistic.keys) or 'none'}"
-        )
+        return usual_key(statistic, figure)
+    keys = keys_for(statistic, statistic.figure(figure))
+    if by and by not in keys:
+        of = f"{statistic.ident}{f' with --figure {figure}' if figure else ''}"
+        raise StatscacheError(f"--by must be a key of {of}: {', '.join(keys) or 'none'}")
     return by or None
 
 
@@ -154,7 +163,7 @@ def _write_rows(
     except ModuleNotFoundError as error:
         raise Unusable(f"{error.name} is not installed: install statscache[parquet]") from None
     query = sql_of_rows(table, start or EARLIEST, stop or datetime.now(UTC), keys)
-    columns = [column.name for column in table.table.primary_key if column.name != "timestamp"]
+    columns = {its.name: its.type.python_type for its in table.table.columns if its.name != "timestamp"}
 
     def write(connection: Connection, target: Path) -> str:
         with copied(connection, query) as rows:

@@ -20,11 +20,13 @@ from statscache.database.engine import DRIVER_ARGUMENTS, RECYCLE, connect_with_r
 from statscache.database.sessions import FORMS, LEVEL, READ_ONLY, set_up_transactions
 from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
+from statscache.query.columns import EPOCH
 from statscache.query.errors import BadQuestion
 from statscache.query.readable import is_readable
 from statscache.render.language import marked
 from statscache.schema.registry import PluginRow
 from statscache.settings import Settings
+from statscache.store.bots import BotRow, version_of_bots
 from statscache.store.coverage import CoverageRow
 from statscache.store.notes import NoteRow
 from statscache.store.verification import VerificationRow
@@ -118,7 +120,7 @@ class Database:
         return self._engine.connect()
 
     def versions(self) -> dict[str, Version]:
-        """Return the version of each table by its name, and of the notes of people; none where no daemon has run."""
+        """Return the version of each table by its name, also of people's notes and of bots; none where none has run."""
         return self._ask_of_all(_versions)
 
     def standings(self) -> dict[str, str]:
@@ -195,6 +197,8 @@ def _versions(connection: Connection) -> dict[str, Version]:
     if is_readable(connection, NoteRow.__tablename__):
         tag, updated = connection.execute(NOTES).one()
         versions[NoteRow.__tablename__] = Version(tag, updated, False)
+    if is_readable(connection, BotRow.__tablename__):
+        versions[BotRow.__tablename__] = Version(version_of_bots(connection), EPOCH, False)
     return versions
 
 

@@ -16,7 +16,10 @@ from tests.support.web import Server
 
 #: The tables that are filled, their windows in seconds, and the columns of their keys.
 TABLES = [
-    *((f"data_volume_{name}", seconds, "") for name, seconds in (("1s", 1), ("5s", 5), ("1m", 60))),
+    *(
+        (f"data_volume_{name}", seconds, "")
+        for name, seconds in (("1s", 1), ("5s", 5), ("1m", 60), ("1h", 3600), ("1d", 86_400))
+    ),
     *(
         (f"data_volume_by_category_{name}", seconds, "category")
         for name, seconds in (("1s", 1), ("15s", 15), ("1m", 60), ("1h", 3600), ("1d", 86_400))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +15,10 @@ from statscache.query.statistics import Statistic
 from statscache.query.tables import Served
 from statscache.render.figures import PLAIN, captioned
 from statscache.render.files import csv_of, json_of, missing_as_dicts, period_as_dict, written
-from statscache.render.language import Language
+from statscache.render.language import Language, marked
 from statscache.render.reasons import told
 from statscache.render.spark import spark
+from statscache.render.troubles import troubles_of
 from statscache.web.database import ABSENT, Database
 from statscache.web.errors import Refusal
 from statscache.web.page.reader import Reader
@@ -42,8 +43,11 @@ COLUMNS = (
     "value",
     "unit",
 )
-#: A daemon writes about once a second; longer than this, in seconds, and something is wrong.
-SILENT = 60
+#: What a screen reader says of a line, and of one of messages.
+FROM_TO = (
+    marked("The last {count} periods: from {least} to {most}"),
+    marked("The last {count} periods: from {least} to {most} messages"),
+)
 
 
 @dataclass(frozen=True)
@@ -187,26 +191,6 @@ def _condition(database: Database, language: Language) -> tuple[Condition, str]:
         return Condition(), language.sentence(refusal.sentence)
 
 
-def troubles_of(condition: Condition, language: Language) -> Iterator[str]:
-    """Yield what is wrong with the daemon, a sentence each."""
-    if condition.flushed is None:
-        yield language.text("No daemon has written to this database yet.")
-    elif condition.silence > SILENT:
-        ago = language.ago(condition.silence)
-        yield language.text("No daemon has written for {ago}: what is newer is missing here.", ago=ago)
-    for plugin, reason in condition.suspended.items():
-        yield language.text(
-            "The plugin {plugin} is left alone for a while: {reason}", plugin=plugin, reason=reason
-        )
-    quarantined = sum(table.quarantined for table in condition.tables.values())
-    if quarantined:
-        yield language.many(
-            "{count} message is in quarantine: a plugin could not count it.",
-            "{count} messages are in quarantine: a plugin could not count them.",
-            quarantined,
-        )
-
-
 def _card(
     reader: Reader, statistic: Statistic, database: Database, now: datetime, condition: Condition
 ) -> Card:
@@ -233,7 +217,7 @@ def _label(headline: Headline, language: Language) -> str:
     if not values:
         return language.text("The last {count} periods: nothing", count=language.number(len(totals)))
     return language.text(
-        "The last {count} periods: from {least} to {most}",
+        FROM_TO[headline.series.frame.figure.name == PLAIN],
         count=language.number(len(totals)),
         least=language.value(min(values), unit),
         most=language.value(max(values), unit),

@@ -15,6 +15,7 @@ from statscache.query.notes import note_tables
 from statscache.query.statistics import Statistic, statistics
 from statscache.query.tables import Served
 from statscache.query.view import figure_parameter, view_of, view_parameters
+from statscache.store.bots import BotRow
 from statscache.store.notes import NoteRow
 from statscache.web.database import Database
 from statscache.web.errors import Refusal
@@ -201,7 +202,9 @@ class Site:
 
 
 def _names(statistic: Statistic) -> frozenset[str]:
-    return frozenset(table.table.fullname for table in statistic.tables)
+    """Return the tables of a statistic, and that of bots if it tells of people."""
+    bots = {BotRow.__tablename__} if any(figure.apart for figure in statistic.figures) else set()
+    return frozenset({table.table.fullname for table in statistic.tables} | bots)
 
 
 def _table_form(ending: str) -> str:

@@ -179,7 +179,7 @@ def test_a_gap_is_hatched_and_says_why(visit: Visiting) -> None:
 
 
 def test_what_stands_in_keys_is_not_run(visit: Visiting, filled: tuple[Engine, Server]) -> None:
-    insert = "INSERT INTO data_volume_by_user_1m VALUES (date_trunc('hour', now()), :key, 5)"
+    insert = "INSERT INTO data_volume_by_user_1h VALUES (date_trunc('hour', now()), :key, 5)"
     keys = [
         "<img src=x onerror=document.title='run'>",
         "</script><script>document.title='run'</script>",

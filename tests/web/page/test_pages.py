@@ -21,6 +21,10 @@ from tests.support.web import Reply, Server
 
 HTML = "text/html,application/xhtml+xml"
 STATISTICS = [
+    "bodhi-updates",
+    "contributions-by-agent-and-category",
+    "copr-builds",
+    "koji-builds",
     "pagure-contributions",
     "pagure-contributions-by-project",
     "pagure-contributions-by-user",
@@ -328,7 +332,7 @@ ODD = [
 
 def test_odd_keys_harm_nobody(site: Server, filled: tuple[Engine, Server]) -> None:
     """In pages, pictures, files and SQL."""
-    insert = "INSERT INTO data_volume_by_topic_1m VALUES (date_trunc('day', now(), 'UTC'), :key, :volume)"
+    insert = "INSERT INTO data_volume_by_topic_1h VALUES (date_trunc('day', now(), 'UTC'), :key, :volume)"
     with filled[0].begin() as connection:
         for number, key in enumerate(ODD):
             connection.execute(text(insert), {"key": key, "volume": 10**6 + number})
