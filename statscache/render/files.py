@@ -25,19 +25,22 @@ ALL = "all"
 def as_csv(series: Series, language: Language) -> str:
     """Return a line for each period and key: when, which key, its figure, whether that is complete, why not, and more.
 
-    A key that a spreadsheet would take for a formula has a `'` before it.
+    What does not add up has a line for all keys together, too. A key that a spreadsheet would take for a formula has a
+    `'` before it.
     """
     file = io.StringIO()
     writer = csv.writer(file)
     by, figure = series.frame.view.by or "key", series.frame.figure.name
     writer.writerow(["start", "stop", by, figure, "complete", "missing", "plugin", "verified"])
-    names = labels(series, language)
+    names, lines = labels(series, language), series.lines
+    if series.whole is not None:
+        names, lines = [*names, language.text(ALL)], (*lines, series.whole)
     for place, period in enumerate(series.periods):
         whole = "true" if series.complete[place] else "false"
         why, plugin = harmless(told(series.missing[place], language)), series.frame.table.ident
         verified = _verified(series, place) or ""
         times = write_second(period.start), write_second(period.stop)
-        for name, line in zip(names, series.lines, strict=True):
+        for name, line in zip(names, lines, strict=True):
             writer.writerow(
                 [*times, harmless(name), written(line.volumes[place]), whole, why, plugin, verified]
             )

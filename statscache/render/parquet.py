@@ -42,10 +42,18 @@ def write_parquet(rows: IO[bytes], columns: Mapping[str, type], plugin: str, pat
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer:
         for group in _groups(_batches(rows, types)):
+            group = _exact(group, types)
             group = group.append_column("plugin", _same(plugin, group.num_rows))
             writer.write_table(group.select(schema.names))
             count += group.num_rows
     return count
+
+
+def _exact(group: arrow.Table, types: dict[str, arrow.DataType]) -> arrow.Table:
+    """Return rows with their exact numbers, which Arrow reads from CSV as texts alone."""
+    for name in [name for name, its in types.items() if its is EXACT]:
+        group = group.set_column(group.schema.get_field_index(name), name, group[name].cast(EXACT))
+    return group
 
 
 def _same(text: str, count: int) -> arrow.Array:
@@ -64,8 +72,9 @@ def _batches(rows: IO[bytes], types: dict[str, arrow.DataType]) -> Iterator[arro
     """Yield rows as they are read: PostgreSQL sends them no faster than one thread does that."""
     arrow.set_io_thread_count(1)
     arrow.set_cpu_count(1)
+    read_as = {name: arrow.string() if its is EXACT else its for name, its in types.items()}
     convert = csv.ConvertOptions(
-        column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False
+        column_types=read_as, true_values=["t"], false_values=["f"], strings_can_be_null=False
     )
     read = csv.ReadOptions(block_size=BLOCK, use_threads=False)
     parse = csv.ParseOptions(newlines_in_values=True)

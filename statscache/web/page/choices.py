@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from statscache.query.figures import Figure
-from statscache.query.frame import Frame
+from statscache.query.frame import Frame, default_range
 from statscache.query.series import Series
 from statscache.query.view import COMPARISONS, MOST_LINES, RANGES, keys_for, steps_for
 from statscache.render.figures import named
@@ -91,15 +91,17 @@ def choices(reader: Reader, frame: Frame, scale: Scale) -> dict[str, list[Choice
 
 
 def _still_choices(links: FileLinks, frame: Frame, language: Language) -> dict[str, list[Choice]]:
-    """Return the links among files."""
-    ident, figure, reach = frame.statistic.ident, frame.view.figure, frame.reach or ""
+    """Return the links among files: there are all ranges of the usual figure, and one of each other."""
+    its, usual = frame.statistic, frame.statistic.figures[0]
     ranges = [
-        Choice(language.text(RANGE_NAMES[name]), links.range(ident, name, figure), name == reach)
+        Choice(language.text(RANGE_NAMES[name]), links.range(its.ident, name, ""), name == frame.reach)
         for name in RANGES
+        if frame.figure is usual
     ]
+    reach = default_range(its)
     figures = [
-        Choice(text, links.range(ident, reach, "" if its is frame.statistic.figures[0] else its.name), chosen)
-        for its, text, chosen in _figures(frame, language)
+        Choice(text, links.range(its.ident, reach, "" if figure is usual else figure.name), chosen)
+        for figure, text, chosen in _figures(frame, language)
     ]
     return {"figure": figures, "range": ranges}
 

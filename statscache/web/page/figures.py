@@ -14,6 +14,7 @@ from statscache.query.frame import Frame
 from statscache.query.series import Series
 from statscache.query.view import COMPARISONS
 from statscache.render.chart import Chart
+from statscache.render.files import ALL
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.svg import shown
@@ -99,6 +100,9 @@ def data_of(chart: Chart, names: Sequence[str], archive: str) -> str:
         "lines": lines,
         "why": {place: told(missing, language) for place, missing in enumerate(series.missing) if missing},
     }
+    if series.whole is not None:
+        values = [language.value(its, frame.figure.unit) for its in series.whole.volumes]
+        data["lines"].append({"name": language.text(ALL), "values": values})
     if series.before is not None:
         name = language.text(COMPARISON_NAMES[frame.view.compare or COMPARISONS[0]])
         data["lines"].append(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import product
 
 from sqlalchemy import Connection, Table
 
@@ -59,8 +58,10 @@ class StillSite:
         for name in MEDIA:
             yield File(f"static/{name}", static(name))
         for statistic in self._statistics.values():
-            for figure, reach in product(_figures(statistic), RANGES):
-                yield from self._views(statistic, reach, figure)
+            for reach in RANGES:
+                yield from self._views(statistic, reach, "")
+            for figure in _figures(statistic)[1:]:
+                yield from self._views(statistic, default_range(statistic), figure)
         for code in languages():
             yield from self._others(code)
 
