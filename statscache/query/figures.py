@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import reduce
@@ -199,9 +199,3 @@ def merged(model: Any, name: str, merging: Merging) -> Figure:
 
     unit = getattr(model, "unit", "") if kind is EXACT else ""
     return Figure(name, kind, column.comment or "", of_rows, adds_up, adds_up, unit=unit)
-
-
-def leading_of(figures: Sequence[Figure], values: Mapping[str, Any], leading: str) -> Figure:
-    """Return the figure whose greatest come first, by the values of the parameters."""
-    name = values.get("figure", leading)
-    return next(figure for figure in figures if figure.name == name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,20 @@ class Kind:
     leading: str = ""
 
     @property
-    def named(self) -> tuple[Figure, ...]:
-        """All that an answer can be ordered by."""
+    def others(self) -> tuple[Figure, ...]:
+        """The figures that an answer has only if it is asked for one of them."""
         names = [figure.name for figure in self.columns]
-        return (*self.columns, *(figure for figure in self.offered if figure.name not in names))
+        return tuple(figure for figure in self.offered if figure.name not in names)
+
+    def answered(self, values: Mapping[str, Any]) -> tuple[Figure, ...]:
+        """Return what an answer about several rows has, by the values of the parameters."""
+        asked = values.get("figure")
+        return (*self.columns, *(figure for figure in self.others if figure.name == asked))
+
+    def greatest(self, values: Mapping[str, Any]) -> Figure:
+        """Return the figure whose greatest come first, by the values of the parameters."""
+        name = values.get("figure", self.leading)
+        return next(figure for figure in (*self.columns, *self.others) if figure.name == name)
 
 
 def kind_of(model: Any) -> Kind:

@@ -12,7 +12,7 @@ from statscache.database.arrays import column_of_numbers
 from statscache.database.model import Instant
 from statscache.query.columns import Column, column_of
 from statscache.query.cursors import Cursor
-from statscache.query.figures import Figure, leading_of
+from statscache.query.figures import Figure
 from statscache.query.keyset import PREFIX, beyond, ordering, within
 from statscache.query.periods import Period
 from statscache.query.sections import Form, Section, with_keys
@@ -34,8 +34,9 @@ def sums_of_periods(
     key = None if name == "timestamp" else column_of(served.table.c[name])
     conditions = tuple(with_keys(served, values))
     descending = values.get("order", "desc") == "desc"
-    greatest = leading_of(served.kind.named, values, served.kind.leading) if "top" in values else None
-    its = PeriodSums(served, form.periods, conditions, key, descending, greatest)
+    greatest = served.kind.greatest(values) if "top" in values else None
+    figures = served.kind.answered(values)
+    its = PeriodSums(served, form.periods, conditions, key, descending, figures, greatest)
     return its.columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
 
 
@@ -47,6 +48,7 @@ class PeriodSums:
     :param conditions: which rows are summed
     :param key: what is summed apart; None for nothing
     :param descending: whether the latest or the greatest come first
+    :param figures: what each has
     :param greatest: the figure in whose order they are; None for the order of time
     """
 
@@ -55,6 +57,7 @@ class PeriodSums:
     conditions: tuple[Any, ...]
     key: Column | None
     descending: bool
+    figures: Sequence[Figure]
     greatest: Figure | None
 
     @property
@@ -62,7 +65,7 @@ class PeriodSums:
         """What an answer has of each sum; the values are those of `_Sources`."""
         time = column_of(self.served.table.c.timestamp)
         start = Column(time.name, time.kind, time.value, ABOUT_START, False)
-        figures = (each.column(None, self.key is not None) for each in self.served.figures)
+        figures = (each.column(None, self.key is not None) for each in self.figures)
         return (start, *([self.key] if self.key else []), *figures)
 
     @property
@@ -92,7 +95,7 @@ class PeriodSums:
         table = self.served.table
         inside = table.c.timestamp >= periods.c.timestamp, table.c.timestamp < periods.c.stop
         by = [] if self.key is None else [table.c[self.key.name]]
-        figures = [each.of_rows(table.c).label(each.name) for each in self.served.figures]
+        figures = [each.of_rows(table.c).label(each.name) for each in self.figures]
         query = select(*by, *figures).select_from(table)
         query = query.where(*inside, *self.conditions).group_by(*by)
         return _Sources(periods, query.correlate(periods).lateral("sums"))
@@ -136,11 +139,11 @@ class _Sources:
 
     def selected(self, its: PeriodSums) -> list[Any]:
         keys = [its.key.value(self.sums.c)] if its.key else []
-        figures = [self.figure(each).label(each.name) for each in its.served.figures]
+        figures = [self.figure(each).label(each.name) for each in its.figures]
         return [self.periods.c.timestamp, *keys, *figures]
 
     def joined(self, query: Select[Any], its: PeriodSums) -> Select[Any]:
         query = query.select_from(self.periods.join(self.sums, true()))
-        if its.greatest is None or its.greatest.adds_up:
+        if its.greatest is None or its.greatest.zero:
             return query
         return query.where(self.sums.c[its.greatest.name].is_not(None))

@@ -14,7 +14,8 @@ from sqlalchemy import Select, select
 
 from statscache.query.columns import Column, column_of
 from statscache.query.cursors import Cursor
-from statscache.query.figures import leading_of
+from statscache.query.errors import BadQuestion
+from statscache.query.figures import Figure
 from statscache.query.keyset import PREFIX, beyond, ordering
 from statscache.query.period_sums import sums_of_periods
 from statscache.query.sections import PAGES, Form, Section, in_range, with_keys
@@ -42,17 +43,35 @@ class Question:
 
 
 def question(served: Served, values: Mapping[str, Any], form: Form = PAGES) -> Question:
-    """Return what a request asks by the values of its parameters."""
+    """Return what a request asks by the values of its parameters.
+
+    :raises BadQuestion: if the figure that it names is none of what it asks for
+    """
     limit = min((values[name] for name in ("limit", "top") if name in values), default=None)
+    together = "group" in values or "top" in values
+    _check_figure(served, values, together or form.periods is not None)
     if form.periods is not None:
         columns, sections = sums_of_periods(served, values, form)
-    elif "group" in values or "top" in values:
+    elif together:
         columns, sections = _sums(served, values, form)
     else:
         columns, sections = served.columns, _rows(served, values, form)
     cursor = values.get("cursor") or Cursor("s")
     cursor = replace(cursor, section=min(cursor.section, len(sections) - 1))
     return Question(served, columns, sections, limit, values.get("page"), cursor)
+
+
+def _check_figure(served: Served, values: Mapping[str, Any], together: bool) -> None:
+    """Check that a figure which no row has is one of several rows, and of a key by which it can be told apart."""
+    asked = next((its for its in served.kind.others if its.name == values.get("figure")), None)
+    if asked is not None and not together:
+        raise BadQuestion(
+            "figure={figure} is one of several rows: give group, top or step, too", figure=asked.name
+        )
+    if asked is not None and asked.apart and values.get("group") == asked.apart:
+        raise BadQuestion(
+            "figure={figure} is not told apart by {by}: choose another", figure=asked.name, by=asked.apart
+        )
 
 
 def _rows(served: Served, values: Mapping[str, Any], form: Form) -> tuple[Section, ...]:
@@ -127,16 +146,18 @@ def _sums(
     """Return the columns and the section of figures by a column."""
     table, name = served.table, values.get("group", "timestamp")
     descending = values.get("order", "desc") == "desc"
-    column, greatest = table.c[name], leading_of(served.kind.named, values, served.kind.leading)
+    column, greatest = table.c[name], served.kind.greatest(values)
     in_time = name == "timestamp" and "top" not in values
     last = next(column_of(its) for its in table.columns if its.name == name)
     by = Key(name, column, last.kind, descending if name == "timestamp" else not descending)
     size = Key(greatest.name, greatest.of_rows(table.c), greatest.kind, descending)
     keys = (by,) if in_time else (size, by)
     conditions = [*in_range(served, values), *with_keys(served, values)]
-    figures = tuple(each.column(each.of_rows(table.c).label(each.name)) for each in served.figures)
+    figures = tuple(
+        each.column(each.of_rows(table.c).label(each.name)) for each in served.kind.answered(values)
+    )
     columns = (last, *figures)
-    sums = Sums(columns, keys, in_time, tuple(conditions))
+    sums = Sums(columns, keys, in_time, tuple(conditions), None if in_time or greatest.sure else greatest)
     if not (in_time and _is_split(values, form)):
         return columns, (Section(keys, form.size(values), sums.part, sums.part, sums.all),)
     present, ahead = (
@@ -155,12 +176,14 @@ class Sums:
     :param columns: the column, and the figures
     :param in_time: whether that is the windows, which are then in order of time
     :param conditions: which rows
+    :param lacking: what they are ordered by, if some have none: these are left out
     """
 
     columns: tuple[Column, ...]
     keys: tuple[Key, ...]
     in_time: bool
     conditions: tuple[Any, ...]
+    lacking: Figure | None = None
 
     def part(self, place: Cursor | None, backward: bool, count: int, skip: int) -> Select[Any]:
         """Return what selects `count` of the sums beyond the place, after `skip` others."""
@@ -168,7 +191,7 @@ class Sums:
         ordered = [each.label(f"{PREFIX}{index}") for index, each in enumerate(expressions)]
         by = self.keys[-1].expression
         query = select(*(column.value(by.table.c) for column in self.columns), *ordered)
-        query = query.where(*self.conditions).group_by(by)
+        query = self._sums(query)
         if place is not None:
             some = beyond(self.keys, place, backward)
             query = query.where(some) if self.in_time else query.having(some)
@@ -176,5 +199,9 @@ class Sums:
 
     def all(self) -> Select[Any]:
         """Return what selects something for each of the sums."""
+        return self._sums(select(self.keys[-1].expression))
+
+    def _sums(self, query: Select[Any]) -> Select[Any]:
         by = self.keys[-1].expression
-        return select(by).where(*self.conditions).group_by(by)
+        query = query.where(*self.conditions).group_by(by)
+        return query if self.lacking is None else query.having(self.lacking.of_rows(by.table.c).is_not(None))

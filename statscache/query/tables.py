@@ -185,7 +185,7 @@ def _of_figures(model: Any, kind: Kind) -> dict[str, Parameter]:
     """Return the parameters of a table whose rows can be taken together."""
     if not kind.columns:
         return {}
-    names = [figure.name for figure in kind.columns]
+    names = [figure.name for figure in (*kind.columns, *kind.others)]
     what = "Sum the volume over" if names == ["volume"] else "Take together"
     about = f"{what} all rows with the same value in this column; the greatest sums come first, "
     about += "but those by timestamp come in order of time."
@@ -194,8 +194,13 @@ def _of_figures(model: Any, kind: Kind) -> dict[str, Parameter]:
     taken.append(given.whole("top", 10_000, about))
     if len(names) > 1:
         about = "The figure by which the greatest are found, where rows are not in order of time."
+        about += f" It is a column of its own if it is {_or(kind.others)}." if kind.others else ""
         taken.append(given.choice("figure", names, about, kind.leading))
     return {parameter.name: parameter for parameter in taken}
+
+
+def _or(figures: Iterable[Figure]) -> str:
+    return " or ".join(figure.name for figure in figures)
 
 
 def _of_form() -> dict[str, Parameter]:

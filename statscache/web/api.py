@@ -29,10 +29,11 @@ from statscache.query.present import end_of_present
 from statscache.query.sections import MOST_WHOLE, Form
 from statscache.query.steps import families, present_period
 from statscache.query.tables import Served
+from statscache.store.bots import BotRow
 from statscache.web import caching as answers
 from statscache.web import formats, notes
 from statscache.web.caching import Answer, Memory
-from statscache.web.database import Database
+from statscache.web.database import Database, Version
 from statscache.web.errors import Refusal
 from statscache.web.limits import Allowance
 from statscache.web.openapi import describe
@@ -102,10 +103,17 @@ class Api:
         asked = _asked(request, served.parameters, (formats.JSON, formats.CSV), ending)
         now = datetime.now(UTC)
         present = present_period(asked.values, now)
-        version = (await self._turns.versions()).get(served.table.fullname)
+        versions = await self._turns.versions()
+        version, bots = versions.get(served.table.fullname), _bots(served, asked, versions)
         end = end_of_present(now)
-        state = [VERSION, version.tag if version else "", str(end), *([str(present)] if present else [])]
-        dated = present is None and "complete" not in asked.values
+        state = [
+            VERSION,
+            version.tag if version else "",
+            str(end),
+            *([str(present)] if present else []),
+            *bots,
+        ]
+        dated = present is None and not bots and "complete" not in asked.values
         if "complete" in asked.values:
             state += [served.source, (await self._turns.standings()).get(served.table.fullname, "")]
         tag = _hash(*state, served.ident, asked.media, asked.query())
@@ -181,6 +189,12 @@ def _asked(
         return Asked(fields, values, formats.SCRIPTS[0] if script else formats.FORMATS[form])
     accept = ",".join(request.headers.getlist("accept"))
     return Asked(fields, values, formats.negotiate(accept, callback, offers))
+
+
+def _bots(served: Served, asked: Asked, versions: Mapping[str, Version]) -> list[str]:
+    """Return what tells the list of bots from an earlier one, if the answer depends on it."""
+    people = any(figure.apart for figure in served.kind.answered(asked.values))
+    return [versions[BotRow.__tablename__].tag] if people and BotRow.__tablename__ in versions else []
 
 
 def _form_of(ending: str) -> str:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from statscache.query.columns import ADDED
+from statscache.query.figures import Figure
 from statscache.query.notes import COLUMNS
 from statscache.query.parameters import (
     CALLBACK_PARAMETER,
@@ -111,13 +112,18 @@ def _row(served: Served) -> dict[str, Any]:
 
 def _sums(served: Served, columns: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what sums are, by a column, and by period and a column."""
-    figures = {figure.name: figure.column(None).schema for figure in served.figures}
+    asked = ({}, *({"figure": figure.name} for figure in served.kind.others))
+    return [row for values in asked for row in _sums_of(served, columns, served.kind.answered(values))]
+
+
+def _sums_of(served: Served, columns: dict[str, Any], answered: Iterable[Figure]) -> list[dict[str, Any]]:
+    figures = {figure.name: figure.column(None).schema for figure in answered}
     others = {name: schema for name, schema in columns.items() if name not in figures}
     rows = [{name: schema, **figures} for name, schema in others.items()]
     if STEP.name in served.parameters:
         time = {TIME: others[TIME]}
         rows += [{**time, name: schema, **figures} for name, schema in others.items() if name != TIME]
-        rows.append(time | {figure.name: figure.column(None, False).schema for figure in served.figures})
+        rows.append(time | {figure.name: figure.column(None, False).schema for figure in answered})
     return rows
 
 
