@@ -127,7 +127,10 @@ def test_the_greatest_periods_come_first(
 def test_the_sum_is_what_is_great_unless_another_figure_is_named(made: Measured) -> None:
     """`top` alone asks for the greatest sums."""
     assert exact(made, group="category", top=2) == exact(made, group="category", top=2, figure="sum")
-    assert "figure must be count or sum or least or greatest" in made.web.get(PATH, {"figure": "mean"}).error
+    assert (
+        "figure must be count or sum or least or greatest or mean"
+        in made.web.get(PATH, {"figure": "median"}).error
+    )
 
 
 def test_each_figure_says_whether_it_is_complete(made: Measured) -> None:
