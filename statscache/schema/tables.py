@@ -25,7 +25,8 @@ SOON = "SET LOCAL lock_timeout = '2s'"
 
 COLUMNS = text(
     "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
-    "FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    "FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid WHERE c.oid = to_regclass(:table) "
+    "AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
 
 

@@ -15,12 +15,15 @@ NUL = {
     "msg_id": "2023-nul",
     "timestamp": 1_700_000_000,
 }
+#: Leaves out the other plugins that cannot store it.
+WITHOUT_COARSE = {"statscache.plugins.disabled": ["volume_by_user_coarse"]}
 BY_USER, BY_PROJECT = "pagure-contributions-by-user-1d", "pagure-contributions-by-project-1d"
 
 
 @pytest.mark.slow
 def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> None:
     """A message that two plugins cannot store is kept for both until it is dropped, and counts for all others."""
+    there.configure(WITHOUT_COARSE)
     there.write("messages.jsonl", lines(NUL, body(1)))
     assert there.answer("replay", "messages.jsonl").startswith("2 messages counted, 0 known already")
     listed = rows(there.answer("quarantine", "list"))
@@ -40,6 +43,7 @@ def test_the_quarantine_is_listed_shown_retried_and_dropped(there: Place) -> Non
 def test_a_message_is_found_by_its_id_on_either_bus(there: Place) -> None:
     """With the year that fedmsg puts before a UUID, and without it."""
     uuid = "273ed91d-b8b5-487a-9576-95b9fbdf3eec"
+    there.configure(WITHOUT_COARSE)
     there.write("messages.jsonl", lines({**NUL, "msg_id": f"2026-{uuid}"}))
     assert there.answer("replay", "messages.jsonl").startswith("1 message counted")
     for msg_id in (uuid, f"2026-{uuid}"):

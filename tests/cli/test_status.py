@@ -27,7 +27,7 @@ def test_status_tells_of_each_plugin_and_of_what_is_wrong(busy: Place, engine: E
     code, output = status(busy)
     assert (code, output.splitlines()[0]) == (1, "degraded")
     assert re.search(r"^  volume-by-topic-1s fails, the last time \d+ s ago$", output, re.MULTILINE)
-    assert re.search(r"^quarantine  3 messages *$", output, re.MULTILINE)
+    assert re.search(r"^quarantine  5 messages *$", output, re.MULTILINE)
     assert re.search(r"^volume-by-topic-5s .* 1 ", output, re.MULTILINE)
     with engine.begin() as connection:
         connection.execute(

@@ -35,7 +35,9 @@ def test_commands_that_print_tables_print_them_as_json_too(counted: Place) -> No
     (newest, *_) = told(counted, "show", "volume-1s", "--top", "1")
     assert datetime.fromisoformat(newest["timestamp"]).utcoffset() == timedelta(0)
     held = told(counted, "quarantine", "list")
-    assert {row["plugin"] for row in held} == {f"volume-by-topic-{length}" for length in ("1s", "5s", "1m")}
+    assert {row["plugin"] for row in held} == {
+        f"volume-by-topic-{length}" for length in ("1s", "5s", "1m", "1h", "1d")
+    }
     (shown,) = told(counted, "quarantine", "show", "2023-99", "--plugin", "volume-by-topic-1s")["failures"]
     assert shown == next(row for row in held if row["plugin"] == "volume-by-topic-1s")
     assert told(counted, "quarantine", "show", "2023-99")["message"]["msg_id"] == "2023-99"

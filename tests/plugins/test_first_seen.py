@@ -129,17 +129,12 @@ def rows(report: Any) -> list[Any]:
 def test_all_of_it_is_verified_and_no_part(counted: Bench, two_hours: Archive) -> None:
     found = Verification(counted.app, [], until=HOURS.stop).run(source(two_hours))
     assert rows(found) == [7200, 0, ""]
-    counted.execute(
-        "SET statscache.own = 'on'; UPDATE test_words_seen SET first = first + interval '1 second' WHERE word = 'a'"
-    )
+    counted.execute("UPDATE test_words_seen SET first = first + interval '1 second' WHERE word = 'a'")
     assert rows(Verification(counted.app, [], until=HOURS.stop).run(source(two_hours)))[:2] == [7200, 2]
     for arguments in ({"since": START + 60}, {"sample": Sample(3, 1)}):
         found = Verification(counted.app, [], until=HOURS.stop, **arguments).run(source(two_hours))  # type: ignore[arg-type]
         assert rows(found)[0] == 0
         assert "for all time only" in rows(found)[2]
-
-
-WRONG = "SET statscache.own = 'on'; "
 
 
 @pytest.mark.parametrize(
@@ -158,7 +153,7 @@ def test_it_is_counted_again_as_a_whole(counted: Bench, two_hours: Archive, wron
     for message in later:
         counted.intake.accept(message)
     counted.flush()
-    counted.execute(WRONG + wrong)
+    counted.execute(wrong)
     rebuild(counted.app, source(two_hours), ["words seen"], HOURS, print)
     after = START + 8001
     assert seen(counted) == {
@@ -171,7 +166,7 @@ def test_it_is_counted_again_as_a_whole(counted: Bench, two_hours: Archive, wron
 def test_what_cannot_be_known_is_told(counted: Bench, two_hours: Archive) -> None:
     """A row that says it was seen in that time, in which it was not, and later: when it was first, nothing tells."""
     counted.execute(
-        f"{WRONG}INSERT INTO test_words_seen VALUES ('x', 'y', to_timestamp({START}), to_timestamp({START + 9000}))"
+        f"INSERT INTO test_words_seen VALUES ('x', 'y', to_timestamp({START}), to_timestamp({START + 9000}))"
     )
     before = seen(counted)
     with pytest.raises(StatscacheError, match="nothing was changed: x, y in test_words_seen was not seen"):

@@ -331,9 +331,13 @@ def in_queue(broker: Broker, queue: str) -> int:
 def test_a_process_loads_no_more_of_fedmsg_than_the_configuration_needs(
     start: Start, publisher: Publisher, engine: Engine, tmp_path: Path
 ) -> None:
-    """The processors of fedmsg.meta are not asked of messages whose headers name somebody."""
+    """The processors of fedmsg.meta are not asked for users of messages whose headers name somebody.
+
+    Who did it no header says, so the plugins that ask for that are left out.
+    """
     (tmp_path / "sitecustomize.py").write_text(NOTE, encoding="utf-8")
-    consumer = start(PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    consumer = start({"statscache.plugins.disabled": ["contributions", "newcomers"]}, PYTHONPATH=path)
     consumer.wait_until_running()
     named = {"fedora_messaging_user_jane": True, "fedora_messaging_rpm_bash": True}
     publisher.send(Delivery(number, **named) for number in range(1, 11))

@@ -24,7 +24,7 @@ FROM statscache_freshness,
 WHERE {NO_REACH}
 """
 #: How many gaps it says to have, and how many it has by what is in the quarantine: up to where it is complete.
-GAPS = """
+GAPS = f"""
 SELECT table_name, open_gaps, (
     SELECT count(*) FROM (
         SELECT unnest(range_agg(tstzrange(second, second + interval '1 second'))) AS gap FROM (
@@ -33,7 +33,7 @@ SELECT table_name, open_gaps, (
         ) AS seconds
     ) AS gaps WHERE upper(gap) < complete_through
 )
-FROM statscache_freshness
+FROM statscache_freshness WHERE {NO_REACH}
 """
 QUARANTINED = """
 SELECT unnest(tables), floor(extract(epoch FROM timestamp))::bigint

@@ -28,6 +28,7 @@ SETTINGS = {
     "statement_timeout": "8s",
     "idle_in_transaction_session_timeout": "3s",
     "synchronous_commit": "on",
+    "statscache.writes": "on",
 }
 HASTE: dict[str, dict[str, Any]] = {
     "bus.watermark": {"SETTLE": 2.0},
