@@ -195,14 +195,14 @@ def test_streams_that_were_opened_and_closed_leave_nothing(
 def test_a_server_with_open_streams_stops_at_once(
     daemon: Daemon, database: str, engine: Engine, serve: Serve, follow: Follow
 ) -> None:
-    """At SIGTERM and SIGINT they end, and so does the session of the listener; nothing is logged."""
+    """At SIGTERM and SIGINT they end, long before a stop gives up on them, and the listener's session; nothing is logged."""
     for number in (signal.SIGTERM, signal.SIGINT):
         web = serve(database)
         streams = [follow(web, TABLE) for _ in range(20)]
         wait_until_it_listens(engine)
         before = time.monotonic()
         assert web.end(number) == (0, "")
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 10
         assert all(stream.has_ended(1) for stream in streams)
         wait_until(lambda: sessions(engine) == 0)
 
