@@ -195,7 +195,7 @@ def test_streams_that_were_opened_and_closed_leave_nothing(
 def test_a_server_with_open_streams_stops_at_once(
     daemon: Daemon, database: str, engine: Engine, serve: Serve, follow: Follow
 ) -> None:
-    """At SIGTERM and SIGINT they end, long before a stop gives up on them, and the listener's session; nothing is logged."""
+    """At SIGTERM and SIGINT they end soon, and so does the session of the listener; nothing is logged."""
     for number in (signal.SIGTERM, signal.SIGINT):
         web = serve(database)
         streams = [follow(web, TABLE) for _ in range(20)]
