@@ -48,12 +48,12 @@ class Deeds(Nothing, CountingPlugin):
     summary = "Deeds of people"
     description = "What people do."
     interval = timedelta(hours=1)
-    model = counting_model("kinds_deeds_1h", "deeds", person="agent", agent="who", **KEYS)
+    model = counting_model("test_kinds_deeds_1h", "deeds", person="agent", agent="who", **KEYS)
 
 
 class DeedsOfDays(Deeds):
     interval = timedelta(days=1)
-    model = counting_model("kinds_deeds_1d", "deeds", person="agent", agent="who", **KEYS)
+    model = counting_model("test_kinds_deeds_1d", "deeds", person="agent", agent="who", **KEYS)
 
 
 class Sizes(Nothing, MeasuringPlugin):
@@ -61,12 +61,12 @@ class Sizes(Nothing, MeasuringPlugin):
     summary = "Sizes of uploads"
     description = "How large uploads are."
     interval = timedelta(hours=1)
-    model = measuring_model("kinds_sizes_1h", "sizes", unit="bytes", **KEYS)
+    model = measuring_model("test_kinds_sizes_1h", "sizes", unit="bytes", **KEYS)
 
 
 class SizesOfDays(Sizes):
     interval = timedelta(days=1)
-    model = measuring_model("kinds_sizes_1d", "sizes", unit="bytes", **KEYS)
+    model = measuring_model("test_kinds_sizes_1d", "sizes", unit="bytes", **KEYS)
 
 
 class Lengths(Nothing, DurationPlugin):
@@ -75,7 +75,7 @@ class Lengths(Nothing, DurationPlugin):
     description = "How long jobs take from start to end."
     interval = timedelta(hours=1)
     give_up = timedelta(days=2)
-    model = duration_model("kinds_lengths_1h", "lengths", **KEYS)
+    model = duration_model("test_kinds_lengths_1h", "lengths", **KEYS)
 
 
 plugins = [Deeds, DeedsOfDays, Sizes, SizesOfDays, Lengths]
@@ -226,7 +226,7 @@ def fill(engine: Engine, its: Mapping[str, Rows], now: datetime) -> None:
     ):
         rows = tables[ident](its[ident], length)
         names = ", ".join(f":{name}" for name in rows[0] if name != "timestamp")
-        table = f"kinds_{ident}_{'1h' if length == HOUR else '1d'}"
+        table = f"test_kinds_{ident}_{'1h' if length == HOUR else '1d'}"
         insert = f"INSERT INTO {table} VALUES (to_timestamp(:timestamp), {names})"
         with engine.begin() as connection:
             connection.execute(text(insert), rows)

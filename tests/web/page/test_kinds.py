@@ -166,7 +166,7 @@ def test_parquet_has_every_column(made: Kinds, place: Place) -> None:
         place.answer("export", ident, "--windows", "1h", "-o", "rows.parquet")
         table = parquet.read_table(place.directory / "rows.parquet").to_pylist()
         with made.engine.connect() as connection:
-            rows = [row._mapping for row in connection.execute(text(f"SELECT * FROM kinds_{ident}_1h"))]
+            rows = [row._mapping for row in connection.execute(text(f"SELECT * FROM test_kinds_{ident}_1h"))]
         found = sorted(str({name: row[name] for name in rows[0]}) for row in map(plain, table))
         assert found == sorted(str(dict(row)) for row in map(plain, rows))
 
