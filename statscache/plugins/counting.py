@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import BigInteger, Double, Insert, Select, Table, Text, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
+from statscache.database.arrays import array_of_numbers
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
-from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, key_columns, model_in_windows
+from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, model_in_windows, upsert_windows
 from statscache.plugins.keys import check_keys, shortened
-from statscache.plugins.windows import changing
 
 #: What `count` adds unless it is told otherwise; and the most that it adds, so that a window has room for millions.
 ONE = 1
@@ -97,12 +95,8 @@ class CountingPlugin(WindowPlugin):
         counts = self._windowed(summed(self.queue.drain()))
         if counts:
             rows = sorted(counts)  # daemons that write the same rows at once do so in one order
-            windows, *keys = zip(*rows, strict=True)
-            arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(keys)}
-            arrays["windows"] = array_of_numbers(windows)
-            arrays["volumes"] = array_of_numbers(map(counts.__getitem__, rows))
-            options = changing(windows, self._seconds, len(rows))
-            session.execute(_upsert(self.model), arrays, execution_options=options)
+            volumes = array_of_numbers(map(counts.__getitem__, rows))
+            self._write(session, _upsert(self.model), rows, {"volume": volumes})
 
     def _windowed(self, counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
         """Return counts by (second, *keys) as those by (window's start, *keys)."""
@@ -131,14 +125,4 @@ def _checked(amount: int) -> int:
 @lru_cache(1024)
 def _upsert(model: type[CountModel]) -> Insert:
     """Return what adds to the volumes, given arrays: windows in epoch seconds, keys in their order, and volumes."""
-    table, names = model.__table__, key_columns(model)
-    assert isinstance(table, Table)
-    rows: Select[Any] = select(
-        func.to_timestamp(column_named("windows", Double)),
-        *(column_named(f"keys_{place}", Text) for place in range(len(names))),
-        column_named("volumes", BigInteger),
-    )
-    unique = ["timestamp", *names]
-    statement = insert(table).from_select([*unique, "volume"], rows, include_defaults=False)
-    added = model.volume + statement.excluded.volume
-    return statement.on_conflict_do_update(index_elements=unique, set_={"volume": added})
+    return upsert_windows(model, {"volume": BigInteger}, lambda old, new: {"volume": old.volume + new.volume})

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.model import Base
 from statscache.plugins.episodes import EVENT
-from statscache.plugins.in_windows import WindowModel, key_columns, model_in_windows
+from statscache.plugins.in_windows import WindowModel, model_in_windows
+from statscache.plugins.keyed import key_columns
 
 #: The columns of a table of durations that are no keys.
 OWN = ("timestamp", "bucket", "volume", "seconds")

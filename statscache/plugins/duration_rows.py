@@ -9,20 +9,15 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Delete,
-    Double,
     Insert,
-    Select,
     SmallInteger,
-    Table,
-    Text,
     delete,
-    func,
     select,
 )
-from sqlalchemy.dialects.postgresql import insert
 
-from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
+from statscache.database.arrays import array_of_numbers
 from statscache.plugins.episodes import Episodes
+from statscache.plugins.upserts import arrays_of_keys, given, given_instants, given_keys, upsert
 from statscache.plugins.windows import changing
 
 #: By how much a row changes: its window, its keys, its bucket, its volume and its seconds.
@@ -39,9 +34,8 @@ def apply_changes(session: Any, episodes: Episodes, changes: Iterable[Change]) -
     if not rows:
         return
     windows, *keys, buckets, volumes, seconds = zip(*rows, strict=True)
-    arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(keys)}
-    numbers = {"windows": windows, "buckets": buckets, "volumes": volumes, "seconds": seconds}
-    arrays |= {name: array_of_numbers(its) for name, its in numbers.items()}
+    numbers = {"windows": windows, "bucket": buckets, "volume": volumes, "seconds": seconds}
+    arrays = arrays_of_keys(keys) | {name: array_of_numbers(its) for name, its in numbers.items()}
     options = changing(windows, episodes.length, len(rows))
     session.execute(_upsert(episodes), arrays, execution_options=options)
     if min(volumes) < 0:
@@ -50,23 +44,20 @@ def apply_changes(session: Any, episodes: Episodes, changes: Iterable[Change]) -
 
 def _changed(episodes: Episodes) -> list[Any]:
     """Return the primary keys of windows that are given as arrays, as columns."""
-    return [
-        func.to_timestamp(column_named("windows", Double)).label("timestamp"),
-        *(column_named(f"keys_{place}", Text).label(name) for place, name in enumerate(episodes.keys)),
-        column_named("buckets", SmallInteger).label("bucket"),
-    ]
+    keys = given_keys(episodes.keys)
+    return [given_instants("windows", "timestamp"), *keys, given("bucket", SmallInteger)]
 
 
 @lru_cache(1024)
 def _upsert(episodes: Episodes) -> Insert:
     """Return what adds to rows, given an array for each column."""
-    table: Table = episodes.windows
-    amounts = [column_named(name, BigInteger) for name in ("volumes", "seconds")]
-    rows: Select[Any] = select(*_changed(episodes), *amounts)
-    unique = ["timestamp", *episodes.keys, "bucket"]
-    statement = insert(table).from_select([*unique, "volume", "seconds"], rows, include_defaults=False)
-    added = {name: table.c[name] + statement.excluded[name] for name in ("volume", "seconds")}
-    return statement.on_conflict_do_update(index_elements=unique, set_=added)
+    amounts = [given(name, BigInteger) for name in ("volume", "seconds")]
+    return upsert(
+        episodes.windows,
+        _changed(episodes),
+        amounts,
+        lambda old, new: {column.name: old[column.name] + new[column.name] for column in amounts},
+    )
 
 
 @lru_cache(1024)

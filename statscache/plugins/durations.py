@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     Boolean,
-    Double,
     FromClause,
     Insert,
     Select,
@@ -25,16 +24,17 @@ from statscache.database.arrays import (
     array_of_numbers,
     array_of_texts,
     array_of_texts_or_nulls,
-    column_named,
 )
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
 from statscache.plugins.duration_models import DurationModel
 from statscache.plugins.duration_rows import apply_changes
 from statscache.plugins.episodes import EVENT, Episodes, second_of
-from statscache.plugins.in_windows import WindowPlugin, key_columns, tables_of
+from statscache.plugins.in_windows import WindowPlugin, tables_of
+from statscache.plugins.keyed import key_columns
 from statscache.plugins.keys import check_key, check_keys, shortened
 from statscache.plugins.schedule import Schedule
+from statscache.plugins.upserts import given, given_instants, given_keys
 from statscache.plugins.windows import changing
 
 #: The longest time after which a plugin may give up, ten years: so far the buckets are known to be exact.
@@ -105,10 +105,10 @@ class DurationPlugin(WindowPlugin):
         """Write the events that are new, and what they change of the windows."""
         events = self.queue.drain()
         if events:
-            new = self._insert(session, events)
+            episodes = self.episodes
+            new = _inserted(session, episodes, events)
             if new:
-                changes = session.execute(_changes(self.episodes), new).all()
-                apply_changes(session, self.episodes, changes)
+                apply_changes(session, episodes, session.execute(_changes(episodes), new).all())
 
     @property
     def episodes(self) -> Episodes:
@@ -124,15 +124,6 @@ class DurationPlugin(WindowPlugin):
         keys, give_up = tuple(key_columns(self.model)), self.reach // timedelta(seconds=1)
         return Episodes(table, events, keys, give_up, self._seconds, self._offset)
 
-    def _insert(self, session: Session, events: Iterable[Event]) -> dict[str, str]:
-        """Insert events, and return those that were not there, as an array for each column of their primary key."""
-        seconds, ids, ends, msg_ids, *keys = zip(*events, strict=True)
-        arrays = _arrays(ids, seconds, ends, msg_ids)
-        arrays |= {f"keys_{place}": array_of_texts_or_nulls(texts) for place, texts in enumerate(keys)}
-        options = changing(seconds, rows=len(ids), surely=False)
-        new = session.execute(_insertion(self.episodes), arrays, execution_options=options).all()
-        return _arrays(*zip(*new, strict=True)) if new else {}
-
 
 def _checked(give_up: Any, name: str) -> timedelta:
     if not isinstance(give_up, timedelta):
@@ -145,23 +136,33 @@ def _checked(give_up: Any, name: str) -> timedelta:
     return give_up
 
 
+def _inserted(session: Session, episodes: Episodes, events: Iterable[Event]) -> dict[str, str]:
+    """Insert events, and return those that were not there, as an array for each column of their primary key."""
+    seconds, ids, ends, msg_ids, *keys = zip(*events, strict=True)
+    arrays = _arrays(ids, seconds, ends, msg_ids)
+    arrays |= {f"keys_{place}": array_of_texts_or_nulls(texts) for place, texts in enumerate(keys)}
+    options = changing(seconds, rows=len(ids), surely=False)
+    new = session.execute(_insertion(episodes), arrays, execution_options=options).all()
+    return _arrays(*zip(*new, strict=True)) if new else {}
+
+
 def _arrays(ids: Any, seconds: Any, ends: Any, msg_ids: Any) -> dict[str, str]:
     """Return events as an array for each column of their primary key."""
     return {
-        "ids": array_of_texts(ids),
-        "seconds": array_of_numbers(seconds),
+        "id": array_of_texts(ids),
+        "second": array_of_numbers(seconds),
         "ends": array_of_numbers(ends),
-        "msg_ids": array_of_texts(msg_ids),
+        "msg_id": array_of_texts(msg_ids),
     }
 
 
 def _given() -> list[Any]:
     """Return what `_arrays` gives as columns."""
     return [
-        column_named("ids", Text).label("id"),
-        func.to_timestamp(column_named("seconds", Double)).label("timestamp"),
-        column_named("ends", Boolean).label("ends"),
-        column_named("msg_ids", Text).label("msg_id"),
+        given("id", Text),
+        given_instants("second", "timestamp"),
+        given("ends", Boolean),
+        given("msg_id", Text),
     ]
 
 
@@ -169,8 +170,7 @@ def _given() -> list[Any]:
 def _insertion(episodes: Episodes) -> Insert:
     """Return what inserts events that are not there, and returns their primary keys."""
     events = episodes.events.c
-    keys = [column_named(f"keys_{place}", Text) for place in range(len(episodes.keys))]
-    rows: Select[Any] = select(*_given(), *keys)
+    rows: Select[Any] = select(*_given(), *given_keys(episodes.keys))
     statement = insert(episodes.events).from_select(list(episodes.columns), rows, include_defaults=False)
     return statement.on_conflict_do_nothing().returning(
         events.id, second_of(events.timestamp), events.ends, events.msg_id
@@ -180,9 +180,9 @@ def _insertion(episodes: Episodes) -> Insert:
 @lru_cache(1024)
 def _changes(episodes: Episodes) -> Select[Any]:
     """Return what selects what events change that have been inserted, given their primary keys as arrays."""
-    given = select(*_given()).cte("given")
-    after = around(episodes, episodes.events, given).cte("after")
-    inserted = select(1).where(*(after.c[name] == given.c[name] for name in EVENT)).exists()
+    new = select(*_given()).cte("given")
+    after = around(episodes, episodes.events, new).cte("after")
+    inserted = select(1).where(*(after.c[name] == new.c[name] for name in EVENT)).exists()
     return episodes.difference(select(*after.c).where(~inserted).subquery("before"), after)
 
 

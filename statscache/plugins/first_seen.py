@@ -7,15 +7,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import Double, Index, Insert, Select, Table, Text, delete, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Index, Insert, Table, delete, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
+from statscache.database.arrays import array_of_numbers
 from statscache.messages.message import Message
 from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns
 from statscache.plugins.keys import check_keys
 from statscache.plugins.rows import Rows
+from statscache.plugins.upserts import arrays_of_keys, given_instants, given_keys, upsert
 from statscache.plugins.windows import changing
 
 #: The columns of such a table that are no keys.
@@ -84,10 +84,9 @@ class FirstSeenPlugin(KeyedPlugin):
         times = _times(self.queue.drain())
         if times:
             rows = sorted(times)  # daemons that write the same rows at once do so in one order
-            columns = zip(*rows, strict=True)
-            arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(columns)}
             firsts, lasts = zip(*map(times.__getitem__, rows), strict=True)
-            arrays |= {"firsts": array_of_numbers(firsts), "lasts": array_of_numbers(lasts)}
+            arrays = arrays_of_keys(zip(*rows, strict=True))
+            arrays |= {"first": array_of_numbers(firsts), "last": array_of_numbers(lasts)}
             options = changing((min(firsts), max(lasts)), rows=len(rows), surely=False)
             session.execute(_upsert(self.model), arrays, execution_options=options)
 
@@ -110,19 +109,20 @@ def _times(items: Iterable[tuple[tuple[str, ...], int]]) -> dict[tuple[str, ...]
     return times
 
 
+def _merged(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:
+    return {"first": func.least(old.first, new.first), "last": func.greatest(old.last, new.last)}
+
+
 @lru_cache(1024)
 def _upsert(model: type[FirstSeenModel]) -> Insert:
     """Return what writes earlier first times and later last ones, given an array for each column."""
-    table, names = model.__table__, key_columns(model)
+    table = model.__table__
     assert isinstance(table, Table)
-    rows: Select[Any] = select(
-        *(column_named(f"keys_{place}", Text) for place in range(len(names))),
-        *(func.to_timestamp(column_named(f"{name}s", Double)) for name in OWN),
-    )
-    statement = insert(table).from_select([*names, *OWN], rows, include_defaults=False)
-    new = statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=names,
-        set_={"first": func.least(model.first, new.first), "last": func.greatest(model.last, new.last)},
-        where=or_(new.first < model.first, new.last > model.last),
+    times = [given_instants(name, name) for name in OWN]
+    return upsert(
+        table,
+        given_keys(key_columns(model)),
+        times,
+        _merged,
+        lambda old, new: or_(new.first < old.first, new.last > old.last),
     )

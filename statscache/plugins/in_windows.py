@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import Index, Table, delete
+from sqlalchemy import Index, Insert, Table, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from statscache.database.arrays import array_of_numbers
 from statscache.database.model import Base
-from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns, person_of
+from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
-
-__all__ = [
-    "Merging",
-    "WindowModel",
-    "WindowPlugin",
-    "key_columns",
-    "model_in_windows",
-    "person_of",
-    "tables_of",
-]
+from statscache.plugins.upserts import (
+    OldAndNew,
+    arrays_of_keys,
+    given,
+    given_instants,
+    given_keys,
+    upsert,
+)
+from statscache.plugins.windows import changing
 
 
 class Merging(Enum):
@@ -81,6 +81,18 @@ def model_in_windows(
     return type(f"{kind.__name__}_{table}", (kind,), attributes)
 
 
+def upsert_windows(model: type[WindowModel], figures: Mapping[str, Any], merge: OldAndNew) -> Insert:
+    """Return what adds rows to windows, given the arrays that `WindowPlugin._write` gives.
+
+    :param figures: the type of each figure, by its column
+    :param merge: as `upsert` takes it
+    """
+    table = model.__table__
+    assert isinstance(table, Table)
+    unique = [given_instants("windows", "timestamp"), *given_keys(key_columns(model))]
+    return upsert(table, unique, [given(name, kind) for name, kind in figures.items()], merge)
+
+
 def tables_of(model: Any) -> list[Table]:
     """Return the tables that a plugin with this model writes, that of the model first; none for None."""
     models = [model, *getattr(model, "beside", ())]
@@ -110,6 +122,20 @@ class WindowPlugin(KeyedPlugin):
     def _window(self, second: int) -> int:
         """Return the start of the window that a second lies in."""
         return second - (second - self._offset) % self._seconds
+
+    def _write(
+        self, session: Session, statement: Insert, rows: Sequence[Any], figures: Mapping[str, str]
+    ) -> None:
+        """Write windows in one statement.
+
+        :param statement: from `upsert_windows`
+        :param rows: each as its window's start in seconds since 1970, and its keys; in order, and at least one
+        :param figures: an array for each figure, by its column
+        """
+        windows, *keys = zip(*rows, strict=True)
+        arrays = {"windows": array_of_numbers(windows), **arrays_of_keys(keys), **figures}
+        options = changing(windows, self._seconds, len(rows))
+        session.execute(statement, arrays, execution_options=options)
 
     def revert(self, when: datetime, session: Session) -> None:
         """Delete the windows that end after `when`: all that hold anything of that instant or later."""

@@ -8,16 +8,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Double, Insert, Numeric, Select, Table, Text, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, ColumnElement, Insert, Numeric, func
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
+from statscache.database.arrays import array_of_numbers
 from statscache.messages.message import Message
 from statscache.plugins.decimals import in_billionths, written
-from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, key_columns, model_in_windows
+from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, model_in_windows, upsert_windows
 from statscache.plugins.keys import check_keys
-from statscache.plugins.windows import changing
 
 #: The columns of a measure that hold values, and what they are.
 MEASURES = {"sum": "the sum of the values", "least": "the least value", "greatest": "the greatest value"}
@@ -105,12 +103,7 @@ class MeasuringPlugin(WindowPlugin):
         found = self._windowed(self.queue.drain())
         if found:
             rows = sorted(found)  # daemons that write the same rows at once do so in one order
-            windows, *keys = zip(*rows, strict=True)
-            arrays = {f"keys_{place}": array_of_texts(texts) for place, texts in enumerate(keys)}
-            arrays["windows"] = array_of_numbers(windows)
-            arrays |= _figures(found[row] for row in rows)
-            options = changing(windows, self._seconds, len(rows))
-            session.execute(_upsert(self.model), arrays, execution_options=options)
+            self._write(session, _upsert(self.model), rows, _figures(found[row] for row in rows))
 
     def _windowed(self, items: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[int]]:
         """Return the values of each row, which are given with (second, *keys), by (window's start, *keys)."""
@@ -128,24 +121,16 @@ def _figures(rows: Iterable[list[int]]) -> dict[str, str]:
     return {"count": array_of_numbers(counts), **arrays}
 
 
+def _merged(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:
+    return {
+        "count": old["count"] + new["count"],
+        "sum": func.trim_scale(old["sum"] + new["sum"]),
+        "least": func.least(old.least, new.least),
+        "greatest": func.greatest(old.greatest, new.greatest),
+    }
+
+
 @lru_cache(1024)
 def _upsert(model: type[MeasureModel]) -> Insert:
     """Return what adds to the rows, given arrays: windows in epoch seconds, keys in their order, and the figures."""
-    table, names = model.__table__, key_columns(model)
-    assert isinstance(table, Table)
-    rows: Select[Any] = select(
-        func.to_timestamp(column_named("windows", Double)),
-        *(column_named(f"keys_{place}", Text) for place in range(len(names))),
-        column_named("count", BigInteger),
-        *(column_named(name, Numeric) for name in MEASURES),
-    )
-    unique = ["timestamp", *names]
-    statement = insert(table).from_select([*unique, "count", *MEASURES], rows, include_defaults=False)
-    new = statement.excluded
-    merged = {
-        "count": model.count + new.count,
-        "sum": func.trim_scale(model.sum + new.sum),
-        "least": func.least(model.least, new.least),
-        "greatest": func.greatest(model.greatest, new.greatest),
-    }
-    return statement.on_conflict_do_update(index_elements=unique, set_=merged)
+    return upsert_windows(model, {"count": BigInteger, **dict.fromkeys(MEASURES, Numeric)}, _merged)

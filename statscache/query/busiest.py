@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from statscache.errors import StatscacheError
 from statscache.plugins import BasePlugin, CountModel, Schedule
-from statscache.plugins.in_windows import key_columns
+from statscache.plugins.keyed import key_columns
 
 
 @dataclass

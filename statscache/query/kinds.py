@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Numeric, func
 
 from statscache.plugins import CountModel, DurationModel, MeasureModel
-from statscache.plugins.in_windows import WindowModel, key_columns, person_of
+from statscache.plugins.in_windows import WindowModel
+from statscache.plugins.keyed import key_columns, person_of
 from statscache.query.columns import EXACT, INTEGER
 from statscache.query.figures import SECONDS, Figure, merged, people_of, quantile_of
 

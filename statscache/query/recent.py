@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Date, DateTime, Select
 from statscache.errors import StatscacheError, number_of
 from statscache.instants import in_utc, write_instant
 from statscache.plugins import BaseModel, BasePlugin, CountModel, LatestModel
-from statscache.plugins.in_windows import key_columns
+from statscache.plugins.keyed import key_columns
 from statscache.query.present import end_of_present
 
 #: So many rows are shown where nobody says how many, and so many at most of a time that somebody names.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statscache.plugins import Schedule
-from statscache.plugins.in_windows import key_columns
+from statscache.plugins.keyed import key_columns
 from statscache.query.figures import Figure
 from statscache.query.periods import Period, divides
 from statscache.query.tables import Served

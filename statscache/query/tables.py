@@ -11,7 +11,7 @@ from sqlalchemy import types as sql
 
 from statscache.hosting.loader import Entry
 from statscache.plugins import BasePlugin, LatestModel
-from statscache.plugins.in_windows import key_columns
+from statscache.plugins.keyed import key_columns
 from statscache.query import parameters as given
 from statscache.query.columns import (
     ADDED,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statscache.errors import Unstorable
 from statscache.plugins import CountingPlugin, Message, counting_model
 from statscache.plugins.counting import Weighted, summed
-from statscache.plugins.in_windows import person_of
+from statscache.plugins.keyed import person_of
 from tests.support.bench import Bench, Good
 
 Make = Callable[..., Bench]

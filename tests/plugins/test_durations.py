@@ -19,7 +19,8 @@ from statscache.counting.transaction import Transaction
 from statscache.history.archives.archive import Slice
 from statscache.history.slice_counter import SliceCounter
 from statscache.plugins import duration_model
-from statscache.plugins.in_windows import person_of, tables_of
+from statscache.plugins.in_windows import tables_of
+from statscache.plugins.keyed import person_of
 from statscache.query.columns import INTEGER
 from statscache.query.recent import Wanted, recent
 from statscache.query.tables import serve

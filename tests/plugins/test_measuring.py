@@ -17,7 +17,7 @@ from sqlalchemy import inspect
 from statscache.hosting.dispatch import Recipient
 from statscache.hosting.runner import only_upserts
 from statscache.plugins import Message, Schedule, measuring_model
-from statscache.plugins.in_windows import person_of
+from statscache.plugins.keyed import person_of
 from tests.support.bench import Bench, Good
 from tests.support.measured import Body, Sizes, Whole, body, check, exact, expected, kept
 
