@@ -68,13 +68,9 @@ def export(
 
     WHEN is like 2h, 7d, 2024-05-31 or 2024-05-31T12:00, in UTC unless --tz or WHEN itself names a zone.
     """
-    zone = zone_of(tz)
+    zone, ending = zone_of(tz), _ending(output)
     start, stop = instant_of(since, "--since", zone), instant_of(until, "--until", zone)
-    if start and stop and start >= stop:
-        raise OneLine("--since must be before --until")
-    ending = _ending(output)
-    if stop and not start and ending != "parquet":
-        raise OneLine("--until needs --since: give both, or only --since")
+    _check_range(start, stop, ending)
     with one_line():
         config = fedmsg_config()
         settings = read_settings(config)
@@ -96,6 +92,13 @@ def _ending(output: str) -> str:
         endings = ", ".join(f".{each}" for each in FORMATS)
         raise OneLine(f"-o must name a file that ends in one of {endings}, not {output!r}")
     return ending
+
+
+def _check_range(start: datetime | None, stop: datetime | None, ending: str) -> None:
+    if start and stop and start >= stop:
+        raise OneLine("--since must be before --until")
+    if stop and not start and ending != "parquet":
+        raise OneLine("--until needs --since: give both, or only --since")
 
 
 def _zone(zone: tzinfo) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -28,7 +27,7 @@ from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import DurationPlugin
 from statscache.process.clocks import Clocks
-from statscache.upkeep.ledger_pruning import STRETCH_S, is_steady
+from statscache.upkeep.ledger_pruning import is_steady, prune_for_a_while
 
 #: So many events are deleted in one transaction.
 PRUNED = 5_000
@@ -72,19 +71,17 @@ class PruneEvents:
         """Prune for a while, and return whether there may be more."""
         if not is_steady(self._engine, self._clocks):
             return False
-        deadline = time.monotonic() + STRETCH_S
-        more = [self._prune(events, deadline) for events in self._tables]
-        return any(more)
+        return prune_for_a_while(self._prune)
 
-    def _prune(self, events: Table, deadline: float) -> bool:
-        if not self._is_any(events):
-            return False  # without having kept anybody waiting
-        while prune(self._engine, events, self._keep) == PRUNED:
-            if time.monotonic() >= deadline:
-                return True
-        return False
+    def _prune(self) -> bool:
+        """Prune some of the first table that has many, and return whether there may be more."""
+        return any(
+            self._is_any(events) and prune(self._engine, events, self._keep) == PRUNED
+            for events in self._tables
+        )
 
     def _is_any(self, events: Table) -> bool:
+        """Return whether there is anything to delete, without having kept anybody waiting."""
         with self._engine.connect() as connection:
             done = _done(connection, events, self._keep)
             return connection.execute(_old(events, done).limit(1)).first() is not None

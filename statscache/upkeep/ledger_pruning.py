@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import Engine
@@ -23,6 +24,18 @@ def is_steady(engine: Engine, clocks: Clocks) -> bool:
     return clocks.steady_for >= STEADY_S
 
 
+def prune_for_a_while(prune: Callable[[], bool]) -> bool:
+    """Prune again and again until nothing is left, or for `STRETCH_S`, and return whether there may be more.
+
+    :param prune: prunes some at a time, and returns whether there may be more
+    """
+    deadline = time.monotonic() + STRETCH_S
+    while prune():
+        if time.monotonic() >= deadline:
+            return True
+    return False
+
+
 class PruneLedger:
     """Forgets messages that were counted longer ago than the ledger is kept.
 
@@ -38,8 +51,4 @@ class PruneLedger:
         """Prune for a while, and return whether there may be more."""
         if not is_steady(self._engine, self._clocks):
             return False
-        deadline = time.monotonic() + STRETCH_S
-        while ledger.prune(self._engine, self._keep) == ledger.PRUNED:
-            if time.monotonic() >= deadline:
-                return True
-        return False
+        return prune_for_a_while(lambda: ledger.prune(self._engine, self._keep) == ledger.PRUNED)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from statscache.plugins import DurationPlugin, Message, duration_model
-from statscache_plugins.durations.fields import at, text_at
+from statscache_plugins.fields import at, text_at
 
 PREFIX = "org.fedoraproject.prod.bodhi.update."
 #: The longest title in bytes that is an id as it is: some name hundreds of builds.

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from statscache.plugins import DurationPlugin, Message, duration_model
-from statscache_plugins.durations.fields import number_at, text_at
+from statscache_plugins.fields import number_at, text_at
 
 #: How a build may end, by its status: `StatusEnum` in common/copr_common/enums.py of
 #: https://github.com/fedora-copr/copr. Today's backend ends a build as failed or succeeded only

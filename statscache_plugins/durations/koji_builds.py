@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from statscache.plugins import DurationPlugin, Message, duration_model
-from statscache_plugins.durations.fields import at, number_at, text_at
+from statscache_plugins.fields import at, number_at, text_at
 
 #: The states of a build by their numbers: BUILD_STATES in koji/__init__.py of https://pagure.io/koji.
 BUILDING, DELETED = 0, 2

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from statscache.plugins import DurationPlugin, Message, duration_model
-from statscache_plugins.durations.fields import at, number_at, text_at
+from statscache_plugins.fields import at, number_at, text_at
 
 #: The hosts whose pagure sends messages under a topic, where these do not say it.
 HOSTS = {"io.pagure": "pagure.io", "org.fedoraproject": "src.fedoraproject.org"}

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from statscache.plugins import DurationPlugin, Message, duration_model
-from statscache_plugins.durations.fields import text_at
+from statscache_plugins.fields import text_at
 
 #: What a compose's id is made of, after productmd: the release, the date, the type and the number of the day.
 COMPOSE = re.compile(r"(?P<release>.+)-\d{8}(\.[a-z]+)?\.\d+", re.ASCII)

@@ -10,7 +10,8 @@ from email.header import decode_header, make_header
 from typing import Any
 
 from statscache.plugins import Message, Note
-from statscache_plugins.notes.texts import at, link_of, text_of
+from statscache_plugins.fields import at
+from statscache_plugins.notes.texts import link_of, text_of
 
 #: The lists to which only announcements come.
 LISTS = ("announce", "devel-announce")

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from statscache.plugins import Message, Note
+from statscache_plugins.fields import at
 from statscache_plugins.notes.announcements import mail, post
-from statscache_plugins.notes.texts import at, link_of, text_of
+from statscache_plugins.notes.texts import link_of, text_of
 
 PREFIX = "org.fedoraproject.prod."
 ATOMIC = "https://download.fedoraproject.org/pub/alt/atomic/stable/"

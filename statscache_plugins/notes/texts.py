@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from statscache.plugins import Unstorable
 from statscache.plugins.keys import check_text
 from statscache.plugins.notes import is_link
+from statscache_plugins.fields import at
 
 #: So many characters of a text are taken.
 LONGEST = 300
-
-
-def at(value: Any, *path: str) -> Any:
-    """Return what is at a path of keys, None for nothing."""
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 def text_of(value: Any, *path: str) -> str | None:

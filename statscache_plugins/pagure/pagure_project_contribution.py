@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from statscache.plugins import Message
+from statscache_plugins.fields import at
 from statscache_plugins.pagure.utils import PagurePluginMixin
 from statscache_plugins.volume.utils import plugin_factory
 
@@ -34,20 +34,14 @@ def project_of(message: Message) -> str | None:
 
     Where the path that goes with the topic is missing, the first of all paths that is there counts.
     """
-    names = (_text_at(message.get("msg"), path) for path in (_usual_path(message.topic), *PATHS))
-    return next((name for name in names if name is not None), None)
+    names = (at(message.get("msg"), *path) for path in (_usual_path(message.topic), *PATHS))
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 def _usual_path(topic: str) -> tuple[str, ...]:
     if PULL_REQUEST in topic:
         return PATHS[0]
     return PATHS[1] if topic == GIT_RECEIVE else PATHS[2]
-
-
-def _text_at(value: Any, path: tuple[str, ...]) -> str | None:
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else None
 
 
 plugins = plugin_factory(

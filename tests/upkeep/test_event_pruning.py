@@ -132,10 +132,10 @@ def test_upkeep_prunes_some_at_a_time(make_bench: Make, monkeypatch: pytest.Monk
     assert not pruning.run()
     assert len(kept(bench)) == 5
     monkeypatch.setattr(ledger_pruning, "STEADY_S", 0.0)
-    monkeypatch.setattr(event_pruning, "STRETCH_S", 0.0)
+    monkeypatch.setattr(ledger_pruning, "STRETCH_S", 0.0)
     assert pruning.run()
     assert len(kept(bench)) == 3
-    monkeypatch.setattr(event_pruning, "STRETCH_S", 60.0)
+    monkeypatch.setattr(ledger_pruning, "STRETCH_S", 60.0)
     assert not pruning.run()
     assert kept(bench) == []
     with counting(bench.engine):

@@ -31,7 +31,7 @@ from statscache.history.recount.shadow import shadow
 from statscache.history.recount.targets import Target
 from statscache.plugins.duration_rows import apply_changes
 from statscache.plugins.durations import around
-from statscache.plugins.episodes import Episodes
+from statscache.plugins.episodes import EVENT, Episodes
 from statscache.span import Span
 from statscache.store.removals import REMOVED, counted_again
 
@@ -108,7 +108,7 @@ class Exchange:
     def exchange(self) -> None:
         """Delete and insert what differs."""
         gone = self._gone().subquery("gone")
-        same = [self._real.c[name] == gone.c[name] for name in ("id", "timestamp", "ends", "msg_id")]
+        same = [self._real.c[name] == gone.c[name] for name in EVENT]
         self._connection.execute(delete(self._real).where(select(1).where(*same).exists()))
         columns = list(self._episodes.columns)
         self._connection.execute(insert(self._real).from_select(columns, self._new()))

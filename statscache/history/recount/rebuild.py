@@ -83,19 +83,18 @@ def rebuild(
 
 def _whole(app: App, targets: Collection[Target], span: Span) -> tuple[list[Target], list[str]]:
     """Return the tables that can be counted again from a span, and a sentence for each that cannot."""
-    fitting, refused = [], []
+    refused: dict[Target, str] = {}
+    ever = [target for target in targets if target.rows is Rows.EVER]
     with app.engine.connect() as connection:
-        for target in targets:
+        for target in ever:
             since = max(wanted(connection, target.plugins).values(), default=span.start)
-            if target.rows is Rows.EVER and span.start > since:
+            if span.start > since:
                 begin = datetime.fromtimestamp(since, UTC)
-                refused.append(
+                refused[target] = (
                     f"{target.name} cannot be counted again for {span} alone: its rows come of all messages since "
                     f"{begin:%Y-%m-%d %H:%M:%S} UTC, so begin there"
                 )
-            else:
-                fitting.append(target)
-    return fitting, refused
+    return [target for target in targets if target not in refused], list(refused.values())
 
 
 def _windows(app: App, targets: Collection[Target], span: Span) -> Spans:

@@ -57,8 +57,7 @@ class Verification:
         targets, unfit = choose(app, idents)
         #: The result.
         self.report = Report([Finding(target) for target in targets], unfit)
-        self.spans: Spans = self._complete(since, closed(app, until))
-        self._skip_parts(since, sample)
+        self.spans: Spans = self._complete(since, closed(app, until), sampled=sample is not None)
         if sample:
             self.spans = drawn(self.spans, sample)
         if not any(self.spans.values()):
@@ -109,31 +108,11 @@ class Verification:
         self.report.unkept = claims.trouble
         return self.report
 
-    def _complete(self, since: int | None, until: int) -> Spans:
+    def _complete(self, since: int | None, until: int, sampled: bool) -> Spans:
         """Return the windows of each table that are complete, and note what is not."""
-        spans: dict[Target, list[Span]] = {}
         with self._app.engine.connect() as connection:
-            for finding in self.report.findings:
-                start = _start(connection, finding.target) if since is None else since
-                spans[finding.target] = []
-                if start is not None and start < until:
-                    finding.incomplete = _incomplete(connection, finding.target, Span(start, until))
-                    parts = without(Span(start, until), finding.incomplete)
-                    spans[finding.target] = [
-                        window for part in parts for window in finding.target.within(part)
-                    ]
-        return spans
-
-    def _skip_parts(self, since: int | None, sample: Sample | None) -> None:
-        """Compare no part of a table whose rows come of all messages ever."""
-        with self._app.engine.connect() as connection:
-            for finding in self.report.findings:
-                target, spans = finding.target, self.spans[finding.target]
-                if target.rows is Rows.EVER:
-                    begin = _start(connection, target)
-                    whole = not finding.incomplete and not sample and (since is None or since == begin)
-                    finding.skipped = "" if whole else PARTIAL
-                    self.spans = {**self.spans, target: spans if whole else []}
+            findings = self.report.findings
+            return {its.target: _windows(connection, its, since, until, sampled) for its in findings}
 
     def _compare(self, recount: Recount) -> None:
         unseen = self._ask_again(recount)
@@ -191,6 +170,23 @@ def closed(app: App, until: int | None) -> int:
     """Return the second before which all is to be looked at: no message of it is late any more."""
     latest = floor(earliest_now(app.engine) - app.settings.lateness)
     return latest if until is None else min(until, latest)
+
+
+def _windows(
+    connection: Connection, finding: Finding, since: int | None, until: int, sampled: bool
+) -> list[Span]:
+    """Return the windows of a table that are complete; no part of them where its rows come of all messages ever."""
+    target = finding.target
+    first = _start(connection, target)
+    start = first if since is None else since
+    if start is None or start >= until:
+        return []
+    span = Span(start, until)
+    finding.incomplete = _incomplete(connection, target, span)
+    if target.rows is Rows.EVER and (finding.incomplete or sampled or start != first):
+        finding.skipped = PARTIAL
+        return []
+    return [window for part in without(span, finding.incomplete) for window in target.within(part)]
 
 
 def _start(connection: Connection, target: Target) -> int | None:

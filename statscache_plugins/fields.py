@@ -1,15 +1,14 @@
-"""What messages say of things that begin and end."""
+"""What is in a message, any of which may be missing or something else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 
 def at(value: Any, *path: str) -> Any:
     """Return what is at a path of keys, None for nothing."""
     for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
+        value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
