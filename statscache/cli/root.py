@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 
 import click
 
-from statscache.cli.amqp_topology import amqp_topology
-from statscache.cli.backfill import backfill
-from statscache.cli.config import config
-from statscache.cli.consume import consume
-from statscache.cli.demo import demo
-from statscache.cli.export import export
-from statscache.cli.grant import grant
-from statscache.cli.note import note
-from statscache.cli.plugins import plugins
-from statscache.cli.publish import publish
-from statscache.cli.quarantine import quarantine
-from statscache.cli.replay import replay
-from statscache.cli.serve import serve
-from statscache.cli.show import show
-from statscache.cli.status import status
 from statscache.cli.terminal import OneLineGroup
-from statscache.cli.top import top
-from statscache.cli.uri import uri
-from statscache.cli.verify import verify
+
+#: The commands. Each is in a module of its name, with _ for -, and has that name there.
+COMMANDS = (
+    "amqp-topology",
+    "backfill",
+    "config",
+    "consume",
+    "demo",
+    "export",
+    "grant",
+    "note",
+    "plugins",
+    "publish",
+    "quarantine",
+    "replay",
+    "serve",
+    "show",
+    "status",
+    "top",
+    "uri",
+    "verify",
+)
 
 
-@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(OneLineGroup):
+    """Imports a command's module when it is asked for, so that none waits for what others need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"statscache.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="statscache")
 @click.option("-v", "--verbose", is_flag=True, help="Write log lines to standard error.")
 def main(verbose: bool) -> None:
@@ -42,27 +61,3 @@ def main(verbose: bool) -> None:
     logging.getLogger("statscache").setLevel(level)
     # So that nobody waits for a database without knowing it.
     logging.getLogger("statscache.database.refusals").setLevel(min(level, logging.WARNING))
-
-
-COMMANDS = [
-    amqp_topology,
-    backfill,
-    config,
-    consume,
-    demo,
-    export,
-    grant,
-    note,
-    plugins,
-    publish,
-    quarantine,
-    replay,
-    serve,
-    show,
-    status,
-    top,
-    uri,
-    verify,
-]
-for command in COMMANDS:
-    main.add_command(command)

@@ -1,4 +1,4 @@
-"""What of fedmsg a process of ours loads: what reads the configuration, and nothing else."""
+"""What a process of ours loads: of fedmsg what reads the configuration, of the commands its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from importlib.metadata import entry_points
 import pytest
 from sqlalchemy import Engine
 
+from statscache.cli.root import COMMANDS
 from statscache.messages.naming import BUILT_IN, FEDMSG_META
 from tests.support.commands import body, make_busy
 from tests.support.databases import new_database
-from tests.support.loaded import NOTE, of_fedmsg, with_configuration
+from tests.support.loaded import NOTE, loaded, of_fedmsg, with_configuration
 from tests.support.place import ALL_ON, Place, lines
 
 #: Whether a package brings processors here, which those load that name somebody, or tell which there are.
@@ -31,12 +32,10 @@ def counted(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield place
 
 
-def loaded_by(place: Place, *arguments: str) -> set[str]:
-    """Return what a command has loaded of fedmsg."""
+def run_to_its_end(place: Place, *arguments: str) -> None:
     process = place.start(*arguments, script=NOTE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = process.communicate(timeout=60)
     assert process.returncode < 2, output + errors
-    return of_fedmsg(place.directory)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,8 @@ def loaded_by(place: Place, *arguments: str) -> set[str]:
 )
 def test_a_command_loads_no_more_than_the_configuration_needs(command: str, counted: Place) -> None:
     """But for one that counts users and packages, where a package brings processors."""
-    more = loaded_by(counted, *command.split()) - with_configuration()
+    run_to_its_end(counted, *command.split())
+    more = of_fedmsg(counted.directory) - with_configuration()
     assert not more or (BROUGHT and command in NAMING and "fedmsg.meta" in more)
 
 
@@ -71,3 +71,11 @@ def test_serve_loads_no_more_than_the_configuration_needs(counted: Place) -> Non
     process.terminate()
     process.communicate(timeout=30)
     assert of_fedmsg(counted.directory) <= with_configuration()
+
+
+@pytest.mark.parametrize("command", ["config", "uri"])
+def test_a_command_loads_no_other(command: str, counted: Place) -> None:
+    """So that each starts in its own time."""
+    run_to_its_end(counted, command)
+    modules = {f"statscache.cli.{name.replace('-', '_')}" for name in COMMANDS}
+    assert modules & loaded(counted.directory) == {f"statscache.cli.{command}"}

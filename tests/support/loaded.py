@@ -16,12 +16,17 @@ atexit.register(lambda: note.write_text(" ".join(sys.modules)))
 LIBRARIES = ("fedmsg", "fedmsg_meta_fedora_infrastructure", "moksha", "txzmq")
 
 
-def of_fedmsg(directory: Path) -> set[str]:
-    """Return what a process that began in a directory had loaded of fedmsg and its libraries at its end."""
+def loaded(directory: Path) -> set[str]:
+    """Return the modules that a process that began in a directory had loaded at its end."""
     note = directory / "loaded"
     modules = note.read_text(encoding="utf-8").split()
     note.unlink()
-    return {name for name in modules if name.partition(".")[0] in LIBRARIES}
+    return set(modules)
+
+
+def of_fedmsg(directory: Path) -> set[str]:
+    """Return what a process that began in a directory had loaded of fedmsg and its libraries at its end."""
+    return {name for name in loaded(directory) if name.partition(".")[0] in LIBRARIES}
 
 
 @cache
