@@ -19,7 +19,7 @@ class Joining:
     """Tells plugins whose upserts go with the COMMIT from those that write in a way of their own, or failed lately.
 
     The latter write under a lock of their table, in which nobody else writes it meanwhile: nobody knows in which order
-    they lock rows.
+    they lock rows. So do those whose upserts rest on what they read.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,23 +30,23 @@ class Joining:
         """Note that a plugin could not write."""
         self._failed[runner.ident] = self._clock()
 
-    def joins(self, transaction: Transaction, runner: Runner) -> bool:
-        """Return whether the upserts of a plugin go with the COMMIT."""
-        return transaction.round_trip is not None and self._may_join(runner)
-
     def arrange(self, transaction: Transaction, runners: Sequence[Runner]) -> list[Runner]:
         """Return plugins in the order in which they are to write, their tables locked where others count, too."""
         before: list[Runner] = []
         joining: list[Runner] = []
+        tables = Counter(map(_table_of, runners))
         for runner in runners:  # each is asked about once: the answer changes with time
-            (joining if self._may_join(runner) else before).append(runner)
+            # What it reads would lack what another plugin writes with the COMMIT.
+            misses = runner.reads and tables[_table_of(runner)] > 1
+            (joining if self._may_join(runner) and not misses else before).append(runner)
         joining.sort(key=_table_of)
         if transaction.round_trip and runners:
-            tables = Counter(map(_table_of, joining))
-            alone = {_table_of(runner) for runner in before} | {
+            transaction.joining.update(runner.ident for runner in joining)
+            first = before + [runner for runner in joining if runner.reads]
+            alone = {_table_of(runner) for runner in first} | {
                 name for name, many in tables.items() if many > 1
             }
-            with nullcontext() if before else transaction.at_the_end():
+            with nullcontext() if first else transaction.at_the_end():
                 lock_tables(transaction.connection, alone, tables.keys())
         return before + joining
 

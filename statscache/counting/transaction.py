@@ -41,6 +41,7 @@ class Transaction:
 
     :param tables: the table of each plugin that has one
     :param round_trip: what is sent with the COMMIT; None where nobody else counts meanwhile
+    :param joining: the plugins whose upserts go with the COMMIT
     :param changes: which windows of which tables it changes
     :param outcomes: what each plugin has done in it
     """
@@ -50,6 +51,7 @@ class Transaction:
     tables: Mapping[str, str]
     work: Work = "flushes"
     round_trip: RoundTrip | None = None
+    joining: set[str] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
     outcomes: list[Outcome] = field(default_factory=list)
 

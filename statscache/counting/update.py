@@ -158,7 +158,7 @@ class PluginUpdates:
                 taken = self._take(transaction, runner, share)
             if runner.has_taken(taken):
                 self._watch.begin(runner.ident, stopwatch)
-                write = join_table if self._joining.joins(transaction, runner) else update_table
+                write = join_table if runner.ident in transaction.joining else update_table
                 write(transaction, runner, taken)
             self._policy.updated(runner.ident, transaction.work)
         except PluginError:

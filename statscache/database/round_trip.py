@@ -6,7 +6,7 @@ the way to the server and back between any two statements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,8 @@ from statscache.errors import StatscacheError
 
 #: The execution option that names the round trip which takes a statement.
 TAKES = "statscache_round_trip"
-
+#: The execution options of a statement that is sent at once all the same: one that reads.
+NOW: Mapping[str, Any] = {TAKES: None}
 
 #: Makes of a statement that may change nothing one that has this told if it does.
 Tell = Callable[[Any, str, str, Bounds | None], str]

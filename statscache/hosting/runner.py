@@ -21,6 +21,7 @@ from statscache.messages.message import Message
 from statscache.plugins import (
     BasePlugin,
     CountingPlugin,
+    DurationPlugin,
     FirstSeenPlugin,
     LatestPlugin,
     MeasuringPlugin,
@@ -55,6 +56,8 @@ UPSERTING = {
     MeasuringPlugin.update,
     NotePlugin.update,
 }
+#: The same of methods that read first what their upserts rest on, which nobody else may write meanwhile.
+READING = {DurationPlugin.update}
 #: What `BasePlugin` itself keeps in an instance.
 OWN = {"schedule", "config", "queue", "model"}
 
@@ -70,6 +73,8 @@ class Runner(ABC):
         self.table: str | None = getattr(getattr(part.plugin.model, "__table__", None), "fullname", None)
         #: Whether it writes its table with nothing but upserts, which can be sent whenever that is best.
         self.upserts = self.table is not None and only_upserts(part.plugin)
+        #: Whether it reads its tables first, which nobody else may write until its upserts are committed.
+        self.reads = type(part.plugin).update in READING
         self._topics = topics_of(part.plugin)
 
     def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:
@@ -209,7 +214,7 @@ def only_upserts(plugin: BasePlugin) -> bool:
     """Return whether a plugin is of a kind that writes its table with nothing but upserts, and no method of its own."""
     writing = [getattr(type(plugin), name, None) for name in ("update", "add_counts")]
     replaced = {"update", "add_counts"} & vars(plugin).keys()
-    return plugin.queued and UPSERTING.issuperset(filter(None, writing)) and not replaced
+    return plugin.queued and (UPSERTING | READING).issuperset(filter(None, writing)) and not replaced
 
 
 def _only_queues(plugin: BasePlugin) -> bool:

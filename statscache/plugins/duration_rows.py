@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -16,21 +16,18 @@ from sqlalchemy import (
 )
 
 from statscache.database.arrays import array_of_numbers
-from statscache.plugins.episodes import Episodes
+from statscache.plugins.episodes import Change, Episodes
 from statscache.plugins.upserts import arrays_of_keys, given, given_instants, given_keys, upsert
 from statscache.plugins.windows import changing
-
-#: By how much a row changes: its window, its keys, its bucket, its volume and its seconds.
-Change = Sequence[Any]
 
 
 def apply_changes(session: Any, episodes: Episodes, changes: Iterable[Change]) -> None:
     """Add to windows by how much they change, and leave no row for what there is none of any more.
 
     :param session: a session or a connection
-    :param changes: as `Episodes.difference` selects them
+    :param changes: as `Episodes.changes` returns them
     """
-    rows = sorted(tuple(change) for change in changes)  # daemons that write the same rows do so in one order
+    rows = sorted(changes)  # daemons that write the same rows do so in one order
     if not rows:
         return
     windows, *keys, buckets, volumes, seconds = zip(*rows, strict=True)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from sqlalchemy import (
-    Boolean,
-    FromClause,
-    Insert,
-    Select,
-    Text,
-    and_,
-    func,
-    select,
-)
+from sqlalchemy import Boolean, Insert, Select, Text, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,11 +17,12 @@ from statscache.database.arrays import (
     array_of_texts,
     array_of_texts_or_nulls,
 )
+from statscache.database.round_trip import NOW
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
 from statscache.plugins.duration_models import DurationModel
 from statscache.plugins.duration_rows import apply_changes
-from statscache.plugins.episodes import EVENT, Episodes, second_of
+from statscache.plugins.episodes import Episodes, Event
 from statscache.plugins.in_windows import WindowPlugin, tables_of
 from statscache.plugins.keyed import key_columns
 from statscache.plugins.keys import check_key, check_keys, shortened
@@ -41,8 +34,6 @@ from statscache.plugins.windows import changing
 LONGEST = timedelta(days=3652)
 #: The longest id in bytes of UTF-8, which is in a primary key together with the id of a message.
 LONGEST_ID = 1800
-#: What an event is, in the queue: its second, id, whether it ends, the message's id, and the keys.
-Event = tuple[Any, ...]
 
 
 class DurationPlugin(WindowPlugin):
@@ -99,16 +90,15 @@ class DurationPlugin(WindowPlugin):
         check_key(id)
         if len(id.encode()) > LONGEST_ID:
             raise Unstorable(f"an id may have at most {LONGEST_ID} bytes, and {shortened(id)} has more")
-        self.queue.items.append((message.second, id, ends, message.id, *keys))
+        self.queue.items.append((id, message.second, ends, message.id, *keys))
 
     def update(self, session: Session) -> None:
         """Write the events that are new, and what they change of the windows."""
-        events = self.queue.drain()
+        events: dict[Event, Event] = {}
+        for event in self.queue.drain():
+            events.setdefault(event[:4], event)
         if events:
-            episodes = self.episodes
-            new = _inserted(session, episodes, events)
-            if new:
-                apply_changes(session, episodes, session.execute(_changes(episodes), new).all())
+            _add(session, self.episodes, events)
 
     @property
     def episodes(self) -> Episodes:
@@ -136,63 +126,56 @@ def _checked(give_up: Any, name: str) -> timedelta:
     return give_up
 
 
-def _inserted(session: Session, episodes: Episodes, events: Iterable[Event]) -> dict[str, str]:
-    """Insert events, and return those that were not there, as an array for each column of their primary key."""
-    seconds, ids, ends, msg_ids, *keys = zip(*events, strict=True)
-    arrays = _arrays(ids, seconds, ends, msg_ids)
-    arrays |= {f"keys_{place}": array_of_texts_or_nulls(texts) for place, texts in enumerate(keys)}
-    options = changing(seconds, rows=len(ids), surely=False)
-    new = session.execute(_insertion(episodes), arrays, execution_options=options).all()
-    return _arrays(*zip(*new, strict=True)) if new else {}
+def _add(session: Session, episodes: Episodes, events: Mapping[Event, Event]) -> None:
+    """Add events, but for those that are there. Nobody else may write any meanwhile.
+
+    :param events: each by its primary key
+    """
+    known = session.execute(_around(episodes), _arrays(events), execution_options=NOW).all()
+    there = {tuple(event[:4]) for event in known}
+    new = [event for key, event in events.items() if key not in there]
+    if new:
+        options = changing([event[1] for event in new], rows=len(new))
+        session.execute(_insertion(episodes), _arrays(new, with_keys=True), execution_options=options)
+        apply_changes(session, episodes, episodes.changes(_by_id(known, new)))
 
 
-def _arrays(ids: Any, seconds: Any, ends: Any, msg_ids: Any) -> dict[str, str]:
-    """Return events as an array for each column of their primary key."""
-    return {
-        "id": array_of_texts(ids),
-        "second": array_of_numbers(seconds),
-        "ends": array_of_numbers(ends),
-        "msg_id": array_of_texts(msg_ids),
-    }
+def _by_id(known: Iterable[Event], new: Iterable[Event]) -> Iterable[tuple[list[Event], list[Event]]]:
+    """Return the events of each id as they were, and as they are with those that are new."""
+    ids: defaultdict[str, tuple[list[Event], list[Event]]] = defaultdict(lambda: ([], []))
+    for event in known:
+        for events in ids[event[0]]:
+            events.append(event)
+    for event in new:
+        ids[event[0]][1].append(event)
+    return ids.values()
 
 
-def _given() -> list[Any]:
-    """Return what `_arrays` gives as columns."""
-    return [
+def _arrays(events: Iterable[Event], with_keys: bool = False) -> dict[str, str]:
+    """Return events as an array for each column."""
+    ids, seconds, ends, msg_ids, *keys = zip(*events, strict=True)
+    arrays = {"id": array_of_texts(ids), "second": array_of_numbers(seconds)}
+    if not with_keys:
+        return arrays
+    arrays |= {"ends": array_of_numbers(ends), "msg_id": array_of_texts(msg_ids)}
+    return arrays | {f"keys_{place}": array_of_texts_or_nulls(texts) for place, texts in enumerate(keys)}
+
+
+@lru_cache(1024)
+def _around(episodes: Episodes) -> Select[Any]:
+    """Return what selects the events that matter for others, given the ids and seconds of these as arrays."""
+    touched = select(given("id", Text), given_instants("second", "timestamp")).subquery("given")
+    return select(*episodes.selected(episodes.around(touched).subquery("around")))
+
+
+@lru_cache(1024)
+def _insertion(episodes: Episodes) -> Insert:
+    """Return what inserts events, given an array for each column."""
+    own = [
         given("id", Text),
         given_instants("second", "timestamp"),
         given("ends", Boolean),
         given("msg_id", Text),
     ]
-
-
-@lru_cache(1024)
-def _insertion(episodes: Episodes) -> Insert:
-    """Return what inserts events that are not there, and returns their primary keys."""
-    events = episodes.events.c
-    rows: Select[Any] = select(*_given(), *given_keys(episodes.keys))
-    statement = insert(episodes.events).from_select(list(episodes.columns), rows, include_defaults=False)
-    return statement.on_conflict_do_nothing().returning(
-        events.id, second_of(events.timestamp), events.ends, events.msg_id
-    )
-
-
-@lru_cache(1024)
-def _changes(episodes: Episodes) -> Select[Any]:
-    """Return what selects what events change that have been inserted, given their primary keys as arrays."""
-    new = select(*_given()).cte("given")
-    after = around(episodes, episodes.events, new).cte("after")
-    inserted = select(1).where(*(after.c[name] == new.c[name] for name in EVENT)).exists()
-    return episodes.difference(select(*after.c).where(~inserted).subquery("before"), after)
-
-
-def around(episodes: Episodes, events: FromClause, touched: FromClause) -> Select[Any]:
-    """Return what selects the events on which the ends depend that some events can change.
-
-    :param touched: these, with columns `id` and `timestamp`
-    """
-    first, last = (make(touched.c.timestamp) for make in (func.min, func.max))
-    times = select(touched.c.id, first.label("first"), last.label("last")).group_by(touched.c.id).subquery()
-    near = events.c.timestamp.between(times.c.first - episodes.reach, times.c.last + episodes.reach)
-    columns = [events.c[name] for name in episodes.columns]
-    return select(*columns).join_from(events, times, and_(events.c.id == times.c.id, near))
+    rows: Select[Any] = select(*own, *given_keys(episodes.keys))
+    return insert(episodes.events).from_select(list(episodes.columns), rows, include_defaults=False)

@@ -1,4 +1,4 @@
-"""The SQL of durations: what comes of the events of an id, and how that changes the windows.
+"""What comes of the events of durations, and by how much that changes the windows.
 
 The events of an id are in order of their whole second, begins before ends, then their `msg_id`. Each end has one
 result. Its begin is the earliest one after the end before it that is at most `give_up` older; without one it counts as
@@ -7,28 +7,26 @@ an end without a begin. So a result depends only on events of the time from `giv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Case,
     ColumnElement,
-    Double,
     FromClause,
     Select,
-    SmallInteger,
     Table,
-    case,
+    and_,
     cast,
-    collate,
     extract,
     func,
     literal,
     select,
-    union_all,
 )
 from sqlalchemy.dialects.postgresql import INTERVAL
 
@@ -36,10 +34,16 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 STEP = 0.018
 #: The bucket of ends without a begin, and that of durations of less than a second.
 WITHOUT_BEGIN, ZERO = -1, 0
-#: The columns of an event, before those of its keys.
+#: The columns of an event, before those of its keys. They are its primary key.
 EVENT = ("id", "timestamp", "ends", "msg_id")
-#: Tells, of the second of an end, whether it is meant.
-Chosen = Callable[[ColumnElement[int]], ColumnElement[bool]]
+#: An event: its id, its second since 1970, whether it is an end, its message's id, and its keys.
+Event = Sequence[Any]
+#: The events of an id as they were, and as they are.
+BeforeAndAfter = tuple[Iterable[Event], Iterable[Event]]
+#: By how much a row changes: its window, its keys, its bucket, its volume and its seconds.
+Change = tuple[Any, ...]
+#: What the events of an id are in the order of.
+ORDER = itemgetter(1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -66,74 +70,63 @@ class Episodes:
         """The columns of an event."""
         return (*EVENT, *self.keys)
 
-    @property
-    def reach(self) -> ColumnElement[timedelta]:
-        """How long before an end its begin can be."""
-        return literal(timedelta(seconds=self.give_up), INTERVAL())
+    def changes(
+        self, ids: Iterable[BeforeAndAfter], only: Callable[[int], bool] = lambda stop: True
+    ) -> list[Change]:
+        """Return by how much windows change.
 
-    def difference(self, before: FromClause, after: FromClause, only: Chosen | None = None) -> Select[Any]:
-        """Return what selects by how much windows differ between two states of the events.
-
-        :param before: events, at least all of those ids and times on which the ends depend that differ
-        :param after: the same in the other state
-        :param only: tells, of the second of an end, whether it is meant; None for all
-        :return: selects `window` (its start in seconds since 1970), the keys, `bucket`, `volume` and `seconds`
+        :param ids: for each id its events, at least those on which the ends depend that differ
+        :param only: tells, of the second of an end, whether it is meant
         """
-        both = union_all(self._signed(after, 1, only), self._signed(before, -1, only)).subquery("both")
-        volume, seconds = func.sum(both.c.sign), func.sum(both.c.sign * both.c.seconds)
-        place = [both.c[name] for name in ("window", *self.keys, "bucket")]
-        summed = [cast(volume, BigInteger).label("volume"), cast(seconds, BigInteger).label("seconds")]
-        return select(*place, *summed).group_by(*place).having((volume != 0) | (seconds != 0))
+        sums: defaultdict[Change, list[int]] = defaultdict(lambda: [0, 0])
+        for before, after in ids:
+            for events, sign in ((before, -1), (after, 1)):
+                for stop, place, seconds in self._results(events):
+                    if only(stop):
+                        amounts = sums[place]
+                        amounts[0] += sign
+                        amounts[1] += sign * seconds
+        return [(*place, *amounts) for place, amounts in sums.items() if any(amounts)]
 
-    def _signed(self, events: FromClause, sign: int, only: Chosen | None) -> Select[Any]:
-        results = self._results(events, only).subquery()
-        return select(*results.c, cast(sign, BigInteger).label("sign"))
+    def _results(self, events: Iterable[Event]) -> Iterator[tuple[int, Change, int]]:
+        """Yield for each end of an id its second, the primary key of its row, and its duration."""
+        begins: list[int] = []
+        for _, second, ends, _, *keys in sorted(events, key=ORDER):
+            if not ends:
+                begins.append(second)
+                continue
+            earliest = second - self.give_up
+            start = next((begin for begin in begins if begin >= earliest), None)
+            begins.clear()
+            window = second - (second - self.offset) % self.length
+            yield second, (window, *keys, bucket_of(start, second)), 0 if start is None else second - start
 
-    def _results(self, events: FromClause, only: Chosen | None) -> Select[Any]:
-        """Return what selects a row for each end: `window`, the keys, `bucket` and `seconds`."""
-        found = self._found(events)
-        length = case((found.c.start.is_(None), 0), else_=found.c.stop - found.c.start)
-        into = func.mod(found.c.stop - self.offset + self.length, self.length)
-        keys = [found.c[name] for name in self.keys]
-        return select(
-            (found.c.stop - into).label("window"),
-            *keys,
-            bucket_of(found.c.start, found.c.stop).label("bucket"),
-            length.label("seconds"),
-        ).where(*([only(found.c.stop)] if only else []))
+    def selected(self, events: FromClause) -> list[ColumnElement[Any]]:
+        """Return the columns that give events, of a table that has them."""
+        second = second_of(events.c.timestamp).label("second")
+        return [events.c.id, second, *(events.c[name] for name in self.columns[2:])]
 
-    def _found(self, events: FromClause) -> FromClause:
-        """Return each end with the second of its begin, which is null if it has none."""
-        stopped = self._stopped(events)
-        at, ends = stopped.c.second, stopped.c.ends
-        begin = func.min(at).filter(~ends & (at >= stopped.c.stop - self.give_up))
-        keys = [func.max(stopped.c[name]).filter(ends).label(name) for name in self.keys]
-        parts = [stopped.c[name] for name in ("id", "episode", "stop")]
-        chosen = select(*parts, begin.label("start"), *keys).where(stopped.c.stop.is_not(None))
-        return chosen.group_by(*parts).subquery("found")
+    def around(self, touched: FromClause) -> Select[Any]:
+        """Return what selects the rows of events on which the ends depend that some events can change.
 
-    def _stopped(self, events: FromClause) -> FromClause:
-        """Return the events with the second of the end that comes next, be it the event itself."""
-        ranked = self._ranked(events)
-        of_episode = [ranked.c.id, ranked.c.episode]
-        stop = func.max(ranked.c.second).filter(ranked.c.ends).over(partition_by=of_episode)
-        return select(*ranked.c, stop.label("stop")).subquery("stopped")
-
-    def _ranked(self, events: FromClause) -> FromClause:
-        """Return the events with the number of ends of their id before them."""
-        second = second_of(events.c.timestamp)
-        order = [second, events.c.ends, collate(events.c.msg_id, "C")]
-        before = func.count().filter(events.c.ends).over(events.c.id, order, rows=(None, -1))
-        keys = [events.c[name] for name in self.keys]
-        columns = [events.c.id, second.label("second"), events.c.ends, *keys, before.label("episode")]
-        return select(*columns).subquery("ranked")
+        :param touched: these, with columns `id` and `timestamp`
+        """
+        first, last = (make(touched.c.timestamp) for make in (func.min, func.max))
+        times = (
+            select(touched.c.id, first.label("first"), last.label("last")).group_by(touched.c.id).subquery()
+        )
+        reach = literal(timedelta(seconds=self.give_up), INTERVAL())
+        its = self.events.c
+        near = its.timestamp.between(times.c.first - reach, times.c.last + reach)
+        columns = [its[name] for name in self.columns]
+        return select(*columns).join_from(self.events, times, and_(its.id == times.c.id, near))
 
 
-def bucket_of(start: Any, stop: Any) -> Case[Any]:
-    """Return the bucket of a duration; that of ends without a begin where the start is null."""
-    seconds = stop - start
-    place = 1 + func.ceil(func.ln(cast(seconds, Double)) / cast(STEP, Double))
-    return case((start.is_(None), WITHOUT_BEGIN), (seconds == 0, ZERO), else_=cast(place, SmallInteger))
+def bucket_of(start: int | None, stop: int) -> int:
+    """Return the bucket of a duration; that of ends without a begin where there is no start."""
+    if start is None:
+        return WITHOUT_BEGIN
+    return 1 + math.ceil(math.log(stop - start) / STEP) if stop > start else ZERO
 
 
 def second_of(instant: Any) -> ColumnElement[int]:

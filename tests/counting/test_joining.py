@@ -11,7 +11,7 @@ from statscache.counting.joining import LATELY_S, Joining
 
 def runner(ident: str) -> Any:
     """Return what stands for a plugin that writes with upserts."""
-    return SimpleNamespace(ident=ident, table=f"data_{ident}", upserts=True)
+    return SimpleNamespace(ident=ident, table=f"data_{ident}", upserts=True, reads=False)
 
 
 def test_a_plugin_whose_time_apart_ends_meanwhile_writes_once() -> None:

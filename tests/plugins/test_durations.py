@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from statscache.counting.transaction import Transaction
 from statscache.history.archives.archive import Slice
 from statscache.history.slice_counter import SliceCounter
-from statscache.plugins import duration_model
+from statscache.plugins import Message, duration_model
 from statscache.plugins.in_windows import tables_of
 from statscache.plugins.keyed import person_of
 from statscache.query.columns import INTEGER
@@ -122,6 +122,39 @@ def test_many_daemons_write_the_same_rows(make_bench: Make) -> None:
     assert found(benches[0]) == expected(sent)
     query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert benches[0].execute(query) == [(0,)]
+
+
+class Begins(Lengths):
+    """Takes the begins alone; its table is another's, too."""
+
+    name = "begins"
+
+    def process(self, message: Message) -> None:
+        for method, *arguments in message["msg"]["word"]:
+            if method == "began":
+                self.began(message, *arguments)
+
+
+class Ends(Lengths):
+    """Takes the ends alone."""
+
+    name = "ends"
+
+    def process(self, message: Message) -> None:
+        for method, *arguments in message["msg"]["word"]:
+            if method == "ended":
+                self.ended(message, *arguments)
+
+
+def test_two_plugins_of_one_table_see_each_other_s_events(make_bench: Make) -> None:
+    """Also those that the same flush writes."""
+    chance = random.Random(7)
+    bench = make_bench(Begins, Ends)
+    sent = [Sent(chance.randrange(1000, 1200), f"m{n}", random_words(chance)) for n in range(60)]
+    for start in range(0, len(sent), 15):
+        flush(bench, sent[start : start + 15])
+        assert found(bench) == expected(sent[: start + 15])
+    assert bench.quarantined("begins") == bench.quarantined("ends") == []
 
 
 def random_words(chance: random.Random) -> tuple[tuple[Any, ...], ...]:

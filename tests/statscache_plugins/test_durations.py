@@ -36,7 +36,7 @@ def taken(body: dict[str, Any]) -> list[tuple[str, ...]]:
             assert plugin.process(message) is None
         name = plugin.model.__tablename__.removeprefix("data_").removesuffix("_1h")
         found += [
-            (name, "ended" if item[2] else "began", item[1], *item[4:]) for item in plugin.queue.drain()
+            (name, "ended" if item[2] else "began", item[0], *item[4:]) for item in plugin.queue.drain()
         ]
     return found
 

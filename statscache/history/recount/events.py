@@ -6,23 +6,25 @@ of which the events that they come from are not all known any more: these stay a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     FromClause,
     Select,
-    and_,
     cast,
     delete,
     except_,
+    false,
     func,
     insert,
     literal,
     select,
     text,
+    true,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
@@ -30,20 +32,23 @@ from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from statscache.history.recount.shadow import shadow
 from statscache.history.recount.targets import Target
 from statscache.plugins.duration_rows import apply_changes
-from statscache.plugins.durations import around
-from statscache.plugins.episodes import EVENT, Episodes
+from statscache.plugins.episodes import EVENT, BeforeAndAfter, Change, Episodes, Event
 from statscache.span import Span
 from statscache.store.removals import REMOVED, counted_again
 
-#: The times of which events have been deleted, by statscache and by hand.
+#: The times of which events have been deleted: by statscache as a multirange; in all by their starts and their stops.
 UNKNOWN = text(f"""
-SELECT coalesce(range_agg(part) FILTER (WHERE pruned), '{{}}')::text, coalesce(range_agg(part), '{{}}')::text
+SELECT coalesce(range_agg(part) FILTER (WHERE pruned), '{{}}')::text,
+    coalesce(array_agg(coalesce(extract(epoch FROM lower(part)), '-Infinity')::float8), '{{}}'),
+    coalesce(array_agg(coalesce(extract(epoch FROM upper(part)), 'Infinity')::float8), '{{}}')
 FROM (
     SELECT true AS pruned, unnest(pruned) AS part FROM statscache_coverage WHERE plugin = ANY (:plugins)
     UNION ALL
     SELECT false, unnest(removed) FROM ({REMOVED}) AS gone WHERE table_name = :events
 ) AS each
 """)
+#: So many events are read at once.
+AT_ONCE = 10_000
 #: Notes of the windows outside of a span that they are not complete since events are gone that come back now.
 LEFT_OVER = text("""
 INSERT INTO statscache_removed (table_name, times, rows, how, who, noted)
@@ -70,7 +75,7 @@ def exchange_events(
     if episodes is None:
         return []
     exchange = Exchange(connection, episodes, target.plugins, span, wider)
-    changes = connection.execute(exchange.changes()).all()
+    changes = exchange.changes()
     exchange.exchange()
     apply_changes(connection, episodes, changes)
     ends = {"start": span.start, "stop": span.stop, "from_": wider.start, "to": wider.stop}
@@ -93,17 +98,27 @@ class Exchange:
         self._wider = wider
         self._real, self._counted = episodes.events, shadow(episodes.events)
         names = {"plugins": list(plugins), "events": episodes.events.fullname}
-        pruned, unknown = connection.execute(UNKNOWN, names).one()
-        self._pruned, self._unknown = (cast(literal(its), TSTZMULTIRANGE) for its in (pruned, unknown))
+        pruned, starts, stops = connection.execute(UNKNOWN, names).one()
+        self._pruned = cast(literal(pruned), TSTZMULTIRANGE)
+        self._unknown = list(zip(starts, stops, strict=True))
 
-    def changes(self) -> Select[Any]:
-        """Return what selects by how much windows outside of the span change, before the events are exchanged."""
+    def changes(self) -> list[Change]:
+        """Return by how much windows outside of the span change, before the events are exchanged."""
+        rows = self._connection.execute(self._states(), execution_options={"yield_per": AT_ONCE})
+        return self._episodes.changes(_by_id(rows), self._is_outside)
+
+    def _states(self) -> Select[Any]:
+        """Return what selects events, and whether each is there before and after the exchange, in order of their id."""
         gone, new = self._gone().cte("gone"), self._new().cte("new")
-        differing = union_all(*(select(its.c.id, its.c.timestamp) for its in (gone, new))).cte("differing")
-        before = around(self._episodes, self._real, differing).cte("before")
-        stay = except_(select(*before.c), select(*gone.c)).subquery("stay")
-        after = union_all(select(*stay.c), select(*new.c)).subquery("after")
-        return self._episodes.difference(before, after, self._is_outside)
+        differing = union_all(*(select(its.c.id, its.c.timestamp) for its in (gone, new))).subquery(
+            "differing"
+        )
+        real = self._episodes.around(differing).subquery("real")
+        goes = select(1).where(*(real.c[name] == gone.c[name] for name in EVENT)).exists()
+        there = select(*self._episodes.selected(real), true().label("before"), (~goes).label("after"))
+        comes = select(*self._episodes.selected(new), false().label("before"), true().label("after"))
+        states = union_all(there, comes).subquery("states")
+        return select(*states.c).order_by(states.c.id)
 
     def exchange(self) -> None:
         """Delete and insert what differs."""
@@ -126,9 +141,15 @@ class Exchange:
         columns = [side.c[name] for name in self._episodes.columns]
         return select(*columns).where(when >= start, when < stop, ~self._pruned.contains(when))
 
-    def _is_outside(self, stop: ColumnElement[int]) -> ColumnElement[bool]:
-        """Return whether a window is not counted again, of which all events are known that its ends depend on."""
-        first = func.to_timestamp(stop - self._episodes.give_up)
-        needed = func.tstzrange(first, func.to_timestamp(stop), "[]")
-        outside = (stop < self._span.start) | (stop >= self._span.stop)
-        return and_(outside, ~self._unknown.overlaps(needed))
+    def _is_outside(self, stop: int) -> bool:
+        """Return whether a window is not counted again, of whose end at that second all events are known."""
+        first = stop - self._episodes.give_up
+        known = all(lower > stop or upper <= first for lower, upper in self._unknown)
+        return known and not self._span.start <= stop < self._span.stop
+
+
+def _by_id(rows: Iterable[Event]) -> Iterator[BeforeAndAfter]:
+    """Yield the events of each id as they were and as they will be, without the columns that tell which is which."""
+    for _, its in groupby(rows, itemgetter(0)):
+        events = list(its)
+        yield [event[:-2] for event in events if event[-2]], [event[:-2] for event in events if event[-1]]
