@@ -35,5 +35,7 @@ def doubt_seconds(transaction: Transaction, plugins: Collection[str], seconds: C
     """Note that figures of some plugins change of these seconds since 1970."""
     young = max([time.time(), *seconds]) - YOUNG_S
     old = [Span(second, second + 1) for second in seconds if second < young]
+    new = [second for second in seconds if second >= young]
+    transaction.count(plugins, [*old, *([Span(min(new), max(new) + 1)] if new else [])])
     with transaction.at_the_end():
         clip(transaction.connection, plugins, old)

@@ -57,6 +57,7 @@ class Writer:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
         self._tables = {runner.ident: runner.table for runner in runners if runner.table}
+        self._versions = {runner.ident: runner.version for runner in runners}
         self._updates = updates
         self._naming = naming
         self._keep = keep
@@ -205,8 +206,8 @@ class Writer:
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
-                trip = RoundTrip(connection, telling) if shared else None
-                transaction = Transaction(connection, KeepAlive(connection), self._tables, work, trip)
+                trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
+                transaction = Transaction(connection, alive, self._tables, self._versions, work, trip)
                 yield transaction
                 transaction.commit()
         except BaseException:

@@ -14,6 +14,8 @@ from statscache.plugins import BasePlugin, DurationPlugin, Queue, Umbrella
 
 #: The longest ident, in bytes of UTF-8: it is a key of tables, a label of metrics and a part of addresses.
 LONGEST_IDENT = 500
+#: The greatest version, as the database keeps it.
+LAST_VERSION = 2**31 - 1
 #: What the daemon asks each plugin for. A property among them may raise, which is to be known at the start.
 ASKED = ("interval", "backlog_delta", "rows", "queued", "enabled_by_default", "summary", "description")
 TAKEN = re.compile(r"Table '(?P<table>[^']*)' is already defined")
@@ -52,6 +54,7 @@ def check_plugin(plugin: BasePlugin) -> None:
         getattr(plugin, name)
     if not isinstance(plugin.reach, timedelta) or plugin.reach < timedelta(0) or plugin.reach.microseconds:
         raise TypeError(f"its reach is {plugin.reach!r}: it must be a timedelta of whole seconds, or of none")
+    _check_version(plugin.version)
     if isinstance(plugin, DurationPlugin):
         plugin.episodes  # noqa: B018  which raises if its model is of another kind
     if plugin.queued and not isinstance(plugin.queue, Queue):
@@ -83,6 +86,14 @@ def _check_ident(ident: Any) -> None:
     if not isinstance(ident, str) or not ident.isprintable() or not 0 < len(ident.encode()) <= LONGEST_IDENT:
         raise ValueError(
             f"its ident is {ident!r:.80}: it must be a text of 1 to {LONGEST_IDENT} printable characters"
+        )
+
+
+def _check_version(version: Any) -> None:
+    if type(version) is not int or not 1 <= version <= LAST_VERSION:
+        raise TypeError(
+            f"its version is {version!r:.80}: it must be a whole number from 1 to {LAST_VERSION}, which is raised when "
+            "what it counts changes"
         )
 
 

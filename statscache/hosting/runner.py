@@ -69,6 +69,7 @@ class Runner(ABC):
 
     def __init__(self, part: Part) -> None:
         self.ident = part.ident
+        self.version = part.plugin.version
         #: The name of its table, None if it has none.
         self.table: str | None = getattr(getattr(part.plugin.model, "__table__", None), "fullname", None)
         #: Whether it writes its table with nothing but upserts, which can be sent whenever that is best.

@@ -52,6 +52,9 @@ class BasePlugin:
     #: What each row of the table comes of, so that it can be checked against history, and counted again; None where
     #: that is anything else.
     rows: ClassVar[Rows | None] = None
+    #: The version of how it counts, a whole number from 1 on. Raise it when the same messages come to other figures
+    #: than before: who reads figures is then told which of them are of an earlier version.
+    version: ClassVar[int] = 1
     #: How long before a window's start messages still matter to it, in whole seconds.
     reach: timedelta = timedelta(0)
 

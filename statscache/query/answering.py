@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from statscache.instants import END_OF_TIME
 from statscache.query.columns import ADDED, Column
-from statscache.query.completeness import Completeness, read_completeness
+from statscache.query.completeness import Completeness, read_completeness, versions_of
 from statscache.query.extents import ExtentOf, extent_of_rows
 from statscache.query.paging import Page, read_page
 from statscache.query.question import Question, question
@@ -66,7 +66,7 @@ def read_answer(connection: Connection, asking: Asking) -> Answered:
 
 
 def _with_completeness(connection: Connection, asked: Question, extent_of: ExtentOf) -> Answered:
-    """Return the answer with two columns more.
+    """Return the answer with what is known of each row in more columns.
 
     What is complete, and verified, is read before the rows and after them. Rows that are counted in between are then
     not called so too early, nor those that somebody removes too late.
@@ -92,8 +92,13 @@ class _Known:
         return cls(complete, read_checks(connection, table, 0, END_OF_TIME))
 
 
-def _added(extent: tuple[int, int] | None, known: Sequence[_Known]) -> tuple[bool, datetime | None]:
-    """Return whether a row is complete, and when it was verified."""
-    if extent is None or not all(each.complete.covers(*extent) for each in known):
-        return False, None
-    return True, agreed_always([each.checks for each in known], *extent)
+def _added(
+    extent: tuple[int, int] | None, known: Sequence[_Known]
+) -> tuple[bool, datetime | None, tuple[int, ...]]:
+    """Return whether a row is complete, when it was verified, and by which versions it was counted."""
+    if extent is None:
+        return False, None, ()
+    versions = versions_of([each.complete for each in known], *extent)
+    if not all(each.complete.covers(*extent) for each in known):
+        return False, None, versions
+    return True, agreed_always([each.checks for each in known], *extent), versions

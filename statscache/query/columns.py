@@ -76,6 +76,10 @@ BOOLEAN = CellType({"type": "boolean"}, bool, lambda value: "true" if value else
 #: A number with all its digits, also where a double has fewer.
 EXACT = CellType({"type": "number"}, Decimal, lambda value: f"{value:f}")
 TEXT = CellType({"type": "string"}, str, str)
+#: Whole numbers, of which a CSV cell has spaces between them.
+INTEGERS = CellType(
+    {"type": "array", "items": {"type": "integer"}}, list, lambda values: " ".join(map(str, values))
+)
 #: JSON as a text, and whatever else there is as PostgreSQL writes it.
 WRITTEN = CellType({"type": "string"}, str, str)
 
@@ -118,4 +122,7 @@ COMPLETE = Column("complete", BOOLEAN, _never, "whether no message is missing in
 VERIFIED = Column(
     "verified", INSTANT, _never, "since when it is known to agree with an archive, null if it is not", True
 )
-ADDED = (COMPLETE, VERIFIED)
+VERSIONS = Column(
+    "versions", INTEGERS, _never, "by which versions of the plugin it was counted, or may have been", False
+)
+ADDED = (COMPLETE, VERIFIED, VERSIONS)

@@ -57,6 +57,11 @@ class Headline:
         return self.series.missing[self.place]
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        """The versions of the plugin by which it was counted; none if nobody knows."""
+        return self.series.counted_by(self.place)
+
+    @property
     def change(self) -> float | None:
         """Its change, as a share of the period before; None if either is not complete, or that is not above 0."""
         before = self.place - 1

@@ -246,5 +246,6 @@ TZ = Parameter(
 COMPLETE = choice(
     "complete",
     ("1",),
-    "Say of each row whether no message is missing in it, in a column of that name, and when it was last verified.",
+    "Say of each row whether no message is missing in it, in a column of that name, when it was last verified, "
+    "and by which versions of the plugin it was counted.",
 )

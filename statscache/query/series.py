@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cast, func, literal, null, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from statscache.query.completeness import read_completeness
+from statscache.query.completeness import Completeness, read_completeness, versions_of
 from statscache.query.figures import Number
 from statscache.query.frame import Frame
 from statscache.query.missing import Missing, Reasons, read_reasons
@@ -59,6 +59,7 @@ class Series:
     :param before: what it is compared with, period by period; None for nothing
     :param before_complete: for each of those whether no message is missing
     :param verified: for each period since when it is known to agree with an archive; None if it is not, or not complete
+    :param versions: for each period by which versions of the plugin it was counted; none if nobody knows
     :param differed: when a complete period was last found to differ from one; None if none was
     """
 
@@ -71,12 +72,17 @@ class Series:
     before: Line | None = None
     before_complete: tuple[bool, ...] = ()
     verified: tuple[datetime | None, ...] = ()
+    versions: tuple[tuple[int, ...], ...] = ()
     differed: datetime | None = None
 
     @property
     def periods(self) -> Sequence[Period]:
         """The periods, oldest first."""
         return self.frame.periods
+
+    def counted_by(self, place: int) -> tuple[int, ...]:
+        """Return by which versions of the plugin a period was counted; none if nobody knows."""
+        return self.versions[place] if self.versions else ()
 
     @cached_property
     def totals(self) -> tuple[Number | None, ...]:
@@ -97,36 +103,37 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     """
     periods, table = frame.periods, frame.table
     span = Span(periods[0].start, periods[-1].stop)
-    before = read_covered(connection, table, periods)
+    before = read_known(connection, table, periods)
     ranked = read_ranking(connection, frame)
     chosen = _chosen(frame, ranked)
     lines = read_lines(connection, frame, periods, chosen, ranked.count)
     apart = chosen and not frame.figure.adds_up
     whole = read_lines(connection, frame, periods, None, 0)[0] if apart else None
-    complete = both(before, read_covered(connection, table, periods))
+    known = before, read_known(connection, table, periods)
+    complete = covered(known, periods)
+    versions = tuple(versions_of(known, period.start, period.stop) for period in periods)
     reasons = read_why(connection, table, span, now) if why and not all(complete) else None
     missing = tuple(
         () if whole or reasons is None else reasons.of(period.start, period.stop)
         for whole, period in zip(complete, periods, strict=True)
     )
     if not frame.compared:
-        return Series(frame, lines, ranked, complete, missing, whole)
+        return Series(frame, lines, ranked, complete, missing, whole, versions=versions)
     past = frame.compared
-    before = read_covered(connection, table, past)
+    before = read_known(connection, table, past)
     compared = read_lines(connection, frame, past, None, 0)[0]
-    still = both(before, read_covered(connection, table, past))
-    return Series(frame, lines, ranked, complete, missing, whole, compared, still)
+    still = covered((before, read_known(connection, table, past)), past)
+    return Series(frame, lines, ranked, complete, missing, whole, compared, still, versions=versions)
 
 
-def read_covered(connection: Connection, table: Served, periods: Sequence[Period]) -> tuple[bool, ...]:
-    """Return for each period whether no message is missing from a table."""
-    known = read_completeness(connection, [table.table.fullname], periods[0].start, periods[-1].stop)
-    return tuple(known.covers(period.start, period.stop) for period in periods)
+def read_known(connection: Connection, table: Served, periods: Sequence[Period]) -> Completeness:
+    """Return of which of the time of some periods a table has every message, and by which versions."""
+    return read_completeness(connection, [table.table.fullname], periods[0].start, periods[-1].stop)
 
 
-def both(one: Sequence[bool], other: Sequence[bool]) -> tuple[bool, ...]:
-    """Return for each period whether both say that it is complete."""
-    return tuple(a and b for a, b in zip(one, other, strict=True))
+def covered(known: Sequence[Completeness], periods: Sequence[Period]) -> tuple[bool, ...]:
+    """Return for each period whether all readings say that no message is missing."""
+    return tuple(all(each.covers(period.start, period.stop) for each in known) for period in periods)
 
 
 def read_why(connection: Connection, table: Served, span: Span, now: datetime) -> Reasons:

@@ -10,16 +10,18 @@ NARROW, WIDE, OTHER = 4.2, 9.5, 6.6
 LEFT, SURE, UNSURE = "#3b424a", "#1f6f43", "#a04a00"
 
 
-def badge(label: str, figure: str, complete: bool) -> str:
+def badge(label: str, figure: str, complete: bool, note: str = "") -> str:
     """Return a badge.
 
     :param complete: whether no message is missing from the figure; the figure says if not
+    :param note: what only its title says more
     """
     label, figure = shown(label, 40), shown(figure, 40)
+    title = f"{label}: {figure}{f', {note}' if note else ''}"
     left, right = _width(label), _width(figure)
     whole = left + right
     parts = [
-        tag("title", words(f"{label}: {figure}")),
+        tag("title", words(title)),
         tag("clipPath", tag("rect", width=whole, height=HEIGHT, rx=3), id="round"),
         tag(
             "g",
@@ -30,7 +32,7 @@ def badge(label: str, figure: str, complete: bool) -> str:
         _text(label, left / 2),
         _text(figure, left + right / 2),
     ]
-    given = {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria_label": f"{label}: {figure}"}
+    given = {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria_label": title}
     return tag("svg", *parts, width=whole, height=HEIGHT, **given)
 
 

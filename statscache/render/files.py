@@ -16,6 +16,7 @@ from statscache.render.exact_json import exact_json
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.verdict import labels, sentence
+from statscache.render.versions import in_a_cell
 
 #: What makes a spreadsheet take a cell for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -31,18 +32,18 @@ def as_csv(series: Series, language: Language) -> str:
     file = io.StringIO()
     writer = csv.writer(file)
     by, figure = series.frame.view.by or "key", series.frame.figure.name
-    writer.writerow(["start", "stop", by, figure, "complete", "missing", "plugin", "verified"])
+    writer.writerow(["start", "stop", by, figure, "complete", "missing", "plugin", "verified", "versions"])
     names, lines = labels(series, language), series.lines
     if series.whole is not None:
         names, lines = [*names, language.text(ALL)], (*lines, series.whole)
     for place, period in enumerate(series.periods):
         whole = "true" if series.complete[place] else "false"
         why, plugin = harmless(told(series.missing[place], language)), series.frame.table.ident
-        verified = _verified(series, place) or ""
+        known = _verified(series, place) or "", in_a_cell(series.counted_by(place))
         times = write_second(period.start), write_second(period.stop)
         for name, line in zip(names, lines, strict=True):
             writer.writerow(
-                [*times, harmless(name), written(line.volumes[place]), whole, why, plugin, verified]
+                [*times, harmless(name), written(line.volumes[place]), whole, why, plugin, *known]
             )
     return file.getvalue()
 
@@ -100,6 +101,7 @@ def period_as_dict(series: Series, place: int) -> dict[str, Any]:
         "complete": series.complete[place],
         "missing": missing_as_dicts(series.missing[place]),
         "verified": _verified(series, place),
+        "versions": list(series.counted_by(place)),
     }
 
 

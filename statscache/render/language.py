@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_skeleton, format_timedelta
+from babel.lists import format_list
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -117,6 +118,10 @@ class Language:
         if not signed:
             return told.lstrip("+")
         return told if value else told.replace("+", "±")
+
+    def listed(self, texts: Iterable[str]) -> str:
+        """Return texts one after the other, as in *a, b and c*."""
+        return str(format_list(list(texts), locale=self.code))
 
     def instant(self, when: datetime, zone: ZoneInfo, seconds: bool = False) -> str:
         """Return an instant in a time zone."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from statscache.query.missing import Missing, Reason
 from statscache.query.series import Series
 from statscache.render.language import Language
+from statscache.render.versions import counted_sentence
 
 
 def is_whole(series: Series) -> bool:
@@ -22,6 +23,12 @@ def _unfinished(missing: Sequence[Missing]) -> bool:
 
 
 def sentence(series: Series, language: Language) -> str:
+    """Return how complete what is shown is, and by which versions it was counted, if that is worth saying."""
+    told = _completeness(series, language), counted_sentence(series, language)
+    return " ".join(filter(None, told))
+
+
+def _completeness(series: Series, language: Language) -> str:
     """Return how complete the periods are that are over, and when what is complete was verified."""
     over = [
         its for its in zip(series.complete, series.missing, strict=True) if its[0] or not _unfinished(its[1])

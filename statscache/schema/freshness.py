@@ -8,6 +8,19 @@ from statscache.database.lock import counting
 from statscache.schema.objects import Definition, Variant, home_of, see_to
 from statscache.store.removals import REMOVED
 
+#: What of a table is not noted of any version was counted by that with which its plugin was last started.
+VERSIONS = """
+SELECT jsonb_object_agg(version, times) FROM (
+    SELECT version, range_agg(part) AS times FROM (
+        SELECT its.version, part FROM statscache_plugin JOIN statscache_version AS its ON plugin = ident,
+            unnest(times) AS part WHERE tables[1] = newest.table_name
+        UNION ALL
+        SELECT coalesce(version, 1), part FROM statscache_plugin, unnest('{(,)}'::tstzmultirange - coalesce(
+            (SELECT range_agg(part) FROM statscache_version, unnest(times) AS part WHERE plugin = ident), '{}')) AS part
+        WHERE tables[1] = newest.table_name
+    ) AS parts GROUP BY version
+) AS each
+"""
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
 #: quarantine for it, each span less the plugin's reach at its start, and without what somebody has removed from it.
 QUERY = f"""
@@ -50,7 +63,8 @@ SELECT table_name,
     complete,
     plugins,
     coalesce(removed, '{{}}') AS removed,
-    since AS history_from
+    since AS history_from,
+    ({VERSIONS}) AS versions
 FROM newest
 """
 COMMENTS = {
@@ -65,6 +79,8 @@ COMMENTS = {
     "plugins": "the plugins that write it",
     "removed": "the times of which somebody has removed rows by hand: they are not complete any more",
     "history_from": "from when on it is to have every message that history has",
+    "versions": "the times that each version of its plugins has counted, or may have, by the version: multiranges in "
+    "JSON",
 }
 NAME = "statscache_freshness"
 

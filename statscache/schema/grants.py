@@ -39,6 +39,7 @@ PUBLIC = (
     "statscache_note",
     "statscache_bot",
     "statscache_verification",
+    "statscache_version",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

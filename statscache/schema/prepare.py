@@ -32,6 +32,7 @@ from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import RelationRow, RemovedRow
 from statscache.store.verification import VerificationRow
+from statscache.store.versions import VersionRow
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ CORE_MODELS = (
     NoteRow,
     BotRow,
     VerificationRow,
+    VersionRow,
 )
 #: The tables that statscache keeps for itself.
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, select, text
+from sqlalchemy import Connection, Engine, Text, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +15,7 @@ from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import Base
 from statscache.plugins.in_windows import tables_of
+from statscache.schema.versions import note_earlier_versions
 from statscache.store.coverage import want
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class PluginRow(Base):
     )
     first_start: Mapped[datetime] = mapped_column(comment="when it was first started")
     last_start: Mapped[datetime] = mapped_column(comment="when it was last started")
+    version: Mapped[int | None] = mapped_column(
+        comment="the version of it that was last started, which counts now; null for 1"
+    )
 
 
 def register(engine: Engine, parts: Iterable[Part], epoch: datetime | None) -> None:
@@ -73,10 +77,11 @@ def register_again(engine: Engine, parts: Collection[Part], epoch: datetime | No
 def _register(connection: Connection, parts: Iterable[Part], epoch: datetime | None) -> None:
     now = datetime.now(UTC)
     rows = {part: _row(part, now) for part in parts}
+    recorded = select(PluginRow.ident, func.coalesce(PluginRow.version, 1))
+    note_earlier_versions(connection, rows, dict(connection.execute(recorded).all()))
     statement = insert(PluginRow)
-    newer = {
-        name: statement.excluded[name] for name in ("summary", "tables", "interval", "reach", "last_start")
-    }
+    names = ("summary", "tables", "interval", "reach", "last_start", "version")
+    newer = {name: statement.excluded[name] for name in names}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["ident"], set_=newer), list(rows.values())
     )
@@ -101,4 +106,5 @@ def _row(part: Part, now: datetime) -> dict[str, Any]:
         "reach": plugin.reach or None,
         "first_start": now,
         "last_start": now,
+        "version": plugin.version,
     }

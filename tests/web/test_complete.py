@@ -23,7 +23,7 @@ START, STOP = SPRING
 MIDDLE = START + 30 * HOUR
 RANGE = {"start": START, "stop": STOP}
 #: What is said of each row.
-ADDED = ("complete", "verified")
+ADDED = ("complete", "verified", "versions")
 #: Longer than the API takes as known what it asked the database.
 A_MOMENT = 0.3
 
@@ -41,7 +41,7 @@ def rows(made: Hourly, query: dict[str, Any], path: str = PATH) -> list[dict[str
     with_it = [row for page in made.web.pages(path, {**query, "complete": 1}) for row in page]
     plain = [row for page in made.web.pages(path, query) for row in page]
     assert [{name: row[name] for name in row if name not in ADDED} for row in with_it] == plain
-    assert all(tuple(row)[-2:] == ADDED for row in with_it)
+    assert all(tuple(row)[-3:] == ADDED for row in with_it)
     return with_it
 
 
@@ -104,18 +104,18 @@ def test_a_zero_says_whether_it_is_known(made: Hourly) -> None:
     """Two hours in which nothing was counted: one is complete, and of the other nobody knows."""
     query = {"step": "hour", "start": STOP, "stop": STOP + 2 * HOUR, "order": "asc"}
     assert rows(made, query) == [
-        {"timestamp": STOP, "volume": 0, "complete": True, "verified": None},
-        {"timestamp": STOP + HOUR, "volume": 0, "complete": False, "verified": None},
+        {"timestamp": STOP, "volume": 0, "complete": True, "verified": None, "versions": [1]},
+        {"timestamp": STOP + HOUR, "volume": 0, "complete": False, "verified": None, "versions": [1]},
     ]
 
 
 def test_csv_has_the_column_too(made: Hourly) -> None:
     reply = made.web.get(f"{PATH}.csv", {**RANGE, "complete": 1})
     titles, *lines = csv.reader(io.StringIO(reply.body.decode(), newline=""))
-    assert titles == ["timestamp", "category", "volume", "complete", "verified"]
+    assert titles == ["timestamp", "category", "volume", "complete", "verified", "versions"]
     expected = ["true" if row["complete"] else "false" for row in rows(made, RANGE)]
-    assert [line[-2] for line in lines] == expected
-    assert {line[-1] for line in lines} == {""}
+    assert [line[-3] for line in lines] == expected
+    assert {tuple(line[-2:]) for line in lines} == {("", "1")}
 
 
 @pytest.mark.parametrize("path", [LOGS, "/api/notes-from-the-bus"])
@@ -155,7 +155,50 @@ def test_a_row_says_when_it_was_verified(made: Hourly) -> None:
         made.run("DELETE FROM statscache_verification")
 
 
+COUNTED = (
+    "INSERT INTO statscache_version VALUES "
+    "('volume-by-category-1h', {}, tstzmultirange(tstzrange(to_timestamp({}), to_timestamp({}))))"
+)
+
+
+def test_a_row_says_by_which_versions_it_was_counted(made: Hourly) -> None:
+    """A window or a sum names each that has counted a second of it; what nobody noted is of the present one."""
+    made.run("UPDATE statscache_plugin SET version = 3 WHERE ident = 'volume-by-category-1h'")
+    made.run(COUNTED.format(1, 0, START + 10 * HOUR))
+    made.run(COUNTED.format(2, START + 9 * HOUR, START + 12 * HOUR + 1))
+    try:
+        for row in rows(made, RANGE):
+            hour = (row["timestamp"] - START) // HOUR
+            versions = (
+                [1]
+                if hour < 9
+                else [1, 2]
+                if hour < 10
+                else [2]
+                if hour < 12
+                else [2, 3]
+                if hour < 13
+                else [3]
+            )
+            assert row["versions"] == versions
+        asked = ((0, 9, [1]), (9, 11, [1, 2]), (0, 13, [1, 2, 3]), (10, 12, [2]), (13, 20, [3]))
+        for start, stop, versions in asked:
+            query = {"start": START + start * HOUR, "stop": START + stop * HOUR}
+            for more in ({"group": "category"}, {"group": "category", "top": 3}):
+                assert {tuple(row["versions"]) for row in rows(made, query | more)} == {tuple(versions)}
+        lines = made.web.get(f"{PATH}.csv", {**RANGE, "complete": 1}).body.decode().splitlines()
+        assert {line.rpartition(",")[2] for line in lines} == {"versions", "1", "1 2", "2", "2 3", "3"}
+        assert {tuple(row["versions"]) for row in rows(made, RANGE, "/api/volume-by-category-1d")} <= {(1,)}
+    finally:
+        made.run("DELETE FROM statscache_version")
+        made.run("UPDATE statscache_plugin SET version = 1")
+
+
 CHANGES = {
+    "version": "UPDATE statscache_plugin SET version = 2 WHERE ident = 'volume-by-category-1h'",
+    "an earlier version": COUNTED.format(1, START, START + HOUR),
+    "more of it": "UPDATE statscache_version SET times = times "
+    f"+ tstzmultirange(tstzrange(to_timestamp({START}), to_timestamp({START + 2 * HOUR})))",
     "verified": VERIFIED.format(START, STOP, "true", "2024-05-01 03:00Z"),
     "verified again": "UPDATE statscache_verification SET checked = '2024-06-01 03:00Z'",
     "coverage": "UPDATE statscache_coverage SET covered = covered - "
@@ -269,5 +312,5 @@ def test_a_column_that_is_called_complete_stays_what_it_is(ask: Callable[..., li
     )
     assert edits.json == [{"timestamp": START, "complete": "a", "volume": 3}]
     assert "no parameter 'complete'" in refused.error
-    zero = {"complete": False, "verified": None}
+    zero = {"complete": False, "verified": None, "versions": [1]}
     assert days.json == [{"timestamp": START, "step": "a", "volume": 3, **zero}]

@@ -33,6 +33,7 @@ from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
 from statscache.store.verification import clip
+from statscache.store.versions import counted_anew, note_versions
 
 #: How long in seconds to wait before asking the archive again for messages that it lacks.
 PAUSES = (2.0, 10.0, 30.0)
@@ -157,6 +158,8 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
         clip(connection, target.plugins, [wider])
         changes.cover([target.table.fullname])
         counted_again(connection, gone, span)
+        counted_anew(connection, target.plugins, span)
+        note_versions(connection, {its: app.plugins[its].version for its in target.plugins}, [span])
         set_aside = refused(connection, target)
         windows = span.seconds // target.length
         findings.append(Finding(target, windows, differences=found, set_aside=set_aside))

@@ -12,6 +12,7 @@ from statscache.query.statistics import Statistic
 from statscache.render.badge import badge
 from statscache.render.figures import titled
 from statscache.render.language import marked
+from statscache.render.versions import counted
 from statscache.web.page.reader import Reader
 
 #: What a badge says of the length of its period.
@@ -36,4 +37,5 @@ def made_badge(
     if not headline.complete:
         told = language.text("{figure}, incomplete", figure=told)
     title = titled(language.text(statistic.name), statistic, its, language)
-    return badge(title, told, headline.complete).encode()
+    several = counted(headline.versions, language) if len(headline.versions) > 1 else ""
+    return badge(title, told, headline.complete, several).encode()

@@ -18,6 +18,7 @@ from statscache.render.files import ALL
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.svg import shown
+from statscache.render.versions import are_worth_saying, counted
 from statscache.web.page.choices import COMPARISON_NAMES
 
 #: So many periods stand in the table of a page; files have all.
@@ -28,6 +29,7 @@ ROWS = 400
 class Row:
     """What the table says of a period.
 
+    :param versions: by which versions it was counted, empty where that is not worth saying
     :param link: to the messages behind it, empty where no archive is configured
     """
 
@@ -36,13 +38,14 @@ class Row:
     values: list[str]
     complete: bool
     why: str
+    versions: str
     link: str
 
 
 def rows(chart: Chart, archive: str, names: Sequence[str]) -> list[Row]:
     """Return the last periods, the newest first."""
     series, language, frame = chart.series, chart.language, chart.series.frame
-    shares = [chart.values(line) for line in chart.lines]
+    shares, says = [chart.values(line) for line in chart.lines], are_worth_saying(series)
     found = []
     for place in range(len(series.periods) - 1, max(-1, len(series.periods) - 1 - ROWS), -1):
         values = [_value(each[place], frame, language) for each in shares]
@@ -53,10 +56,17 @@ def rows(chart: Chart, archive: str, names: Sequence[str]) -> list[Row]:
                 values if len(names) > 1 or frame.view.share else [],
                 series.complete[place],
                 told(series.missing[place], language),
+                ", ".join(map(str, series.counted_by(place))) if says else "",
                 archive_link(archive, series, place),
             )
         )
     return found
+
+
+def _why(series: Series, place: int, language: Language) -> str:
+    """Return why a period is not complete, and by which versions it was counted, if that is worth saying."""
+    versions = series.counted_by(place) if are_worth_saying(series) else ()
+    return "; ".join(filter(None, (told(series.missing[place], language), counted(versions, language))))
 
 
 def _value(value: Number | None, frame: Frame, language: Language) -> str:
@@ -98,7 +108,7 @@ def data_of(chart: Chart, names: Sequence[str], archive: str) -> str:
         "starts": [period.start for period in series.periods],
         "stop": write_second(frame.periods[-1].stop),
         "lines": lines,
-        "why": {place: told(missing, language) for place, missing in enumerate(series.missing) if missing},
+        "why": {place: why for place in range(len(series.periods)) if (why := _why(series, place, language))},
     }
     if series.whole is not None:
         values = [language.value(its, frame.figure.unit) for its in series.whole.volumes]

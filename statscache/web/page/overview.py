@@ -19,6 +19,7 @@ from statscache.render.language import Language, marked
 from statscache.render.reasons import told
 from statscache.render.spark import spark
 from statscache.render.troubles import troubles_of
+from statscache.render.versions import counted, in_a_cell
 from statscache.web.database import ABSENT, Database
 from statscache.web.errors import Refusal
 from statscache.web.page.reader import Reader
@@ -42,6 +43,7 @@ COLUMNS = (
     "figure",
     "value",
     "unit",
+    "versions",
 )
 #: What a screen reader says of a line, and of one of messages.
 FROM_TO = (
@@ -58,6 +60,7 @@ class Card:
     :param told: the figure of the headline
     :param caption: what that is, empty where it goes without saying
     :param spark: its line
+    :param counted: by which versions its headline was counted, empty where that is not worth saying
     :param through: up to when its finest table is complete; None if it is not anywhere
     """
 
@@ -70,6 +73,7 @@ class Card:
     when: str = ""
     fresh: str = ""
     in_utc: bool = False
+    counted: str = ""
     through: datetime | None = None
 
 
@@ -128,7 +132,9 @@ def as_csv(reader: Reader, overview: Overview) -> str:
 def _row(card: Card, reader: Reader) -> dict[str, object]:
     its = _card_as_dict(card, reader)
     missing = told(card.headline.missing, reader.language) if card.headline else ""
-    return {**its, "missing": missing, "value": written(card.headline.figure if card.headline else None)}
+    versions = in_a_cell(card.headline.versions) if card.headline else ""
+    value = written(card.headline.figure if card.headline else None)
+    return {**its, "missing": missing, "value": value, "versions": versions}
 
 
 def as_json(reader: Reader, overview: Overview) -> str:
@@ -173,6 +179,7 @@ def _card_as_dict(card: Card, reader: Reader) -> dict[str, object]:
         "figure": figure.name,
         "value": headline.figure,
         "unit": figure.unit,
+        "versions": list(headline.versions),
     }
 
 
@@ -207,7 +214,8 @@ def _card(
     line = spark(headline.series, f"spark-{statistic.ident}", _label(headline, language))
     in_utc = Change.IN_UTC in frame.changes
     told_fresh = _fresh(through, condition, language)
-    return Card(statistic, headline, "", told, caption, drawn(line), when, told_fresh, in_utc, through)
+    by = counted(headline.versions, language) if headline.versions != (frame.table.plugin.version,) else ""
+    return Card(statistic, headline, "", told, caption, drawn(line), when, told_fresh, in_utc, by, through)
 
 
 def _label(headline: Headline, language: Language) -> str:

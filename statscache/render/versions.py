@@ -1,0 +1,42 @@
+"""By which versions of a plugin figures were counted, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from statscache.query.series import Series
+from statscache.render.language import Language
+
+
+def are_worth_saying(series: Series) -> bool:
+    """Return whether any period was counted by another version than that which is installed."""
+    return bool(_all(series) - {series.frame.table.plugin.version})
+
+
+def counted(versions: Sequence[int], language: Language) -> str:
+    """Return by which versions something was counted; empty where nobody knows."""
+    if not versions:
+        return ""
+    if len(versions) == 1:
+        return language.text("counted by version {version}", version=versions[0])
+    return language.text("counted by versions {versions}", versions=language.listed(map(str, versions)))
+
+
+def counted_sentence(series: Series, language: Language) -> str:
+    """Return by which versions what is shown was counted, if that is worth saying; else nothing."""
+    versions = sorted(_all(series))
+    if not are_worth_saying(series):
+        return ""
+    if len(versions) == 1:
+        return language.text("Counted by version {version} of the plugin.", version=versions[0])
+    told = language.listed(map(str, versions))
+    return language.text("Counted by versions {versions} of the plugin.", versions=told)
+
+
+def in_a_cell(versions: Collection[int]) -> str:
+    """Return versions as they stand in a cell of CSV."""
+    return " ".join(map(str, versions))
+
+
+def _all(series: Series) -> set[int]:
+    return {version for versions in series.versions for version in versions}
