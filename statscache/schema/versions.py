@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Interval, ScalarSelect, func, literal, null, select, text
+from sqlalchemy import Connection, DateTime, Interval, func, literal, null, select, text
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
 
 from statscache.hosting.loader import Part
@@ -18,9 +18,8 @@ from statscache.store.versions import VersionRow
 log = logging.getLogger(__name__)
 
 SECOND = timedelta(seconds=1)
-#: The end of the present second, by the database's clock.
-NEXT = func.date_trunc("second", func.now()) + literal(SECOND, Interval)
-NOTHING = text("'{}'::tstzmultirange")
+NOTHING, ALL = (text(f"'{ranges}'::tstzmultirange") for ranges in ("{}", "{(,)}"))
+EVER = text("'-infinity'::timestamptz"), text("'infinity'::timestamptz")
 
 
 def note_earlier_versions(connection: Connection, parts: Iterable[Part], recorded: Mapping[str, int]) -> None:
@@ -37,39 +36,38 @@ def note_earlier_versions(connection: Connection, parts: Iterable[Part], recorde
 
 
 def _note(connection: Connection, part: Part, version: int) -> None:
-    """Note all that a plugin may have counted up to now, but for what is noted of some version already."""
-    plugin = VersionRow.plugin == part.ident
-    noted = select(func.unnest(VersionRow.times).label("part")).where(plugin).subquery()
-    known = _united(select(func.range_agg(noted.c.part)).scalar_subquery())
-    times = select((_past(part) + _later(part) - known).label("times")).subquery()
-    rows = select(literal(part.ident), literal(version), times.c.times).where(~func.isempty(times.c.times))
-    added = insert(VersionRow).from_select(["plugin", "version", "times"], rows)
-    united = VersionRow.times + added.excluded.times
-    connection.execute(
-        added.on_conflict_do_update(index_elements=["plugin", "version"], set_={"times": united})
+    """Note all that a plugin has counted, but for what is noted of some version already."""
+    its = VersionRow.plugin == part.ident
+    noted = select(func.unnest(VersionRow.times).label("part")).where(its).subquery()
+    known = select(func.range_agg(noted.c.part)).scalar_subquery()
+    covered = select(CoverageRow.covered).where(CoverageRow.plugin == part.ident).scalar_subquery()
+    times = _ranges(covered) + _ranges(_beside(part, covered)) - _ranges(known)
+    its_times = select(times.label("times")).subquery()
+    rows = select(literal(part.ident), literal(version), its_times.c.times)
+    added = insert(VersionRow).from_select(
+        ["plugin", "version", "times"], rows.where(~func.isempty(its_times.c.times))
     )
+    united = {"times": VersionRow.times + added.excluded.times}
+    connection.execute(added.on_conflict_do_update(index_elements=["plugin", "version"], set_=united))
 
 
-def _past(part: Part) -> Any:
-    """Return the time up to now, from when on the plugin has covered any or has a row."""
-    covered = select(func.lower(CoverageRow.covered)).where(CoverageRow.plugin == part.ident)
-    time = _time(part)
-    first = null() if time is None else select(func.min(time)).scalar_subquery()
-    start = func.coalesce(func.least(covered.scalar_subquery(), first, NEXT), NEXT)
-    return func.tstzmultirange(func.tstzrange(start, NEXT), type_=TSTZMULTIRANGE)
-
-
-def _later(part: Part) -> Any:
-    """Return the windows that begin later and have rows, of messages that are dated ahead."""
+def _beside(part: Part, covered: Any) -> Any:
+    """Return the windows with rows that begin when nothing is covered, as where some messages were lost."""
     time, schedule = _time(part), part.plugin.schedule
     if time is None:
-        return func.coalesce(NOTHING, type_=TSTZMULTIRANGE)
+        return null()
     length = literal(timedelta(seconds=schedule.seconds) if schedule else SECOND, Interval)
-    windows = select(func.range_agg(func.tstzrange(time, time + length))).where(time >= NEXT)
-    return _united(windows.scalar_subquery())
+    rest = func.coalesce(ALL, type_=TSTZMULTIRANGE) - _ranges(covered)
+    gap = select(func.unnest(rest).label("gap")).subquery()
+    start, stop = (
+        func.coalesce(end(gap.c.gap), ever) for end, ever in zip((func.lower, func.upper), EVER, strict=True)
+    )
+    starts = select(time.label("start")).join(gap, (time >= start) & (time < stop)).distinct().subquery()
+    return select(func.range_agg(func.tstzrange(starts.c.start, starts.c.start + length))).scalar_subquery()
 
 
-def _united(ranges: ScalarSelect[Any]) -> Any:
+def _ranges(ranges: Any) -> Any:
+    """Return a multirange, which is null for an empty one."""
     return func.coalesce(ranges, NOTHING, type_=TSTZMULTIRANGE)
 
 
@@ -79,5 +77,4 @@ def _time(part: Part) -> Any:
     column = None if table is None else table.c.get("timestamp")
     if column is None or not isinstance(getattr(column.type, "impl_instance", column.type), DateTime):
         return None
-    aware = getattr(column.type, "timezone", True)
-    return column if aware else func.timezone("UTC", column)
+    return column if getattr(column.type, "timezone", True) else func.timezone("UTC", column)

@@ -74,6 +74,12 @@ def generating(self: Any, message: Any) -> Iterator[None]:
         ({"ident": "x" * 501}, "its ident is"),
         ({"reach": 7}, "its reach is 7: it must be a timedelta"),
         ({"reach": timedelta(seconds=-1)}, "its reach is datetime.timedelta(days=-1"),
+        ({"version": 0}, "its version is 0: it must be a whole number from 1 to 2147483647"),
+        ({"version": True}, "its version is True: it must be"),
+        ({"version": "2"}, "its version is '2': it must be"),
+        ({"version": 2.0}, "its version is 2.0: it must be"),
+        ({"version": None}, "its version is None: it must be"),
+        ({"version": 2**31}, "its version is 2147483648: it must be"),
         ({"rows": property(lambda self: 1 / 0)}, "division by zero"),
     ],
 )
