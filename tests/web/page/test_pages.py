@@ -10,6 +10,7 @@ import json
 import re
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -274,6 +275,77 @@ def test_the_sentence_says_when_all_was_verified(site: Server, filled: tuple[Eng
     assert "differed from the archive" in said(start, agrees=False)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM statscache_verification"))
+
+
+@pytest.fixture
+def counted(filled: tuple[Engine, Server]) -> Iterator[list[datetime]]:
+    """The last four midnights; an earlier version has counted what was before the third, and the first second of it."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [midnight - timedelta(days=each) for each in (3, 2, 1, 0)]
+    statement = (
+        "INSERT INTO statscache_version SELECT ident, 7, tstzmultirange(tstzrange(NULL, :until)) "
+        "FROM statscache_plugin WHERE ident LIKE 'volume%'"
+    )
+    with filled[0].begin() as connection:
+        connection.execute(text(statement), {"until": days[2] + timedelta(seconds=1)})
+    time.sleep(A_MOMENT)
+    yield days
+    with filled[0].begin() as connection:
+        connection.execute(text("DELETE FROM statscache_version"))
+    time.sleep(A_MOMENT)
+
+
+def test_a_view_says_by_which_versions_it_was_counted(site: Server, counted: list[datetime]) -> None:
+    """Of each period, in each form and language."""
+    start, stop = (f"{day:%Y-%m-%d}" for day in (counted[0], counted[3]))
+    query = {"start": start, "stop": stop, "step": "day"}
+    answer = site.get(f"{VIEW}.json", query, X_Follows="1").json
+    assert [period["versions"] for period in answer["periods"]] == [[7], [7], [1, 7]]
+    rows = lines(site.get(f"{VIEW}.csv", query, X_Follows="1"))
+    assert {(row["start"][:10], row["versions"]) for row in rows} == {
+        (f"{day:%Y-%m-%d}", versions) for day, versions in zip(counted, ("7", "7", "1 7"), strict=False)
+    }
+    told = {
+        "en": "Counted by versions 1 and 7 of the plugin.",
+        "de": "Gezählt von den Versionen 1 und 7 des Plugins.",
+    }
+    for lang, sentence in told.items():
+        for form in (page(site, VIEW, {**query, "lang": lang}, X_Follows="1"),
+                     site.get(f"{VIEW}.svg", {**query, "lang": lang}, X_Follows="1").body.decode()):  # fmt: skip
+            assert sentence in form
+    whole = page(site, VIEW, query, X_Follows="1")
+    assert re.findall(r"<td>(1|7|1, 7)</td></tr>", whole) == ["1, 7", "7", "7"]
+    data = json.loads(re.search(r'id="data">(.*?)</script>', whole)[1])  # type: ignore[index]
+    assert [why.rpartition("; ")[2] for why in data["why"].values()] == [
+        "counted by version 7", "counted by version 7", "counted by versions 1 and 7",
+    ]  # fmt: skip
+
+
+def test_one_version_goes_without_saying_if_it_is_the_present_one(
+    site: Server, counted: list[datetime]
+) -> None:
+    """Files say it all the same; one that is not the present one is said."""
+    query = {"start": f"{counted[0]:%Y-%m-%d}", "stop": f"{counted[2]:%Y-%m-%d}", "step": "day"}
+    assert "Counted by version 7 of the plugin." in page(site, VIEW, query, X_Follows="1")
+    other = page(site, "/view/koji-builds", query, X_Follows="1")
+    assert not re.search(r"[Cc]ounted by version|<th scope=.col.>version", other)
+    periods = site.get("/view/koji-builds.json", query, X_Follows="1").json["periods"]
+    assert [period["versions"] for period in periods] == [[1], [1]]
+
+
+def test_a_badge_and_the_overview_say_it_of_the_headline(site: Server, counted: list[datetime]) -> None:
+    badge = ET.fromstring(site.get("/badge/volume.svg", X_Follows="1").body)
+    assert badge[0].text == badge.attrib["aria-label"]
+    assert (badge[0].text or "").endswith(", counted by versions 1 and 7")
+    cards = {its["statistic"]: its for its in site.get("/overview.json", X_Follows="1").json["statistics"]}
+    assert (cards["volume"]["versions"], cards["koji-builds"]["versions"]) == ([1, 7], [1])
+    rows = {row["statistic"]: row["versions"] for row in lines(site.get("/overview.csv", X_Follows="1"))}
+    assert (rows["volume"], rows["koji-builds"]) == ("1 7", "1")
+    whole = page(site, "/", X_Follows="1")
+    assert whole.count("counted by versions 1 and 7") == sum(
+        its["versions"] == [1, 7] for its in cards.values()
+    )
+    assert "counted by version 1<" not in whole
 
 
 def test_the_overview_is_a_file_too(site: Server) -> None:
