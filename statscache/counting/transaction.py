@@ -41,7 +41,7 @@ class Transaction:
     """A transaction under way.
 
     :param tables: the table of each plugin that has one
-    :param versions: the version of each plugin
+    :param versions: the version of each plugin; none where it need not be noted what they count
     :param round_trip: what is sent with the COMMIT; None where nobody else counts meanwhile
     :param joining: the plugins whose upserts go with the COMMIT
     :param changes: which windows of which tables it changes
@@ -91,8 +91,8 @@ class Transaction:
         self.round_trip.commit()
 
     def _note_versions(self) -> None:
-        for plugins, spans in self.spans.items():
-            versions = {its: self.versions[its] for its in sorted(plugins) if its in self.versions}
+        for plugins, spans in self.spans.items() if self.versions else ():
+            versions = {its: self.versions[its] for its in sorted(plugins & self.versions.keys())}
             note_versions(self.connection, versions, spans)
 
     def note(self, plugin: str, messages: int, failures: Mapping[str, Failure]) -> None:

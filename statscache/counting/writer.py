@@ -35,6 +35,7 @@ from statscache.store.coverage import lacking, lock_coverage, record_gap, record
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
 from statscache.store.presence import Presence
+from statscache.store.versions import versions_matter
 
 
 class Writer:
@@ -206,8 +207,9 @@ class Writer:
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
+                versions = self._versions if versions_matter(connection, self._versions) else {}
                 trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
-                transaction = Transaction(connection, alive, self._tables, self._versions, work, trip)
+                transaction = Transaction(connection, alive, self._tables, versions, work, trip)
                 yield transaction
                 transaction.commit()
         except BaseException:

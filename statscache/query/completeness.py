@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
 from sqlalchemy import Connection, text
 
-from statscache.span import Span, clipped
+from statscache.span import Span, clipped, without
 
-#: The complete spans of some tables inside a range, in whole seconds since 1970, and those of each version, the oldest
-#: first.
-#: Where a daemon of an earlier version has made the view, it has no column `versions`: then that is the null.
+#: The complete spans of some tables inside a range, in whole seconds since 1970, oldest first; the version of each of
+#: their plugins; and the spans that are noted of others. Where a daemon of an earlier version has made the view, it has
+#: no columns for these: then they are the nulls.
 SPANS = text("""
 WITH inside AS (
     SELECT tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop))) AS range
 ), known AS MATERIALIZED (
-    SELECT its.* FROM (SELECT NULL::jsonb AS versions) AS absent, LATERAL (
-        SELECT table_name, complete, versions FROM statscache_freshness WHERE table_name = ANY(:tables)
+    SELECT its.* FROM (SELECT NULL::jsonb AS versions, NULL::jsonb AS earlier_versions) AS absent, LATERAL (
+        SELECT table_name, complete, versions, earlier_versions FROM statscache_freshness
+        WHERE table_name = ANY(:tables)
     ) AS its
 )
-SELECT table_name, NULL::integer AS version, ceil(extract(epoch FROM lower(part)))::bigint AS start,
+SELECT table_name, NULL AS plugin, NULL::integer AS version, ceil(extract(epoch FROM lower(part)))::bigint AS start,
     floor(extract(epoch FROM upper(part)))::bigint
 FROM known, inside, unnest(complete * range) AS part
 UNION ALL
-SELECT table_name, key::integer, floor(extract(epoch FROM lower(part)))::bigint,
+SELECT table_name, key, value::integer, NULL, NULL FROM known, jsonb_each_text(versions)
+UNION ALL
+SELECT table_name, plugin, version, floor(extract(epoch FROM lower(part)))::bigint,
     ceil(extract(epoch FROM upper(part)))::bigint
-FROM known, inside, jsonb_each_text(versions), unnest(value::tstzmultirange * range) AS part
+FROM known, inside, jsonb_to_recordset(earlier_versions) AS its (plugin text, version integer, times tstzmultirange),
+    unnest(times * range) AS part
 ORDER BY start
 """)
 
@@ -73,14 +78,6 @@ class Completeness:
         return found
 
 
-def _add(spans: list[Span], span: Span) -> None:
-    """Add a span to others, none of which begins later, so that none touches another."""
-    if spans and span.start <= spans[-1].stop:
-        span = Span(spans[-1].start, max(spans[-1].stop, span.stop))
-        spans.pop()
-    spans.append(span)
-
-
 def _stop(span: Span) -> int:
     return span.stop
 
@@ -100,12 +97,38 @@ def read_completeness(connection: Connection, tables: Collection[str], start: in
     :param stop: the second that it ends before
     """
     spans: dict[str, list[Span]] = {table: [] for table in tables}
-    counted: dict[int, list[Span]] = {}
+    versions = _Versions()
     given = {"tables": list(tables), "start": start, "stop": stop}
-    for table, version, first, end in connection.execute(SPANS, given):
-        if version is not None:
-            _add(counted.setdefault(version, []), Span(first, end))
-        elif first < end:
-            spans[table].append(Span(first, end))
+    for table, plugin, version, first, end in connection.execute(SPANS, given):
+        if plugin is None:
+            spans[table] += [Span(first, end)] if first < end else []
+        elif first is None:
+            versions.present[table, plugin] = version
+        else:
+            versions.noted[table, plugin].append((version, Span(first, end)))
     each = list(spans.values())
-    return Completeness(tuple(reduce(clipped, each[1:], each[0]) if each else ()), counted)
+    complete = tuple(reduce(clipped, each[1:], each[0]) if each else ())
+    return Completeness(complete, versions.counted(Span(start, stop)) if start < stop else {})
+
+
+@dataclass(frozen=True)
+class _Versions:
+    """By which versions tables were counted.
+
+    :param present: the version of each plugin that counts now, by table and plugin
+    :param noted: the spans of others, and of that where others have counted, too
+    """
+
+    present: dict[tuple[str, str], int] = field(default_factory=dict)
+    noted: defaultdict[tuple[str, str], list[tuple[int, Span]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def counted(self, inside: Span) -> dict[int, list[Span]]:
+        """Return the spans of each version, oldest first, none of which touches another: the rest is the present's."""
+        found: defaultdict[int, list[Span]] = defaultdict(list)
+        for key, present in self.present.items():
+            for version, span in self.noted[key]:
+                found[version].append(span)
+            found[present] += without(inside, (span for _, span in self.noted[key]))
+        return {version: without(inside, without(inside, its)) for version, its in found.items() if its}

@@ -8,19 +8,6 @@ from statscache.database.lock import counting
 from statscache.schema.objects import Definition, Variant, home_of, see_to
 from statscache.store.removals import REMOVED
 
-#: What of a table is not noted of any version was counted by that with which its plugin was last started.
-VERSIONS = """
-SELECT jsonb_object_agg(version, times) FROM (
-    SELECT version, range_agg(part) AS times FROM (
-        SELECT its.version, part FROM statscache_plugin JOIN statscache_version AS its ON plugin = ident,
-            unnest(times) AS part WHERE tables[1] = newest.table_name
-        UNION ALL
-        SELECT coalesce(version, 1), part FROM statscache_plugin, unnest('{(,)}'::tstzmultirange - coalesce(
-            (SELECT range_agg(part) FROM statscache_version, unnest(times) AS part WHERE plugin = ident), '{}')) AS part
-        WHERE tables[1] = newest.table_name
-    ) AS parts GROUP BY version
-) AS each
-"""
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
 #: quarantine for it, each span less the plugin's reach at its start, and without what somebody has removed from it.
 QUERY = f"""
@@ -31,7 +18,7 @@ WITH removed AS ({REMOVED}
     GROUP BY plugin
 ), counted AS (
     SELECT ident, tables[1] AS table_name, updated, since + coalesce(reach, interval '0 seconds') AS since, messages,
-        late, CASE WHEN reach IS NULL THEN known ELSE (
+        late, coalesce(version, 1) AS version, CASE WHEN reach IS NULL THEN known ELSE (
             SELECT coalesce(range_agg(tstzrange(lower(span) + reach, upper(span))), '{{}}') FROM unnest(known) AS span
             WHERE lower_inf(span) OR upper_inf(span) OR lower(span) + reach < upper(span)) END AS known
     FROM statscache_plugin JOIN statscache_coverage ON plugin = ident LEFT JOIN quarantined USING (plugin),
@@ -44,7 +31,8 @@ WITH removed AS ({REMOVED}
         date_trunc('second', max(since) + interval '999999 microseconds') AS since,
         min(updated) AS last_flush,
         coalesce(sum(messages), 0)::bigint AS quarantined,
-        max(late) AS late
+        max(late) AS late,
+        jsonb_object_agg(ident, version) AS versions
     FROM counted
     GROUP BY table_name
 ), present AS (
@@ -64,7 +52,8 @@ SELECT table_name,
     plugins,
     coalesce(removed, '{{}}') AS removed,
     since AS history_from,
-    ({VERSIONS}) AS versions
+    versions,
+    (SELECT jsonb_agg(its) FROM statscache_version AS its WHERE plugin = ANY (plugins)) AS earlier_versions
 FROM newest
 """
 COMMENTS = {
@@ -79,8 +68,8 @@ COMMENTS = {
     "plugins": "the plugins that write it",
     "removed": "the times of which somebody has removed rows by hand: they are not complete any more",
     "history_from": "from when on it is to have every message that history has",
-    "versions": "the times that each version of its plugins has counted, or may have, by the version: multiranges in "
-    "JSON",
+    "versions": "the version of each of these plugins that counts now, in JSON",
+    "earlier_versions": "what statscache_version has of these plugins, in JSON; null for nothing",
 }
 NAME = "statscache_freshness"
 
