@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from statscache.span import Span, clipped, without
 
-#: The complete spans of some tables inside a range, in whole seconds since 1970, oldest first; the version of each of
-#: their plugins; and the spans that are noted of others. Where a daemon of an earlier version has made the view, it has
-#: no columns for these: then they are the nulls.
+#: The complete spans of some tables inside a range, in whole seconds since 1970, oldest first, or a null; with each the
+#: present versions of the table's plugins, and whether others have counted. Where a daemon of an earlier version has
+#: made the view, it has no columns for these: then they are the nulls.
 SPANS = text("""
-WITH inside AS (
-    SELECT tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop))) AS range
-), known AS MATERIALIZED (
-    SELECT its.* FROM (SELECT NULL::jsonb AS versions, NULL::jsonb AS earlier_versions) AS absent, LATERAL (
-        SELECT table_name, complete, versions, earlier_versions FROM statscache_freshness
-        WHERE table_name = ANY(:tables)
-    ) AS its
-)
-SELECT table_name, NULL AS plugin, NULL::integer AS version, ceil(extract(epoch FROM lower(part)))::bigint AS start,
-    floor(extract(epoch FROM upper(part)))::bigint
-FROM known, inside, unnest(complete * range) AS part
-UNION ALL
-SELECT table_name, key, value::integer, NULL, NULL FROM known, jsonb_each_text(versions)
-UNION ALL
+SELECT table_name, ceil(extract(epoch FROM lower(part)))::bigint, floor(extract(epoch FROM upper(part)))::bigint,
+    known.versions, has_earlier
+FROM tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop))) AS inside,
+    (SELECT NULL::jsonb AS versions, NULL::jsonb AS earlier_versions) AS absent, LATERAL (
+        SELECT table_name, complete, versions, earlier_versions IS NOT NULL AS has_earlier
+        FROM statscache_freshness WHERE table_name = ANY(:tables)
+    ) AS known LEFT JOIN LATERAL unnest(complete * inside) AS part ON true
+ORDER BY 2
+""")
+#: The spans that are noted of versions of plugins.
+EARLIER = text("""
 SELECT table_name, plugin, version, floor(extract(epoch FROM lower(part)))::bigint,
     ceil(extract(epoch FROM upper(part)))::bigint
-FROM known, inside, jsonb_to_recordset(earlier_versions) AS its (plugin text, version integer, times tstzmultirange),
-    unnest(times * range) AS part
-ORDER BY start
+FROM statscache_freshness,
+    jsonb_to_recordset(earlier_versions) AS its (plugin text, version integer, times tstzmultirange),
+    unnest(times * tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))) AS part
+WHERE table_name = ANY(:tables)
 """)
 
 
@@ -97,38 +96,34 @@ def read_completeness(connection: Connection, tables: Collection[str], start: in
     :param stop: the second that it ends before
     """
     spans: dict[str, list[Span]] = {table: [] for table in tables}
-    versions = _Versions()
+    present, earlier = {}, False
     given = {"tables": list(tables), "start": start, "stop": stop}
-    for table, plugin, version, first, end in connection.execute(SPANS, given):
-        if plugin is None:
-            spans[table] += [Span(first, end)] if first < end else []
-        elif first is None:
-            versions.present[table, plugin] = version
-        else:
-            versions.noted[table, plugin].append((version, Span(first, end)))
+    for table, first, end, versions, has_earlier in connection.execute(SPANS, given):
+        present[table], earlier = versions or {}, earlier or has_earlier
+        if first is not None and first < end:
+            spans[table].append(Span(first, end))
     each = list(spans.values())
     complete = tuple(reduce(clipped, each[1:], each[0]) if each else ())
-    return Completeness(complete, versions.counted(Span(start, stop)) if start < stop else {})
-
-
-@dataclass(frozen=True)
-class _Versions:
-    """By which versions tables were counted.
-
-    :param present: the version of each plugin that counts now, by table and plugin
-    :param noted: the spans of others, and of that where others have counted, too
-    """
-
-    present: dict[tuple[str, str], int] = field(default_factory=dict)
-    noted: defaultdict[tuple[str, str], list[tuple[int, Span]]] = field(
-        default_factory=lambda: defaultdict(list)
+    noted = connection.execute(EARLIER, given).all() if earlier else ()
+    return Completeness(
+        complete, counted_by_version(present, noted, Span(start, stop)) if start < stop else {}
     )
 
-    def counted(self, inside: Span) -> dict[int, list[Span]]:
-        """Return the spans of each version, oldest first, none of which touches another: the rest is the present's."""
-        found: defaultdict[int, list[Span]] = defaultdict(list)
-        for key, present in self.present.items():
-            for version, span in self.noted[key]:
-                found[version].append(span)
-            found[present] += without(inside, (span for _, span in self.noted[key]))
-        return {version: without(inside, without(inside, its)) for version, its in found.items() if its}
+
+def counted_by_version(
+    present: Mapping[str, Mapping[str, int]], noted: Iterable[Sequence[Any]], inside: Span
+) -> dict[int, list[Span]]:
+    """Return the spans of each version inside a span, oldest first, none of which touches another.
+
+    :param present: the version of each plugin that counts now, by table, which has counted what is not noted
+    :param noted: tables, plugins, versions, and the ends of spans
+    """
+    found: defaultdict[int, list[Span]] = defaultdict(list)
+    others: defaultdict[tuple[str, str], list[Span]] = defaultdict(list)
+    for table, plugin, version, start, stop in noted:
+        found[version].append(Span(start, stop))
+        others[table, plugin].append(Span(start, stop))
+    for table, versions in present.items():
+        for plugin, version in versions.items():
+            found[version] += without(inside, others[table, plugin])
+    return {version: without(inside, without(inside, spans)) for version, spans in found.items() if spans}

@@ -200,6 +200,19 @@ def test_two_plugins_on_one_table_are_both_named(make_bench: Make) -> None:
     assert by_minute(later) == [(1, 5)] * 60 + [(2, 5)] * 60
 
 
+def test_nothing_is_known_where_an_older_daemon_has_made_the_view(make_bench: Make) -> None:
+    """What is complete is known all the same."""
+    bench = make_bench(Good)
+    half(bench)
+    bench.execute("ALTER VIEW statscache_freshness RENAME TO newer")
+    bench.execute("CREATE VIEW statscache_freshness AS SELECT table_name, complete FROM newer")
+    with bench.engine.connect() as connection:
+        known = read_completeness(connection, ["test_good"], START, START + 7200)
+    assert (known.covers(START, START + HOUR), known.versions(START, START + HOUR)) == (True, ())
+    bench.execute("DROP VIEW statscache_freshness")
+    bench.execute("ALTER VIEW newer RENAME TO statscache_freshness")
+
+
 def test_a_rebuild_clears_what_was_counted_before(make_bench: Make, two_hours: Archive) -> None:
     """In the windows that are counted again; when all are, no row is left."""
     count_all(make_bench(Good))
