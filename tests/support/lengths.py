@@ -5,6 +5,7 @@ It imports nothing of statscache's plugins. How begins and ends pair is in `dura
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from tests.support.durations import Rows, Sent, expected
 
 HOUR, DAY = 3600, 86_400
+#: The longest title of an update, in bytes, by which it is known as it is.
+LONGEST_TITLE = 1000
 #: Of each table, after how many seconds something is given up.
 GIVE_UP = {
     "data_koji_build_1h": 7 * DAY,
@@ -111,7 +114,7 @@ def bodhi(what: str, msg: Any) -> Iterator[Said]:
     try:
         name = word(update, "alias")
     except Unsaid:
-        name = word(update, "title")
+        name = shortened(word(update, "title"))
     release = word(update, "release", "name")
     status = update.get("status")
     pending = status == "pending"
@@ -126,6 +129,12 @@ def bodhi(what: str, msg: Any) -> Iterator[Said]:
     ):
         if over:
             yield "data_bodhi_update_1h", ("ended", name, release, how)
+
+
+def shortened(title: str) -> str:
+    """Return what an update is known by that has no alias: its title, of which a long one is hashed."""
+    encoded = title.encode(errors="surrogatepass")
+    return title if len(encoded) <= LONGEST_TITLE else f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
 def pagure(topic: str, msg: Any) -> Iterator[Said]:

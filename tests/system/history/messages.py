@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from statscache.demo.traffic import traffic
 from statscache.span import Span
 from tests.support.reference import Body
+from tests.system.torture.lives import Lives
 from tests.system.torture.messages import vary
 
 
@@ -16,11 +17,13 @@ class Source:
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"history {seed}")
+        self._lives = Lives(random.Random(f"lives {seed}"))
         self._traffic = traffic(seed, 1_700_000_000.0, 1.0)
 
     def at(self, when: float) -> Body:
         """Return a message of that time, or one that has none."""
-        return vary(self._chance, {**next(self._traffic), "timestamp": when}, odd=True)
+        body = self._lives.replace({**next(self._traffic), "timestamp": when}, past=0)
+        return vary(self._chance, body, odd=True)
 
     def block(self, span: Span, count: int) -> list[Body]:
         """Return so many messages of a span, in any order."""

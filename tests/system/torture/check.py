@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from statscache.errors import Rejected
 from statscache.messages.message import Message
 from statscache.messages.naming import Meta
-from tests.support.reference import Body, Cells, Place, Reference, differences, usable
+from tests.support.all_kinds import AllKinds, without_pruned
+from tests.support.reference import Body, Cells, Place, differences, usable
 from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import POISON, POISONED
 from tests.system.torture.tables import FRONT, LEGACY, PICKY, SHOWN, Tables
@@ -28,7 +29,7 @@ class Inspector:
         self._sent: dict[str, Body] = {}
         self._meta = Meta({})
         self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
-        self._reference = Reference(
+        self._reference = AllKinds(
             lambda body: self._names[id(body)][0], lambda body: self._names[id(body)][1], refuses=poisoned
         )
         self.completeness = Completeness(self._sent, stage.publisher, self._reference)
@@ -115,6 +116,7 @@ class Inspector:
         if self._legacy:
             expected |= legacy_tables(messages, counts)
         found = tables.cells(self._legacy)
+        expected = without_pruned(expected, found, tables.pruned)
         self.cells += sum(map(len, expected.values()))
         for table, number in differences(found, expected).items():
             self._differences.append(

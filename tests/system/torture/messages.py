@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from statscache.demo.traffic import traffic
+from tests.system.torture.lives import FIRST, Lives
 
 Body = dict[str, Any]
 
@@ -29,8 +30,9 @@ def make(seed: int, count: int, odd: bool = True) -> list[Body]:
     :param odd: whether some are such that plugins cannot digest them, or that do not count at all
     """
     chance = random.Random(f"messages {seed}")
+    lives = Lives(random.Random(f"lives {seed}"))
     fresh = islice(traffic(seed, 1_700_000_000 + 86_400.0 * seed, 40.0), round(count / (1 + TWICE)))
-    bodies = [vary(chance, body, odd) for body in fresh]
+    bodies = [vary(chance, lives.replace(body), odd) for body in fresh]
     again = [(_place(chance, at, 3_000), bodies[at]) for at in chance.choices(range(len(bodies)), k=count)]
     placed = [
         *((_place(chance, at, 30), body) for at, body in enumerate(bodies)),
@@ -67,7 +69,7 @@ def _dated(chance: random.Random, body: Body, sent: float) -> Body:
     """Return the message with a timestamp of a moment before it is sent, if it is to have one of the present."""
     given = body.get("timestamp")
     age = chance.random() * (AGE_LATE if chance.random() < LATE else AGE)
-    if chance.random() >= PRESENT or not isinstance(given, int | float):
+    if chance.random() >= PRESENT or not isinstance(given, int | float) or given < FIRST:
         return body
     when = round(sent - age, 6)
     return {**body, "timestamp": math.floor(when) if isinstance(given, int) else when}
@@ -100,6 +102,14 @@ ODDITIES: list[Callable[[Body], Body]] = [
     _with("bodhi.updates.fedora.sync", release="41"),
     _with("buildsys.task.state.change", owner="masher", method="livecd", new="OPEN"),
     _with("compose.rawhide.start", arch="a\0b"),
+    _with("copr.chroot.start", build=1, chroot="long" * 1_000, user="maple"),
+    _with("copr.build.end", build=1, chroot="a\0b", status=1),
+    _with(
+        "bodhi.update.request.testing",
+        agent="maple",
+        update={"alias": "x" * 1_900, "release": {"name": "F41"}},
+    ),
+    _with("bodhi.update.comment", agent="maple", comment={"user": {"name": "pine"}, "text": "works"}),
     _with("odd.to\0pic"),
     _with("o\0dd.topic"),
     _with("odd." + "long" * 1_000),

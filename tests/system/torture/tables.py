@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from tests.support.reference import Cells, Place
 from tests.support.tables import tables_in
+from tests.support.tables_of_kinds import kinds_in, pruned_in
 
 LEDGER = "SELECT msg_id, plugins FROM statscache_ledger JOIN statscache_plugin_set ON id = plugin_set"
 #: The tables of the 0.0.4 plugins, whose windows are labelled by their end.
@@ -79,9 +80,14 @@ class Tables:
         query = "SELECT extract(epoch FROM min(upper(covered)))::float8 FROM statscache_coverage"
         return float(self._rows(query)[0][0] or 0)
 
+    @cached_property
+    def pruned(self) -> list[tuple[str, range]]:
+        """The seconds of which events may be deleted, by their table."""
+        return list(pruned_in(self._connection))
+
     def cells(self, legacy: bool) -> Cells:
         """Return what the plugins' tables hold."""
-        cells = tables_in(self._engine)
+        cells = tables_in(self._engine) | kinds_in(self._connection)
         for table in LEGACY if legacy else ():
             rows = self._rows(f"SELECT extract(epoch FROM timestamp), volume FROM {table}")
             cells[table] = {int(start): volume for start, volume in rows}

@@ -1,0 +1,141 @@
+"""Messages of few things, each of which begins and ends many times: builds, updates, pull requests, issues, composes.
+
+What is said of a thing comes out of order, in the same second, as far apart as it is given up, or nearly; it ends
+twice, or never.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+Body = dict[str, Any]
+#: A topic and what the message says.
+Content = tuple[str, Body]
+#: The share of all messages that are of such things, and how many there are of each kind.
+SHARE, THINGS = 0.1, 8
+#: The share of these whose time is one of a few of years ago, before that of all others.
+PAST = 0.4
+#: A whole hour of 2011; of it and before `FIRST` are only these.
+THEN, FIRST = 1_300_000_400 // 3600 * 3600, 1_600_000_000
+HOUR, DAY = 3600, 86_400
+FEDORA, PAGURE = "org.fedoraproject.prod.", "io.pagure.prod."
+PEOPLE = ("ada", "bob", "https://cyd.id.fedoraproject.org/", "dee@fedoraproject.org", "@group", "", "ada-bot")
+
+
+class Lives:
+    """Makes such messages of others.
+
+    :param give_up: after how many seconds things of a kind are given up, by the kind's name
+    """
+
+    def __init__(self, chance: random.Random, give_up: dict[str, int] | None = None) -> None:
+        self._chance = chance
+        self._give_up = {**GIVE_UP, **(give_up or {})}
+
+    def replace(self, body: Body, past: float = PAST) -> Body:
+        """Return the message, or one in its place that is about such a thing.
+
+        :param past: the share of these that are of years ago
+        """
+        chance = self._chance
+        if chance.random() >= SHARE:
+            return body
+        kind = chance.choice(list(MAKERS))
+        topic, msg = MAKERS[kind](chance, chance.randrange(THINGS))
+        when = self._then(kind) if chance.random() < past else body["timestamp"]
+        return {**body, "topic": topic, "msg": msg, "timestamp": when}
+
+    def _then(self, kind: str) -> float:
+        give_up = self._give_up[kind]
+        apart = [0, 1, 5, HOUR - 1, HOUR, give_up - 1, give_up, give_up + 1, give_up + HOUR, 2 * give_up]
+        return THEN + self._chance.choice(apart) + self._chance.choice([0, self._chance.random()])
+
+
+def koji(chance: random.Random, number: int) -> Content:
+    """Return a message of a build in koji: it begins, ends, is deleted or moves, or tells its new state twice."""
+    old, new = chance.choice(
+        [(None, 0)] * 4 + [(0, 1), (0, 3), (0, 4), (4, 4), (1, 1), (0, 2), (1, 2), (3, 0)]
+    )
+    instance = {} if number % 3 else {"instance": "s390"}
+    attribute = chance.choice(["state"] * 9 + ["volume_id"])
+    about = {"attribute": attribute, "build_id": 20_000_000 + number, "old": old, "new": new, **instance}
+    return f"{FEDORA}buildsys.build.state.change", {**about, "name": "maple", "owner": chance.choice(PEOPLE)}
+
+
+def copr(chance: random.Random, number: int) -> Content:
+    """Return a message of a build in Copr."""
+    what = chance.choice(["build.start", "chroot.start", "build.end", "build.end"])
+    chroot = ("fedora-41-x86_64", "srpm-builds", None)[number % 3]
+    msg = {"build": 20_000_000 + number // 2, "chroot": chroot, "status": chance.choice([0, 1, 1, 2, 5, 8])}
+    return f"{FEDORA}copr.{what}", {**msg, "user": chance.choice(PEOPLE), "owner": "maple", "pkg": "maple"}
+
+
+def bodhi(chance: random.Random, number: int) -> Content:
+    """Return a message of an update, of which some have a title only, and a long one."""
+    requests = ["testing"] * 3 + ["stable", "obsolete", "unpush", "revoke"]
+    whats = [f"request.{request}" for request in requests]
+    what = chance.choice([*whats, *["complete.stable"] * 3, "complete.testing"])
+    alias = None if number % 3 == 0 else f"FEDORA-2024-{number}"
+    title = "maple-1-1.fc41 " * (90 if number % 2 else 1) + str(number)
+    status = chance.choice(["pending", "testing", "unpushed"])
+    update = {"alias": alias, "title": title, "release": {"name": "F41"}, "status": status}
+    return f"{FEDORA}bodhi.update.{what}", {"agent": chance.choice(PEOPLE), "update": update}
+
+
+def pull_requests(chance: random.Random, number: int) -> Content:
+    """Return a message of a pull request."""
+    what = chance.choice(["new", "new", "reopened", "closed", "closed", "closed", "updated"])
+    merged = {"merged": chance.choice([True, False, None])} if what == "closed" else {}
+    request = {"id": number // 2, "project": project(number), "user": {"name": "maple"}, "title": "Mend it"}
+    return f"{prefix(number)}pagure.pull-request.{what}", by(chance, pullrequest=request, **merged)
+
+
+def issues(chance: random.Random, number: int) -> Content:
+    """Return a message of an issue."""
+    what = chance.choice(["new", "new", "edit", "edit", "edit", "drop", "comment.added"])
+    status = "Open" if what == "new" else chance.choice(["Open", "Closed", "Fixed"])
+    fields = {"fields": chance.choice([["status"], ["close_status", "status"], ["content"]])}
+    issue = {"id": number // 2, "status": status, "title": "It breaks", "user": {"name": "maple"}}
+    about = {"issue": issue, "project": project(number), **(fields if what == "edit" else {})}
+    return f"{prefix(number)}pagure.issue.{what}", by(chance, **about)
+
+
+def composes(chance: random.Random, number: int) -> Content:
+    """Return a message of a compose."""
+    status = chance.choice(["STARTED"] * 4 + ["FINISHED", "FINISHED_INCOMPLETE", "DOOMED", "TERMINATED", "X"])
+    compose = f"Fedora-Rawhide-20110313.n.{number}"
+    return f"{FEDORA}pungi.compose.status.change", {"compose_id": compose, "status": status}
+
+
+def by(chance: random.Random, **msg: Any) -> Body:
+    """Return what a message says, and who did it."""
+    return {"agent": chance.choice(PEOPLE), **msg}
+
+
+def prefix(number: int) -> str:
+    """Return where the topic of a thing on pagure begins."""
+    return FEDORA if number % 4 == 0 else PAGURE
+
+
+def project(number: int) -> Body:
+    """Return a project on pagure, which may be a fork, or say where it is."""
+    forked = {"parent": {"name": "p"}} if number % 4 > 1 else {}
+    url = {"full_url": "https://src.example.org/rpms/p"} if number == 5 else {}
+    about = {"id": 20_000_000 + number % 2, "name": "p", "namespace": "rpms", "user": {"name": "ada"}}
+    return {**about, **forked, **url}
+
+
+MAKERS: dict[str, Callable[[random.Random, int], Content]] = {
+    "koji": koji,
+    "copr": copr,
+    "bodhi": bodhi,
+    "pull requests": pull_requests,
+    "issues": issues,
+    "composes": composes,
+}
+GIVE_UP = {
+    **{"koji": 7 * DAY, "copr": 3 * DAY, "composes": 3 * DAY},
+    **{"bodhi": 730 * DAY, "pull requests": 730 * DAY, "issues": 730 * DAY},
+}
