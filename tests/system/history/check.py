@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -14,15 +14,15 @@ from statscache.span import Span
 from tests.support.all_kinds import AllKinds, without_pruned
 from tests.support.reference import RELENG, Body, Cells, Place, differences
 from tests.support.tables import NO_REACH
+from tests.system.history.launcher import GIVE_UP
 from tests.system.torture.check import poisoned, some
 from tests.system.torture.tables import SHOWN, Tables
 
 #: What each table says that it lacks of a span.
-HOLES = f"""
+HOLES = """
 SELECT table_name, extract(epoch FROM lower(hole))::bigint, extract(epoch FROM upper(hole))::bigint
 FROM statscache_freshness,
     unnest(tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop))) - complete) AS hole
-WHERE {NO_REACH}
 """
 #: How many gaps it says to have, and how many it has by what is in the quarantine: up to where it is complete.
 GAPS = f"""
@@ -40,7 +40,7 @@ QUARANTINED = """
 SELECT unnest(tables), floor(extract(epoch FROM timestamp))::bigint
 FROM statscache_quarantine JOIN statscache_plugin ON ident = plugin
 """
-SAID = f"SELECT table_name, quarantined FROM statscache_freshness WHERE {NO_REACH}"
+SAID = "SELECT table_name, quarantined FROM statscache_freshness"
 
 
 class Inspector:
@@ -52,28 +52,35 @@ class Inspector:
         self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
         self.differences: list[str] = []
         self.cells = 0
+        #: How many events are gone that nothing needs any more.
+        self.pruned = 0
 
     def lacking(self, span: Span) -> list[str]:
         """Return which tables lack what of a span, but for what was tried and is in the quarantine."""
         holes, quarantined = self._holes(span), self._quarantined()
-        found = [f"seconds of {table}" for table in holes if holes[table] - quarantined[table]]
+        found = [
+            f"seconds of {table}"
+            for table, its in holes.items()
+            if its - incomplete(table, quarantined[table], span)
+        ]
         rows = self._rows(GAPS)
         found += [f"{said} gaps in {table} instead of {gaps}" for table, said, gaps in rows if said != gaps]
         with Tables(self._engine) as tables:
             found += ["messages that were put off"] if tables.put_off else []
         return found if rows else ["all tables"]
 
-    def compare(self, sent: Mapping[str, Body], span: Span, remembered: bool) -> None:
+    def compare(self, sent: Mapping[str, Body], span: Span | None, remembered: bool) -> None:
         """Compare all cells with what was sent.
 
         :param sent: all messages, by their ids
-        :param span: what is to be complete
+        :param span: what is to be complete; None if nothing is known of that
         :param remembered: whether the ledger must hold them all
         """
         reference = AllKinds(
             lambda body: self._named(body)[0],
             lambda body: self._named(body)[1],
             refuses=poisoned,
+            give_up=GIVE_UP,
         )
         reference.tables(sent.items())
         broken = reference.broken
@@ -85,7 +92,9 @@ class Inspector:
             self._expect("not in the quarantine that should be", broken - tables.quarantine)
             self._expect("bodies kept for nothing", range(tables.bodies_left))
             self._compare_ledger(tables, sent if remembered else {}, sent.keys())
-        self._compare_freshness(span, broken, sent)
+            self.pruned = sum(len(expected[table]) - len(found[table]) for table, _ in tables.pruned)
+        if span is not None:
+            self._compare_freshness(span, broken, sent)
 
     def _compare_cells(self, found: Cells, expected: Cells) -> None:
         found, expected = _cut(found), _cut(expected)
@@ -111,7 +120,8 @@ class Inspector:
             numbers[place.split("/")[0]] += 1
         holes = self._holes(span)
         for table, quarantined in self._rows(SAID):
-            self._expect(f"seconds that {table} lacks wrongly", holes[table] ^ seconds[table])
+            lacking = incomplete(table, seconds[table], span)
+            self._expect(f"seconds that {table} lacks wrongly", holes[table] ^ lacking)
             if quarantined != numbers[table]:
                 self.differences.append(f"{table} says {quarantined} quarantined, not {numbers[table]}")
 
@@ -141,6 +151,19 @@ class Inspector:
     def _expect(self, what: str, nothing: Any) -> None:
         if nothing:
             self.differences.append(f"{len(nothing)} {what}: {list(nothing)[:SHOWN]}")
+
+
+def incomplete(table: str, unknown: Iterable[int], span: Span) -> set[int]:
+    """Return the seconds of a span that are not complete: those that are not known, and what depends on them.
+
+    What was before the span is not known, either.
+    """
+    reach = GIVE_UP.get(table, 0)
+    first = range(span.start, min(span.start + reach, span.stop))
+    return {
+        *first,
+        *(later for second in unknown for later in range(second, min(second + reach + 1, span.stop))),
+    }
 
 
 def _cut(cells: Cells) -> Cells:

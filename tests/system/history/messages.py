@@ -11,13 +11,16 @@ from tests.support.reference import Body
 from tests.system.torture.lives import Lives
 from tests.system.torture.messages import vary
 
+#: The share of what is about things that begin and end many times.
+LIVES = 0.3
+
 
 class Source:
     """Makes messages, no two of which are the same."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"history {seed}")
-        self._lives = Lives(random.Random(f"lives {seed}"))
+        self._lives = Lives(random.Random(f"lives {seed}"), LIVES)
         self._traffic = traffic(seed, 1_700_000_000.0, 1.0)
 
     def at(self, when: float) -> Body:

@@ -23,8 +23,11 @@ from tests.system.datagrepper import Archive, Fault, Faults
 from tests.system.history.check import Inspector
 from tests.system.history.kills import Kill
 from tests.system.history.messages import Source
+from tests.system.history.rebuild import count_again
 from tests.system.history.sender import Sender
-from tests.system.torture.fleet import Slot, Victim
+from tests.system.history.slots import HistorySlot
+from tests.system.torture.damage import damage
+from tests.system.torture.fleet import Slot
 from tests.system.torture.messages import POISON, POISONED
 from tests.system.torture.server import Server
 from tests.system.torture.stage import ALL_ON
@@ -68,25 +71,13 @@ class Scenario:
         return not (self.age or self.outage)
 
 
-class HistoryVictim(Victim):
-    """A hub in a hurry."""
-
-    script = "from tests.system.history.launcher import main; main()"
-
-
-class HistorySlot(Slot):
-    """A place for such hubs."""
-
-    victim = HistoryVictim
-
-
 class Stage:
     """Where one scenario is played, in rounds: a gap opens, a daemon is killed while it is filled, all is compared."""
 
     def __init__(self, scenario: Scenario, seed: int, server: Server, directory: Path) -> None:
         self.scenario = scenario
         self.chance = random.Random(f"kills {seed}")
-        self._server = server
+        self._server, self._directory = server, directory
         self._database = f"history_{seed}"
         url = server.database(self._database)
         self.engine = create_engine(url, poolclass=NullPool)
@@ -115,8 +106,8 @@ class Stage:
         #: The greatest number of a request within a round at which a hub was killed, and how many messages came late.
         self.furthest = self.late = 0
         self.kills: Counter[str] = Counter()
-        #: How often everything was compared after a kill and a restart.
-        self.runs = 0
+        #: How often everything was compared after a kill and a restart, and after it was counted again.
+        self.runs = self.rebuilds = 0
 
     def _settings(self, url: str, directory: Path) -> dict[str, Any]:
         return {
@@ -157,6 +148,14 @@ class Stage:
         self._wait_until_complete(span)
         self.inspector.compare(self.sender.sent, span, self.scenario.remembers)
         self.runs += 1
+
+    def rebuild(self) -> None:
+        """Damage the tables, count all that is over again while daemons run, and compare."""
+        damage(self.engine)
+        place, settings = self._directory / "rebuild", self.slot.settings
+        count_again(place, settings, self._since, self.chance.uniform(2, 8))
+        self.inspector.compare(self.sender.sent, None, self.scenario.remembers)
+        self.rebuilds += 1
 
     def ask(self) -> None:
         """Have the archive's next block filled in: as a daemon does that starts with an earlier epoch, and runs."""

@@ -39,6 +39,8 @@ class Score:
     messages: int = 0
     late: int = 0
     cells: int = 0
+    pruned: int = 0
+    rebuilds: int = 0
     furthest: int = 0
     requests: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -54,6 +56,8 @@ class Score:
             f"kills             {kinds}; at requests up to the {self.furthest}th of a round\n"
             f"requests          {self.requests}, faults served: {self.faults.total()} ({faults})\n"
             f"messages sent     {self.messages}, {self.late} of them in the archive late, between two pages\n"
+            f"events pruned     {self.pruned}\n"
+            f"rebuilds          {self.rebuilds}: of damaged tables, one killed before each\n"
             f"cells compared    {self.cells}\n"
             f"differences       {len(self.differences)}\n"
             f"seconds           {self.seconds:.0f}"
@@ -65,6 +69,8 @@ class Score:
         self.messages += len(stage.sender.sent)
         self.late += stage.late
         self.cells += stage.inspector.cells
+        self.pruned += stage.inspector.pruned
+        self.rebuilds += stage.rebuilds
         self.furthest = max(self.furthest, stage.furthest)
         self.requests += len(entries)
         self.runs += stage.runs
@@ -139,6 +145,8 @@ class Suite:
                     found.append(f"round {number}, {dict(stage.kills)}:")
                     found += stage.inspector.differences
                     return
+            stage.rebuild()
+            found += stage.inspector.differences
         except Exception:
             found.append(f"round {stage.runs + 1} ended:\n{traceback.format_exc()}")
 

@@ -17,9 +17,9 @@ Content = tuple[str, Body]
 SHARE, THINGS = 0.1, 8
 #: The share of these whose time is one of a few of years ago, before that of all others.
 PAST = 0.4
-#: A whole hour of 2011; of it and before `FIRST` are only these.
-THEN, FIRST = 1_300_000_400 // 3600 * 3600, 1_600_000_000
 HOUR, DAY = 3600, 86_400
+#: A whole hour of 2019; from it until `FIRST` there are only these.
+THEN, FIRST = 1_550_000_000 // HOUR * HOUR, 1_690_000_000
 FEDORA, PAGURE = "org.fedoraproject.prod.", "io.pagure.prod."
 PEOPLE = ("ada", "bob", "https://cyd.id.fedoraproject.org/", "dee@fedoraproject.org", "@group", "", "ada-bot")
 
@@ -27,12 +27,12 @@ PEOPLE = ("ada", "bob", "https://cyd.id.fedoraproject.org/", "dee@fedoraproject.
 class Lives:
     """Makes such messages of others.
 
-    :param give_up: after how many seconds things of a kind are given up, by the kind's name
+    :param share: how many of them are replaced
     """
 
-    def __init__(self, chance: random.Random, give_up: dict[str, int] | None = None) -> None:
+    def __init__(self, chance: random.Random, share: float = SHARE) -> None:
         self._chance = chance
-        self._give_up = {**GIVE_UP, **(give_up or {})}
+        self._share = share
 
     def replace(self, body: Body, past: float = PAST) -> Body:
         """Return the message, or one in its place that is about such a thing.
@@ -40,7 +40,7 @@ class Lives:
         :param past: the share of these that are of years ago
         """
         chance = self._chance
-        if chance.random() >= SHARE:
+        if chance.random() >= self._share:
             return body
         kind = chance.choice(list(MAKERS))
         topic, msg = MAKERS[kind](chance, chance.randrange(THINGS))
@@ -48,7 +48,7 @@ class Lives:
         return {**body, "topic": topic, "msg": msg, "timestamp": when}
 
     def _then(self, kind: str) -> float:
-        give_up = self._give_up[kind]
+        give_up = GIVE_UP[kind]
         apart = [0, 1, 5, HOUR - 1, HOUR, give_up - 1, give_up, give_up + 1, give_up + HOUR, 2 * give_up]
         return THEN + self._chance.choice(apart) + self._chance.choice([0, self._chance.random()])
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,8 +17,10 @@ from tests.support.clock_preload import MovableClock
 from tests.support.hub import wait_for
 from tests.system.datagrepper import Archive, fetch
 from tests.system.torture.buses import make_bus
+from tests.system.torture.commands import Commands
 from tests.system.torture.completeness import LATENESS
-from tests.system.torture.fleet import ROOT, Slot
+from tests.system.torture.damage import SINCE, damage
+from tests.system.torture.fleet import Slot
 from tests.system.torture.lanes import lanes_of
 from tests.system.torture.messages import POISON, POISONED, Body
 from tests.system.torture.publisher import Publisher
@@ -32,7 +31,6 @@ from tests.system.torture.ways import Ways
 
 #: How long in seconds all that was accepted may take to be counted when the faults are over.
 RECOVERY = 180.0
-COMMAND = "from statscache.cli import main; main()"
 ALL_ON = ["volume_by_package", "volume_by_topic", "volume_by_user"]
 
 
@@ -201,25 +199,18 @@ class Stage:
         """The files of these spools that hold messages."""
         return sorted(path for spool in self.spools for path in spool.glob("*.spool"))
 
-    def command(self, *arguments: str) -> str:
-        """Run a statscache command that must succeed, and return what it prints."""
+    def command(self, *arguments: str, kill_after: float | None = None) -> str:
+        """Run a statscache command that must succeed unless it is killed, and return what it prints.
+
+        :param kill_after: after how many seconds that is
+        """
         settings = self._settings(self.admin.url.render_as_string(hide_password=False))
-        bus = {**self.bus.settings, "endpoints": {}, "zmq_enabled": True, "validate_signatures": False}
-        (self._directory / "fedmsg.d").mkdir(exist_ok=True)
-        (self._directory / "fedmsg.d" / "config.py").write_text(f"config = { ({**bus, **settings})!r}\n")
-        path = os.pathsep.join([str(ROOT), *filter(None, [self._environment.get("PYTHONPATH")])])
-        done = subprocess.run(
-            [sys.executable, "-c", COMMAND, *arguments],
-            cwd=self._directory,
-            env={**os.environ, "STATSCACHE_SQLALCHEMY_URI": "", "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-        )
-        (self._directory / f"{arguments[0]}.log").write_text(done.stdout + done.stderr)
-        if done.returncode:
-            self.complaints.append(
-                f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-300:]}"
-            )
+        plugins = self._environment.get("PYTHONPATH", "")
+        commands = Commands(self._directory, {**self.bus.settings, **settings}, plugins)
+        done = commands.run(*arguments, kill_after=kill_after)
+        if done.returncode and kill_after is None:
+            said = f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-300:]}"
+            self.complaints.append(said)
         return done.stdout
 
     def replay(self, sent: Sequence[Body]) -> None:
@@ -233,6 +224,17 @@ class Stage:
         path = self._directory / "sent.jsonl"
         path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
         self.command("replay", str(path))
+
+    def rebuild(self, sent: Sequence[Body]) -> None:
+        """Damage the tables, and count all of the past again, the first time by a command that is killed."""
+        archive = Archive(list(sent), exact=True)
+        arguments = "backfill", "--rebuild", "--since", SINCE, "--from", archive.url
+        try:
+            damage(self.admin)
+            self.command(*arguments, kill_after=random.Random(f"rebuild {self._seed}").uniform(2, 10))
+            self.command(*arguments)
+        finally:
+            archive.close()
 
     def close(self) -> None:
         """Leave nothing behind but the logs."""

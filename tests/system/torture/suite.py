@@ -178,6 +178,8 @@ def perform(stage: Stage, inspector: Inspector, seed: int, load: Load) -> None:
     if inspector.has_put_off():
         stage.command("quarantine", "retry", "--all")
     inspector.after_replay()
+    stage.rebuild(dating.date(made, 0))
+    inspector.after_rebuild()
 
 
 def install_legacy(directory: Path) -> Path:
