@@ -1,4 +1,7 @@
-"""Who did what a message tells of, by hand for the topics that have rules; it imports nothing of statscache."""
+"""Who did what a message tells of, by hand for the topics that have rules; it imports nothing of statscache.
+
+Of the others, four kinds name somebody as the processors of fedmsg and of Fedora say.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,12 @@ def named(body: Body) -> Iterator[str | None]:
         yield text_at(msg, "agent")
     if category == "git":
         yield text_at(msg, "agent") or text_at(msg, "commit", "username")
+    if category in ("announce", "logger"):
+        yield text_at(body, "username")
+    if category == "infragit":
+        yield text_at(msg, "commit", "agent")
+    if category == "waiverdb":
+        yield text_at(msg, "username")
     if category == "bodhi":
         yield from of_bodhi(what, msg)
     if category == "buildsys":

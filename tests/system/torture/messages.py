@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from statscache.demo.traffic import traffic
-from tests.system.torture.lives import FIRST, Lives
+from tests.system.torture.lives import FIRST, SHARE, Lives
 
 Body = dict[str, Any]
 
@@ -24,13 +24,14 @@ POISON, POISONED = "poison", "data_volume_by_topic_1m"
 PROD = "org.fedoraproject.prod"
 
 
-def make(seed: int, count: int, odd: bool = True) -> list[Body]:
+def make(seed: int, count: int, odd: bool = True, share: float = SHARE) -> list[Body]:
     """Return so many messages in the order in which they are sent.
 
     :param odd: whether some are such that plugins cannot digest them, or that do not count at all
+    :param share: how many are about things that begin and end many times
     """
     chance = random.Random(f"messages {seed}")
-    lives = Lives(random.Random(f"lives {seed}"))
+    lives = Lives(random.Random(f"lives {seed}"), share)
     fresh = islice(traffic(seed, 1_700_000_000 + 86_400.0 * seed, 40.0), round(count / (1 + TWICE)))
     bodies = [vary(chance, lives.replace(body), odd) for body in fresh]
     again = [(_place(chance, at, 3_000), bodies[at]) for at in chance.choices(range(len(bodies)), k=count)]
