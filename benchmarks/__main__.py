@@ -26,6 +26,7 @@ from benchmarks.history import history
 from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
+from benchmarks.people import people
 from benchmarks.queues import queue, waiting
 from benchmarks.readers import readers
 from benchmarks.sharing import sharing
@@ -49,6 +50,7 @@ SPECIAL: dict[str, Case] = {
     "queue": queue,
     "waiting": waiting,
     "readers": readers,
+    "people": people,
 }
 CASES = USUAL | SPECIAL
 RESULTS = Path(__file__).with_name("results")
@@ -70,6 +72,16 @@ RESULTS = Path(__file__).with_name("results")
 @click.option(
     "--rows", type=int, help="How many rows the tables of `growth` hold already; default 50 million."
 )
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    help="How many messages the year of `people` has; default 1 million.",
+)
+@click.option(
+    "--by-history",
+    is_flag=True,
+    help="Load that year by history even if it has more than 3 million messages.",
+)
 @click.option("--minutes", type=float, help="How long `soak` lasts; default 30.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where the JSON goes, with every round."
@@ -79,12 +91,14 @@ def main(
     rounds: int,
     quick: bool,
     rows: int | None,
+    messages: int | None,
+    by_history: bool,
     minutes: float | None,
     output: Path | None,
 ) -> None:
     """Run the cases, print a table and write a file."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no hub and no server stays behind
-    given = {"rows": rows, "minutes": minutes}
+    given = {"rows": rows, "minutes": minutes, "year": messages, "by_history": by_history}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     sizes = replace(QUICK if quick else Sizes(), **changes)
     cases = {name: CASES[name] for name in names} or USUAL

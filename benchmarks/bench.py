@@ -35,6 +35,8 @@ class Sizes:
     :param rows: rows in the tables that have grown
     :param waiting: messages in a queue that was filled long before
     :param pages: so many pages are open, for so many seconds a `turn`, at `soak_rate` messages a second
+    :param year: messages in a year of questions about people
+    :param by_history: whether that is loaded by history however many there are
     :param minutes: of the soak, at `soak_rate` messages a second
     """
 
@@ -53,6 +55,8 @@ class Sizes:
     soak_rate: float = 200.0
     pages: int = 100
     turn: float = 20.0
+    year: int = 1_000_000
+    by_history: bool = False
 
 
 QUICK = Sizes(
@@ -70,6 +74,7 @@ QUICK = Sizes(
     minutes=0.05,
     pages=6,
     turn=2.0,
+    year=20_000,
 )
 
 

@@ -53,10 +53,10 @@ def quantile(its: WindowTable) -> Variant:
     keys = "".join(f", b.{name}" for name in parts.names)
     groups = f"b.place{keys}"
     q = f"{quoted(its.home)}.{CHECK}($3)"
+    selected = [*parts.key_columns, "r.bucket", "sum(r.volume) AS volume"]
+    numbers = ", ".join(map(str, range(1, len(its.keys) + 2)))
     body = (
-        f"WITH {parts.bounds}, bucket AS (SELECT {', '.join([f'{parts.place} AS place', *parts.key_columns])}, "
-        f"r.bucket, sum(r.volume) AS volume FROM {its.name} AS r WHERE r.bucket >= 0 AND {parts.inside} "
-        f"GROUP BY {', '.join(map(str, range(1, len(its.keys) + 3)))}), "
+        f"WITH {parts.bounds}, bucket AS ({parts.each(selected, f'AND r.bucket >= 0 GROUP BY {numbers}')}), "
         f"running AS (SELECT b.*, sum(b.volume) OVER (PARTITION BY {groups} ORDER BY b.bucket) AS reached, "
         f"sum(b.volume) OVER (PARTITION BY {groups}) AS whole FROM bucket AS b), "
         f"figure AS (SELECT {groups}, min(b.whole) AS volume, "

@@ -13,10 +13,10 @@ BIGINT, BOOLEAN = "bigint", "boolean"
 def distinct(its: WindowTable) -> Variant:
     """Return what counts the distinct people of periods."""
     parts = ByPeriod(its, _others(its))
-    chosen = ", ".join([f"{parts.place} AS place", *parts.key_columns, f"r.{_person(its)} AS person"])
+    chosen = [*parts.key_columns, f"r.{_person(its)} AS person"]
     keys = "".join(f", s.{name}" for name in parts.names)
     body = (
-        f"WITH {parts.bounds}, seen AS (SELECT DISTINCT {chosen} FROM {its.name} AS r WHERE {parts.inside}), "
+        f"WITH {parts.bounds}, seen AS MATERIALIZED ({parts.each(chosen, distinct=True)}), "
         f"{_people(its, 'seen')}, figure AS (SELECT s.place{keys}, count(*) AS people "
         f"FROM seen AS s JOIN people USING (person) GROUP BY s.place{keys}) "
         f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), 'coalesce(f.people, 0)'])}, "
@@ -93,9 +93,9 @@ def cohorts(its: WindowTable) -> Variant:
 def half(its: WindowTable) -> Variant:
     """Return what tells the smallest number of people who did half of it."""
     parts = ByPeriod(its, _others(its), told_apart=False)
+    chosen = [f"r.{_person(its)} AS person", "sum(r.volume) AS volume"]
     body = (
-        f"WITH {parts.bounds}, seen AS (SELECT {parts.place} AS place, r.{_person(its)} AS person, "
-        f"sum(r.volume) AS volume FROM {its.name} AS r WHERE {parts.inside} GROUP BY 1, 2), {_people(its, 'seen')}, "
+        f"WITH {parts.bounds}, seen AS MATERIALIZED ({parts.each(chosen, 'GROUP BY 1')}), {_people(its, 'seen')}, "
         "ranked AS (SELECT s.place, s.volume, sum(s.volume) OVER each AS running, "
         "row_number() OVER each AS rank, sum(s.volume) OVER (PARTITION BY s.place) AS whole "
         "FROM seen AS s JOIN people USING (person) "
@@ -131,9 +131,9 @@ def _person(its: WindowTable) -> str:
 
 
 def _people(its: WindowTable, rows: str) -> str:
-    """Return a part of a WITH: who of these rows is a person; each is asked about once."""
+    """Return a part of a WITH: who of these rows is a person; each is asked about once, which OFFSET sees to."""
     return (
-        f"people AS MATERIALIZED (SELECT e.person FROM (SELECT DISTINCT s.person FROM {rows} AS s) AS e "
+        f"people AS MATERIALIZED (SELECT e.person FROM (SELECT DISTINCT s.person FROM {rows} AS s OFFSET 0) AS e "
         f"WHERE NOT {quoted(its.home)}.{IS_BOT}(e.person))"
     )
 
@@ -142,8 +142,8 @@ def _active(parts: ByPeriod) -> str:
     """Return parts of a WITH: in which periods each person was active, without bots."""
     its = parts.its
     return (
-        f"seen AS MATERIALIZED (SELECT DISTINCT {parts.place} AS place, r.{_person(its)} AS person "
-        f"FROM {its.name} AS r WHERE {parts.inside}), {_people(its, 'seen')}, "
+        f"seen AS MATERIALIZED ({parts.each([f'r.{_person(its)} AS person'], distinct=True)}), "
+        f"{_people(its, 'seen')}, "
         "active AS (SELECT s.place, s.person FROM seen AS s JOIN people USING (person))"
     )
 

@@ -68,19 +68,20 @@ class ByPeriod:
             "WITH ORDINALITY AS each (begins, ends, place))"
         )
 
-    @property
-    def place(self) -> str:
-        """The place of the period in which a row `r` lies."""
-        return 'width_bucket(r."timestamp", (SELECT b.begins FROM bounds AS b))'
+    def each(self, selected: Sequence[str], more: str = "", distinct: bool = False) -> str:
+        """Return what selects the place of each period, and something of its rows `r` that have the keys asked for.
 
-    @property
-    def inside(self) -> str:
-        """Whether a row `r` lies in the periods, and has the keys asked for."""
-        inside = [
-            'r."timestamp" >= (SELECT b.first FROM bounds AS b)',
-            'r."timestamp" < (SELECT b.last FROM bounds AS b)',
-        ]
-        return " AND ".join([*inside, *self.wanted])
+        The periods are read one after another, by the index on the time: what is grouped stays so small that it has
+        room in memory, and no row is asked in which period it lies.
+
+        :param selected: what of the rows, which are grouped or made distinct: else this would be one great join
+        :param more: what comes after the conditions
+        """
+        conditions = ['r."timestamp" >= p.begins', 'r."timestamp" < p.ends', *self.wanted]
+        return (
+            f"SELECT p.place, e.* FROM period AS p CROSS JOIN LATERAL (SELECT {'DISTINCT ' if distinct else ''}"
+            f"{', '.join(selected)} FROM {self.its.name} AS r WHERE {' AND '.join(conditions)} {more}) AS e"
+        )
 
     @property
     def wanted(self) -> list[str]:
@@ -129,10 +130,10 @@ def summed(its: WindowTable, figures: Figures) -> Variant:
     parts = ByPeriod(its, its.keys)
     kinds = {name: figure.kind for name, figure in figures.items()}
     columns = with_keys({"timestamp": INSTANT, **its.keys}, {**kinds, "complete": "boolean"})
+    merged = [f"{figure.of_rows} AS {quoted(name)}" for name, figure in figures.items()]
+    grouped = f"GROUP BY {_numbers(len(its.keys))}" if its.keys else ""
     body = (
-        f"WITH {parts.bounds}, figure AS (SELECT {', '.join([f'{parts.place} AS place', *parts.key_columns])}, "
-        f"{', '.join(f'{figure.of_rows} AS {quoted(name)}' for name, figure in figures.items())} "
-        f"FROM {its.name} AS r WHERE {parts.inside} GROUP BY {_numbers(len(its.keys) + 1)}) "
+        f"WITH {parts.bounds}, figure AS ({parts.each([*parts.key_columns, *merged], grouped)}) "
         f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), *_zeros(figures), its.complete('p.begins', 'p.ends')])} "
         f"FROM period AS p LEFT JOIN figure AS f USING (place) WHERE f.place IS NOT NULL OR {parts.every} "
         f"{parts.in_order('f')}"
