@@ -112,10 +112,10 @@ class People(Figure):
         return "distinct", "", self.name
 
     def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
-        """Return the same, which asks about each person once."""
+        """Return the same, which asks about each person once: OFFSET keeps that from being asked of each row."""
         person = table.c[self.apart].label("person")
         seen = select(*groups, person).where(*conditions).distinct().cte("seen")
-        each = select(seen.c.person).distinct().subquery("each")
+        each = select(seen.c.person).distinct().offset(0).subquery("each")
         people = select(each.c.person).where(_is_person(each.c.person)).cte("people")
         its = [seen.c[group.name] for group in groups]
         query = select(*its, func.count().label(self.name))

@@ -140,7 +140,7 @@ def test_keys_are_told_apart_where_that_is_asked_for(done: Bench, rows: list[Row
 
 
 @SLOW
-@given(rows=ROWS, step=st.sampled_from(["week", "month"]), place=st.sampled_from([None, "y"]))
+@given(rows=ROWS, step=st.sampled_from(["week", "month", "quarter"]), place=st.sampled_from([None, "y"]))
 def test_who_is_active_is_new_retained_or_returned(
     done: Bench, rows: list[Row], step: str, place: str | None
 ) -> None:
@@ -150,7 +150,7 @@ def test_who_is_active_is_new_retained_or_returned(
     for row in sorted(inside(rows, Period(0, 2**40), place)):
         first.setdefault(row[1], row[0])
     shown = its_periods(step, BERLIN)
-    all_of_them = periods(START - timedelta(days=40), STOP, Step(step), BERLIN)
+    all_of_them = periods(START - timedelta(days=100), STOP, Step(step), BERLIN)
     before = {b.start: a for a, b in pairwise(all_of_them)}
     expected = []
     for period in shown:
@@ -166,19 +166,21 @@ def test_who_is_active_is_new_retained_or_returned(
 
 
 @SLOW
-@given(rows=ROWS)
-def test_cohorts_are_a_triangle(done: Bench, rows: list[Row]) -> None:
+@given(rows=ROWS, step=st.sampled_from(["month", "quarter", "year"]), place=st.sampled_from([None, "y"]))
+def test_cohorts_are_a_triangle(done: Bench, rows: list[Row], step: str, place: str | None) -> None:
     fill(done, rows)
     first: dict[str, int] = {}
-    for row in sorted(inside(rows, Period(0, 2**40))):
+    for row in sorted(inside(rows, Period(0, 2**40), place)):
         first.setdefault(row[1], row[0])
-    shown = its_periods("month", BERLIN)
+    shown = its_periods(step, BERLIN)
     expected = []
     for n, cohort in enumerate(shown):
         came = {person for person, second in first.items() if cohort.start <= second < cohort.stop}
         for later, period in enumerate(shown[n:]):
-            expected.append((cohort.start, period.start, later, len(came & who(inside(rows, period))), False))
-    assert ask(done, "cohorts", "month", "Europe/Berlin") == expected
+            expected.append(
+                (cohort.start, period.start, later, len(came & who(inside(rows, period, place))), False)
+            )
+    assert ask(done, "cohorts", step, "Europe/Berlin", place) == expected
 
 
 @SLOW

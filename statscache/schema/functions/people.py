@@ -8,6 +8,8 @@ from statscache.schema.objects import Variant, quoted
 
 IS_BOT = "statscache_is_bot"
 BIGINT, BOOLEAN = "bigint", "boolean"
+#: Periods are long from this on, in the mean: quarters and years.
+LONG = "80 days"
 
 
 def distinct(its: WindowTable) -> Variant:
@@ -37,7 +39,7 @@ def activity(its: WindowTable) -> Variant:
     parts = ByPeriod(its, _others(its), told_apart=False, before=True)
     first = "(SELECT min(b.first) FROM bounds AS b)"
     body = (
-        f"WITH {parts.bounds}, {_active(parts)}, {_firsts(parts)}, marked AS (SELECT a.place, a.person, "
+        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, marked AS (SELECT a.place, a.person, "
         "lag(a.place) OVER each IS NOT DISTINCT FROM a.place - 1 AS stayed, "
         "lead(a.place) OVER each IS DISTINCT FROM a.place + 1 AS leaves "
         "FROM active AS a WINDOW each AS (PARTITION BY a.person ORDER BY a.place)), "
@@ -69,7 +71,7 @@ def cohorts(its: WindowTable) -> Variant:
     """Return what tells how many of those who came in one period were active in each later one."""
     parts = ByPeriod(its, _others(its), told_apart=False)
     body = (
-        f"WITH {parts.bounds}, {_active(parts)}, {_firsts(parts)}, "
+        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, "
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
         "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
         "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
@@ -139,10 +141,24 @@ def _people(its: WindowTable, rows: str) -> str:
 
 
 def _active(parts: ByPeriod) -> str:
-    """Return parts of a WITH: in which periods each person was active, without bots."""
-    its = parts.its
+    """Return parts of a WITH RECURSIVE: in which periods each person was active, without bots.
+
+    Where periods are long and no key is asked for, there are so many rows of each person that it is faster to look
+    whether there is one, person by person.
+    """
+    its, person = parts.its, _person(parts.its)
+    least = f"SELECT min(r.{person}) AS person FROM {its.name} AS r"
+    there = f"EXISTS (SELECT FROM {its.name} AS r WHERE r.{person} = o.person AND {{}})"
+    nothing = " AND ".join(["true", *(f"{argument} IS NULL" for argument in parts.asked)])
     return (
-        f"seen AS MATERIALIZED ({parts.each([f'r.{_person(its)} AS person'], distinct=True)}), "
+        f"everybody AS ({least} UNION ALL SELECT ({least} WHERE r.{person} > o.person) FROM everybody AS o "
+        "WHERE o.person IS NOT NULL), "
+        f"apiece AS (SELECT {nothing} AND b.last - b.first >= interval '{LONG}' * cardinality(b.begins) AS person "
+        "FROM bounds AS b), "
+        f"seen AS MATERIALIZED ({parts.each([f'r.{person} AS person'], distinct=True)} "
+        "WHERE NOT (SELECT a.person FROM apiece AS a) "
+        "UNION ALL SELECT p.place, o.person FROM everybody AS o CROSS JOIN period AS p "
+        f"WHERE (SELECT a.person FROM apiece AS a) AND {there.format(parts.inside)}), "
         f"{_people(its, 'seen')}, "
         "active AS (SELECT s.place, s.person FROM seen AS s JOIN people USING (person))"
     )

@@ -77,11 +77,21 @@ class ByPeriod:
         :param selected: what of the rows, which are grouped or made distinct: else this would be one great join
         :param more: what comes after the conditions
         """
-        conditions = ['r."timestamp" >= p.begins', 'r."timestamp" < p.ends', *self.wanted]
+        conditions = [self.inside, *self.wanted]
         return (
             f"SELECT p.place, e.* FROM period AS p CROSS JOIN LATERAL (SELECT {'DISTINCT ' if distinct else ''}"
             f"{', '.join(selected)} FROM {self.its.name} AS r WHERE {' AND '.join(conditions)} {more}) AS e"
         )
+
+    @property
+    def inside(self) -> str:
+        """Whether a row `r` lies in a period `p`."""
+        return 'r."timestamp" >= p.begins AND r."timestamp" < p.ends'
+
+    @property
+    def asked(self) -> list[str]:
+        """The arguments that say which keys are asked for."""
+        return [f"${number}" for number, _ in self._numbered]
 
     @property
     def wanted(self) -> list[str]:
