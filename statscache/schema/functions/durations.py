@@ -50,17 +50,11 @@ def sums(its: WindowTable) -> Variant:
 def quantile(its: WindowTable) -> Variant:
     """Return what gives a quantile of the durations of periods, within 1 % of the one at its rank."""
     parts = ByPeriod(its, its.keys, more=(("q", "double precision", " DEFAULT 0.5"),))
-    keys = "".join(f", b.{name}" for name in parts.names)
-    groups = f"b.place{keys}"
-    q = f"{quoted(its.home)}.{CHECK}($3)"
-    selected = [*parts.key_columns, "r.bucket", "sum(r.volume) AS volume"]
-    numbers = ", ".join(map(str, range(1, len(its.keys) + 2)))
+    groups = ", ".join(["b.place", *(f"b.{name}" for name in parts.names)])
     body = (
-        f"WITH {parts.bounds}, bucket AS ({parts.each(selected, f'AND r.bucket >= 0 GROUP BY {numbers}')}), "
-        f"running AS (SELECT b.*, sum(b.volume) OVER (PARTITION BY {groups} ORDER BY b.bucket) AS reached, "
-        f"sum(b.volume) OVER (PARTITION BY {groups}) AS whole FROM bucket AS b), "
-        f"figure AS (SELECT {groups}, min(b.whole) AS volume, "
-        f"min(b.bucket) FILTER (WHERE b.reached >= ceil({q} * b.whole)) AS bucket FROM running AS b GROUP BY {groups}) "
+        f"WITH {parts.bounds}, bucket AS ({_running(parts)}), figure AS (SELECT {groups}, min(b.whole) AS volume, "
+        f"min(b.bucket) FILTER (WHERE b.reached >= {quoted(its.home)}.{CHECK}($3) * b.whole) AS bucket "
+        f"FROM bucket AS b GROUP BY {groups}) "
         f"SELECT {', '.join(['p.begins', *parts.keys_of('f')])}, coalesce(CAST (f.volume AS bigint), 0), {SECONDS}, "
         f"{its.complete('p.begins', 'p.ends')} FROM period AS p LEFT JOIN figure AS f USING (place) "
         f"WHERE f.place IS NOT NULL OR {parts.every} {parts.in_order('f')}"
@@ -71,6 +65,21 @@ def quantile(its: WindowTable) -> Variant:
     )
     figures = {"volume": BIGINT, "seconds": "double precision", "complete": "boolean"}
     return variant(its, parts.arguments, with_keys({"timestamp": INSTANT, **its.keys}, figures), body, about)
+
+
+def _running(parts: ByPeriod) -> str:
+    """Return what selects how many durations are in each bucket of a period and all before it, and in all together.
+
+    The sums are whole numbers, so the first that reaches q·n is the first that reaches ceil(q·n).
+    """
+    keys = [column.rpartition(" AS ")[0] for column in parts.key_columns]
+    apart = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    sums = (
+        f"sum(sum(r.volume)) OVER ({apart}ORDER BY r.bucket ROWS UNBOUNDED PRECEDING) AS reached",
+        f"sum(sum(r.volume)) OVER ({apart}) AS whole",
+    )
+    numbers = ", ".join(map(str, range(1, len(keys) + 2)))
+    return parts.each([*parts.key_columns, "r.bucket", *sums], f"AND r.bucket >= 0 GROUP BY {numbers}")
 
 
 def unended(its: WindowTable) -> Variant:
