@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import Any
 
@@ -18,9 +19,11 @@ from statscache.daemon import open_daemon
 from statscache.database.lock import counting
 from statscache.demo.traffic import traffic
 from statscache.schema.grants import grant, grants_for
+from statscache.setting.bots import BOTS
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.coverage import cover, record_loss
+from tests.support.agents import agent
 from tests.support.databases import new_database
 from tests.support.grafana import dashboard, expanded, panels, queries
 from tests.support.lengths import tables
@@ -41,6 +44,9 @@ COLUMNS = {
     "Contributions a day": ["time", "contributions"],
     "Busiest contributors": ["username", "volume"],
     "Busiest projects": ["project", "volume"],
+    "Active people by week": ["week", "new", "retained", "returned"],
+    "Newcomers by category": ["category", "people"],
+    "Busiest people": ["agent", "volume"],
     "Latest events": ["time", "category", "thing", "name", "status", "link"],
     "Length of builds in koji": ["time", "minutes"],
     "Outcomes of builds in koji": ["outcome", "builds"],
@@ -220,6 +226,25 @@ def test_pagure_is_right(filled: Filled) -> None:
     """What was done a day adds up to all messages of pagure.io."""
     done = sum(row[1] or 0 for row in filled.ask("Contributions a day"))
     assert done == sum("io.pagure.prod" in message["topic"] for message in filled.messages) > 0
+
+
+def test_people_are_right(filled: Filled) -> None:
+    """Those who did something, as a program of its own finds them: how much each, and where each did."""
+    did = [(agent(message), message["topic"].split(".")[3]) for message in filled.messages]
+    people = [
+        (who, category)
+        for who, category in did
+        if who is not None and not any(fnmatchcase(who, its) for its in BOTS)
+    ]
+    busiest = Counter(who for who, _ in people)
+    assert filled.ask("Busiest people") == sorted(busiest.items(), key=lambda item: (-item[1], item[0]))[:10]
+    new = Counter(category for _, category in set(people))
+    assert filled.ask("Newcomers by category", n="50") == sorted(
+        new.items(), key=lambda item: (-item[1], item[0])
+    )
+    weeks = filled.ask("Active people by week")
+    assert sum(row.new for row in weeks) == len(busiest)
+    assert sum(row.new + row.retained + row.returned for row in weeks) >= len(busiest)
 
 
 def test_the_lengths_of_builds_are_right(filled: Filled) -> None:
