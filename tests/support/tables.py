@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, inspect, text
 
+from tests.support.all_kinds import CONTRIBUTIONS, NEWCOMERS
+
 #: The windows of most tables: how a name ends, and their seconds.
 LENGTHS = (("1s", 1), ("5s", 5), ("1m", 60), ("1h", 3600), ("1d", 86400))
 #: Of each table: what the oracle calls it, and its key column.
@@ -30,7 +32,7 @@ TABLES = {
     "data_releng_dashboard": ("releng_latest", None),
 }
 #: The tables of what people do.
-PEOPLE = ("data_contribution_1h", "data_contribution_1d", "data_newcomer")
+PEOPLE = (*CONTRIBUTIONS, NEWCOMERS)
 #: What holds of the tables whose windows depend on no message before them: of the others, the first are never complete.
 NO_REACH = "table_name NOT IN (SELECT tables[1] FROM statscache_plugin WHERE reach IS NOT NULL)"
 #: How many those of our plugins are, and of which all is complete.

@@ -13,8 +13,9 @@ from typing import Any
 Body = dict[str, Any]
 #: A topic and what the message says.
 Content = tuple[str, Body]
-#: The share of all messages that are of such things, and how many there are of each kind.
-SHARE, THINGS = 0.1, 8
+#: The share of all messages that are of such things, how many there are of each kind, and how many of years ago, of
+#: which less is said, so that more depends on each.
+SHARE, THINGS, PAST_THINGS = 0.1, 8, 16
 #: The share of these whose time is one of a few of years ago, before that of all others.
 PAST = 0.4
 HOUR, DAY = 3600, 86_400
@@ -42,15 +43,18 @@ class Lives:
         chance = self._chance
         if chance.random() >= self._share:
             return body
-        kind = chance.choice(list(MAKERS))
-        topic, msg = MAKERS[kind](chance, chance.randrange(THINGS))
-        when = self._then(kind) if chance.random() < past else body["timestamp"]
+        kind, is_past = chance.choice(list(MAKERS)), chance.random() < past
+        number = THINGS + chance.randrange(PAST_THINGS) if is_past else chance.randrange(THINGS)
+        topic, msg = MAKERS[kind](chance, number)
+        when = self._then(kind, number) if is_past else body["timestamp"]
         return {**body, "topic": topic, "msg": msg, "timestamp": when}
 
-    def _then(self, kind: str) -> float:
-        give_up = GIVE_UP[kind]
-        apart = [0, 1, 5, HOUR - 1, HOUR, give_up - 1, give_up, give_up + 1, give_up + HOUR, 2 * give_up]
-        return THEN + self._chance.choice(apart) + self._chance.choice([0, self._chance.random()])
+    def _then(self, kind: str, number: int) -> float:
+        """Return a time: most often that of a thing's begin, or about when it is given up."""
+        late = GIVE_UP[kind] + number % 2
+        others = [1, 5, HOUR - 1, HOUR, 2 * GIVE_UP[kind]]
+        apart = self._chance.choice([0, 0, 0, late, late, late, self._chance.choice(others)])
+        return THEN + apart + self._chance.choice([0, self._chance.random()])
 
 
 def koji(chance: random.Random, number: int) -> Content:
