@@ -166,7 +166,7 @@ def _write_rows(
     except ModuleNotFoundError as error:
         raise Unusable(f"{error.name} is not installed: install statscache[parquet]") from None
     query = sql_of_rows(table, start or EARLIEST, stop or datetime.now(UTC), keys)
-    columns = {its.name: its.type.python_type for its in table.table.columns if its.name != "timestamp"}
+    columns = {its.name: its.type.python_type for its in table.table.columns}
 
     def write(connection: Connection, target: Path) -> str:
         with copied(connection, query) as rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -15,11 +15,14 @@ from statscache.messages.message import Message
 from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns
 from statscache.plugins.keys import check_keys
 from statscache.plugins.rows import Rows
+from statscache.plugins.schedule import Schedule
 from statscache.plugins.upserts import arrays_of_keys, given_instants, given_keys, upsert
 from statscache.plugins.windows import changing
 
 #: The columns of such a table that are no keys.
 OWN = ("first", "last")
+#: Such a table is as one with windows of a second.
+EACH_SECOND = Schedule(timedelta(seconds=1))
 
 
 class FirstSeenModel(KeyedModel):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, case, cast, func
 from sqlalchemy import types as sql
 
 from statscache.instants import in_utc, write_instant
@@ -102,15 +102,44 @@ def kind_of(type_: sql.TypeEngine[Any]) -> CellType:
     return WRITTEN
 
 
-def column_of(column: Any) -> Column:
-    """Return a table's column as the API gives it."""
+def column_of(column: Any, name: str = "") -> Column:
+    """Return a table's column as the API gives it.
+
+    :param name: what it is called there, if not as in the table
+    """
     kind = kind_of(column.type)
-    name = column.name
+    name = name or column.name
 
     def value(columns: Any) -> ColumnElement[Any]:
         return (cast(columns[name], Text) if kind is WRITTEN else columns[name]).label(name)
 
     return Column(name, kind, value, column.comment or "", bool(column.nullable) or kind in (NUMBER, EXACT))
+
+
+def columns_of_log(table: Table) -> Iterable[Column]:
+    """Yield a log's columns; the state comes as JSON in a text, and is sure to have a status that is a text."""
+    for column in table.columns:
+        if column.name != "message":
+            yield column_of(column)
+    about = "the state as JSON: an object that has at least a status"
+    yield Column("message", WRITTEN, _state, about, False)
+    about = "the status in the state, '' if it has none"
+    yield Column("status", TEXT, lambda columns: _status(columns).label("status"), about, False)
+
+
+def _status(columns: Any) -> Any:
+    return func.coalesce(columns.message["status"].astext, "")
+
+
+def _state(columns: Any) -> Any:
+    """Return the state as a text, with a status that is a text."""
+    state, status = columns.message, _status(columns)
+    whole = case(
+        (func.jsonb_typeof(state) != "object", state),
+        (func.coalesce(func.jsonb_typeof(state["status"]), "") == "string", state),
+        else_=func.jsonb_set(state, cast(["status"], ARRAY(Text)), func.to_jsonb(status)),
+    )
+    return cast(whole, Text).label("message")
 
 
 def _never(columns: Any) -> ColumnElement[Any]:

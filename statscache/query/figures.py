@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,6 +36,21 @@ Number = int | float | Decimal
 CONTEXT = Context(prec=1000)
 
 
+class Function(NamedTuple):
+    """A function of a table that gives a figure.
+
+    :param suffix: how its name ends
+    :param column: the column of its answer
+    :param arguments: those after the range, as they are written
+    :param by: whether it can tell keys apart
+    """
+
+    suffix: str
+    column: str
+    arguments: str = ""
+    by: bool = True
+
+
 @dataclass(frozen=True)
 class Figure:
     """What several rows of a table come to.
@@ -48,6 +63,7 @@ class Figure:
     :param sure: whether any rows have one
     :param unit: what its values are measured in, or `SECONDS`; empty for nothing
     :param apart: the key by which it is not told apart, empty for none
+    :param function: what gives it to somebody in psql, None if there is none
     """
 
     name: str
@@ -59,16 +75,12 @@ class Figure:
     sure: bool = True
     unit: str = ""
     apart: str = ""
+    function: Function | None = None
 
     @property
     def nothing(self) -> int | None:
         """That of no rows."""
         return 0 if self.zero else None
-
-    @property
-    def function(self) -> tuple[str, str, str] | None:
-        """The function of a table that gives it: how its name ends, its arguments after the range, and its column."""
-        return None
 
     def of_any_rows(self, merged: Any) -> ColumnElement[Any]:
         """Return the figure, of which null is that of no rows."""
@@ -107,16 +119,12 @@ class Figure:
 class People(Figure):
     """How many different people there are, without bots."""
 
-    @property
-    def function(self) -> tuple[str, str, str]:
-        return "distinct", "", self.name
-
     def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
         """Return the same, which asks about each person once: OFFSET keeps that from being asked of each row."""
         person = table.c[self.apart].label("person")
         seen = select(*groups, person).where(*conditions).distinct().cte("seen")
         each = select(seen.c.person).distinct().offset(0).subquery("each")
-        people = select(each.c.person).where(_is_person(each.c.person)).cte("people")
+        people = select(each.c.person).where(is_person(each.c.person)).cte("people")
         its = [seen.c[group.name] for group in groups]
         query = select(*its, func.count().label(self.name))
         return query.join_from(seen, people, seen.c.person == people.c.person).group_by(*its)
@@ -129,25 +137,34 @@ def people_of(person: str) -> People:
     """
 
     def of_rows(columns: Any) -> ColumnElement[Any]:
-        return func.count(distinct(columns[person])).filter(_is_person(columns[person]))
+        return func.count(distinct(columns[person])).filter(is_person(columns[person]))
 
-    about = "how many different people, without bots"
-    return People("people", INTEGER, about, of_rows, adds_up=False, apart=person)
+    about, function = "how many different people, without bots", Function("distinct", "people")
+    return People("people", INTEGER, about, of_rows, adds_up=False, apart=person, function=function)
 
 
-def _is_person(name: Any) -> ColumnElement[bool]:
+def is_person(name: Any) -> ColumnElement[bool]:
+    """Return whether an account is no bot."""
     return not_(func.statscache_is_bot(name))
+
+
+def new_of(person: str | None) -> Figure:
+    """Return how many were seen for the first time ever, of rows that are first times.
+
+    :param person: the key that names a person, None if none does
+    """
+    who = "people, without bots, did so" if person else "were seen"
+    about, function = f"how many {who} for the first time ever", Function("new", "new", by=False)
+    return Figure("new", INTEGER, about, _count, person is None, apart=person or "", function=function)
+
+
+def _count(columns: Any) -> ColumnElement[Any]:
+    return func.count()
 
 
 @dataclass(frozen=True)
 class Quantile(Figure):
     """The length at a rank among durations, within 1 %."""
-
-    q: Decimal = Decimal("0.5")
-
-    @property
-    def function(self) -> tuple[str, str, str]:
-        return "quantile", f"{self.q}, ", "seconds"
 
     def grouped(self, table: FromClause, groups: Sequence[Any], conditions: Sequence[Any]) -> Select[Any]:
         """Return the same, which takes the rows of each bucket together first."""
@@ -174,7 +191,8 @@ def quantile_of(name: str, q: str, about: str) -> Quantile:
         enough = running.c.reached >= func.ceil(literal(rank, Numeric) * running.c.whole)
         return select(length_of(func.min(running.c.bucket))).where(enough).scalar_subquery()
 
-    return Quantile(name, NUMBER, about, of_rows, False, False, False, SECONDS, q=rank)
+    function = Function("quantile", "seconds", f"{q}, ")
+    return Quantile(name, NUMBER, about, of_rows, False, False, False, SECONDS, function=function)
 
 
 def length_of(bucket: Any) -> ColumnElement[Any]:

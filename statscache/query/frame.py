@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from statscache.query.errors import BadQuestion
 from statscache.query.figures import Figure
 from statscache.query.periods import Period, Step, before, check_years, period_of, periods
-from statscache.query.statistics import Statistic, windows_divide
+from statscache.query.statistics import Statistic, schedule_of, windows_divide
 from statscache.query.tables import Served
 from statscache.query.view import RANGES, UTC_ZONE, View, steps_for
 
@@ -84,14 +84,15 @@ def _range(
 
 def default_range(statistic: Statistic) -> str:
     """Return the name of the range that is shown where nobody asks for one."""
-    shortest = statistic.finest.plugin.schedule.interval  # type: ignore[union-attr]  # see `statistics`
+    if statistic.finest.kind.since_ever:
+        return DEFAULTS[-1][1]  # what is new is rare
+    shortest = schedule_of(statistic.finest).interval
     return next(name for longest, name in DEFAULTS if shortest <= longest)
 
 
 def _first(connection: Connection, statistic: Statistic) -> datetime | None:
     """Return the earliest window of a statistic."""
-    table = statistic.tables[0].table
-    first: datetime | None = connection.scalar(select(func.min(table.c.timestamp)))
+    first: datetime | None = connection.scalar(select(func.min(statistic.tables[0].time)))
     return None if first is None else max(first, datetime(1970, 1, 1, tzinfo=UTC))
 
 

@@ -6,27 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, func
+from sqlalchemy import ColumnElement, Numeric, Subquery, Table, func, select
 
-from statscache.plugins import CountModel, DurationModel, MeasureModel
+from statscache.plugins import CountModel, DurationModel, FirstSeenModel, MeasureModel
 from statscache.plugins.in_windows import WindowModel
 from statscache.plugins.keyed import key_columns, person_of
 from statscache.query.columns import EXACT, INTEGER
-from statscache.query.figures import SECONDS, Figure, merged, people_of, quantile_of
+from statscache.query.figures import SECONDS, Figure, is_person, merged, new_of, people_of, quantile_of
+
+#: The column with the instants of rows of which figures are taken.
+TIME = "timestamp"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be asked of a table of windows.
+    """What can be asked of a table of windows, or of first times.
 
     :param columns: the figures that each answer about several rows has, as the table has them
     :param offered: those that a reader can choose for a view, the usual one first
     :param leading: the name of that of `columns` by which one answer is greater than another
+    :param whose: the keys whose first times count; none where rows are windows
     """
 
     columns: tuple[Figure, ...] = ()
     offered: tuple[Figure, ...] = ()
     leading: str = ""
+    whose: tuple[str, ...] = ()
+
+    @property
+    def since_ever(self) -> bool:
+        """Whether a figure comes of all time before it, too, as that of first times does."""
+        return bool(self.whose)
+
+    @property
+    def time(self) -> str:
+        """The column with the instants of the table's rows."""
+        return "first" if self.since_ever else TIME
 
     @property
     def others(self) -> tuple[Figure, ...]:
@@ -44,9 +59,27 @@ class Kind:
         name = values.get("figure", self.leading)
         return next(figure for figure in (*self.columns, *self.others) if figure.name == name)
 
+    def rows(self, table: Table, by: Sequence[str | None], conditions: Sequence[Any]) -> Subquery:
+        """Return the rows of which figures are taken: each has its instant in `timestamp`, and keys.
+
+        First times are those among the rows of the table that are wanted: of each person, under each key told apart.
+
+        :param by: the keys that are told apart, among which None is none
+        :param conditions: which rows of the table are wanted
+        """
+        if not self.since_ever:
+            return select(table).where(*conditions).subquery("rows")
+        names = dict.fromkeys([*self.whose, *(name for name in by if name is not None)])
+        columns = [table.c[name] for name in names]
+        people = [is_person(table.c[figure.apart]) for figure in self.columns if figure.apart]
+        first = func.min(table.c[self.time]).label(TIME)
+        return select(*columns, first).where(*people, *conditions).group_by(*columns).subquery("firsts")
+
 
 def kind_of(model: Any) -> Kind:
-    """Return what can be asked of a model's table; nothing where rows are no windows."""
+    """Return what can be asked of a model's table; nothing where rows are neither windows nor first times."""
+    if isinstance(model, type) and issubclass(model, FirstSeenModel):
+        return _first_times(model)
     if not (isinstance(model, type) and issubclass(model, WindowModel)):
         return Kind()
     kind = _durations() if issubclass(model, DurationModel) else _kind_of(model)
@@ -66,6 +99,15 @@ def _kind_of(model: type[WindowModel]) -> Kind:
     person = person_of(model) if issubclass(model, CountModel) else None
     people = (people_of(person),) if person else ()
     return Kind(columns, (*columns, *people), model.leading)
+
+
+def _first_times(model: type[FirstSeenModel]) -> Kind:
+    """Return what can be asked of a table of first times."""
+    keys, person = key_columns(model), person_of(model)
+    new = new_of(person)
+    if {new.name, TIME} & set(keys):
+        return Kind()
+    return Kind((new,), (new,), new.name, (person,) if person else tuple(keys))
 
 
 def _measures(columns: Sequence[Figure], unit: str) -> Sequence[Figure]:

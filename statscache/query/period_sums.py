@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Subquery, func, select, true
+from sqlalchemy import BigInteger, FromClause, Select, Subquery, func, select, true
 
 from statscache.database.arrays import column_of_numbers
 from statscache.database.model import Instant
-from statscache.query.columns import Column, column_of
+from statscache.query.columns import Column
 from statscache.query.cursors import Cursor
 from statscache.query.figures import Figure
 from statscache.query.keyset import PREFIX, beyond, ordering, within
+from statscache.query.kinds import TIME
 from statscache.query.periods import Period
+from statscache.query.places import inside, place_in
 from statscache.query.sections import Form, Section, with_keys
 from statscache.query.tables import Key, Served
 
 ABOUT_START = "the period's start"
+PLACE = "place"
 
 
 def sums_of_periods(
@@ -30,8 +33,8 @@ def sums_of_periods(
     figure that does not add up, as it has none.
     """
     assert form.periods is not None
-    name = values.get("group", "timestamp")
-    key = None if name == "timestamp" else column_of(served.table.c[name])
+    name = values.get("group", TIME)
+    key = None if name == TIME else served.column(name)
     conditions = tuple(with_keys(served, values))
     descending = values.get("order", "desc") == "desc"
     greatest = served.kind.greatest(values) if "top" in values else None
@@ -63,7 +66,7 @@ class PeriodSums:
     @property
     def columns(self) -> tuple[Column, ...]:
         """What an answer has of each sum; the values are those of `_Sources`."""
-        time = column_of(self.served.table.c.timestamp)
+        time = self.served.column(TIME)
         start = Column(time.name, time.kind, time.value, ABOUT_START, False)
         figures = (each.column(None, self.key is not None) for each in self.figures)
         return (start, *([self.key] if self.key else []), *figures)
@@ -92,43 +95,53 @@ class PeriodSums:
 
     def _sources(self, newest_first: bool) -> _Sources:
         periods = _as_table(self.periods, newest_first)
-        table = self.served.table
-        inside = table.c.timestamp >= periods.c.timestamp, table.c.timestamp < periods.c.stop
-        by = [] if self.key is None else [table.c[self.key.name]]
-        figures = [each.of_rows(table.c).label(each.name) for each in self.figures]
-        query = select(*by, *figures).select_from(table)
-        query = query.where(*inside, *self.conditions).group_by(*by)
-        return _Sources(periods, query.correlate(periods).lateral("sums"))
+        by = [] if self.key is None else [self.key.name]
+        rows = self.served.rows(by, self.conditions)
+        keys, time = [rows.c[name] for name in by], rows.c[TIME]
+        figures = [each.of_rows(rows.c).label(each.name) for each in self.figures]
+        if self.served.kind.since_ever:
+            place = place_in(time, self.periods).label(PLACE)
+            query = select(place, *keys, *figures).select_from(rows).group_by(place, *keys)
+            sums = query.where(*inside(time, self.periods)).subquery("sums")
+            whole = periods.join(sums, sums.c[PLACE] == periods.c[PLACE], isouter=self.key is None)
+            return _Sources(periods, sums, whole)
+        its = time >= periods.c[TIME], time < periods.c.stop
+        query = select(*keys, *figures).select_from(rows).where(*its).group_by(*keys)
+        each = query.correlate(periods).lateral("sums")
+        return _Sources(periods, each, periods.join(each, true()))
 
 
 def _as_table(periods: Sequence[Period], newest_first: bool) -> Subquery:
-    """Return periods as a table of `timestamp`, where each begins, and `stop`.
+    """Return periods as a table of `timestamp`, where each begins, `stop`, and `place`, its number.
 
     It is in order, so that the database sums no more periods than a page has.
     """
     ends = (("start", [each.start for each in periods]), ("stop", [each.stop for each in periods]))
-    seconds = select(*(column_of_numbers(each, BigInteger).label(name) for name, each in ends)).subquery()
-    start: Any = func.to_timestamp(seconds.c.start, type_=Instant()).label("timestamp")
+    numbers = *ends, (PLACE, range(len(periods)))
+    seconds = select(*(column_of_numbers(each, BigInteger).label(name) for name, each in numbers)).subquery()
+    start: Any = func.to_timestamp(seconds.c.start, type_=Instant()).label(TIME)
     stop: Any = func.to_timestamp(seconds.c.stop, type_=Instant()).label("stop")
     order = start.desc() if newest_first else start.asc()
-    return select(start, stop).order_by(order).subquery("period")
+    return select(start, stop, seconds.c[PLACE]).order_by(order).subquery("period")
 
 
 @dataclass(frozen=True)
 class _Sources:
     """What a statement about sums of periods reads.
 
-    :param sums: those of one period, which an index on the time finds
+    :param sums: those of one period, which an index on the time finds; of first times, those of all periods
+    :param whole: both together
     """
 
     periods: Subquery
     sums: Any
+    whole: FromClause
 
     def figure(self, figure: Figure) -> Any:
         return figure.of_any_rows(self.sums.c[figure.name])
 
     def keys(self, its: PeriodSums) -> tuple[Key, ...]:
-        time = column_of(its.served.table.c.timestamp)
+        time = its.served.column(TIME)
         keys = [Key(time.name, self.periods.c.timestamp, time.kind, its.descending)]
         if its.key is not None:
             keys.append(Key(its.key.name, self.sums.c[its.key.name], its.key.kind, not its.descending))
@@ -143,7 +156,7 @@ class _Sources:
         return [self.periods.c.timestamp, *keys, *figures]
 
     def joined(self, query: Select[Any], its: PeriodSums) -> Select[Any]:
-        query = query.select_from(self.periods.join(self.sums, true()))
+        query = query.select_from(self.whole)
         if its.greatest is None or its.greatest.zero:
             return query
         return query.where(self.sums.c[its.greatest.name].is_not(None))

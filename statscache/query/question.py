@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from statscache.query.columns import Column, column_of
+from statscache.query.columns import Column
 from statscache.query.cursors import Cursor
 from statscache.query.errors import BadQuestion
 from statscache.query.figures import Figure
 from statscache.query.keyset import PREFIX, beyond, ordering
+from statscache.query.kinds import TIME
 from statscache.query.period_sums import sums_of_periods
 from statscache.query.sections import PAGES, Form, Section, in_range, with_keys
 from statscache.query.statements import RowSelection
@@ -80,8 +81,8 @@ def _rows(served: Served, values: Mapping[str, Any], form: Form) -> tuple[Sectio
     rows = _wanted(served, values, keys)
     if not (served.in_time and _is_split(values, form)):
         return _sections(served, values, rows, form)
-    present = replace(rows, conditions=(*rows.conditions, _side(served, form, False)))
-    ahead = replace(rows, conditions=(*rows.conditions, _side(served, form, True)))
+    present = replace(rows, conditions=(*rows.conditions, _side(served.time, form, False)))
+    ahead = replace(rows, conditions=(*rows.conditions, _side(served.time, form, True)))
     part, places = ahead.part, replace(ahead, columns=()).part
     last = Section(keys, form.size(values), part, places, rows.all)
     return (*_sections(served, values, present, form), last)
@@ -94,10 +95,12 @@ def _is_split(values: Mapping[str, Any], form: Form) -> bool:
     return "start" not in values or bool(values["start"] < form.end)
 
 
-def _side(served: Served, form: Form, ahead: bool) -> Any:
-    """Return the condition for what lies ahead of the present, or for what does not."""
+def _side(column: Any, form: Form, ahead: bool) -> Any:
+    """Return the condition for what lies ahead of the present, or for what does not.
+
+    :param column: that with the instants
+    """
     assert form.end is not None
-    column = served.table.c.timestamp
     end = form.end if getattr(column.type, "timezone", True) else form.end.replace(tzinfo=None)
     return column >= end if ahead else column < end
 
@@ -126,7 +129,7 @@ def _wanted(served: Served, values: Mapping[str, Any], keys: tuple[Key, ...]) ->
 
     The first filter with several values says how they are read; in a log it is always the category.
     """
-    rows = RowSelection(served.table, served.columns, keys, tuple(in_range(served, values)))
+    rows = RowSelection(served.table, served.columns, keys, tuple(in_range(served.time, values)))
     for name, column in served.filters.items():
         if name not in values:
             continue
@@ -144,24 +147,24 @@ def _sums(
     served: Served, values: Mapping[str, Any], form: Form
 ) -> tuple[tuple[Column, ...], tuple[Section, ...]]:
     """Return the columns and the section of figures by a column."""
-    table, name = served.table, values.get("group", "timestamp")
+    name = values.get("group", TIME)
+    rows = served.rows([name] if name != TIME else [], with_keys(served, values))
     descending = values.get("order", "desc") == "desc"
-    column, greatest = table.c[name], served.kind.greatest(values)
-    in_time = name == "timestamp" and "top" not in values
-    last = next(column_of(its) for its in table.columns if its.name == name)
-    by = Key(name, column, last.kind, descending if name == "timestamp" else not descending)
-    size = Key(greatest.name, greatest.of_rows(table.c), greatest.kind, descending)
+    greatest, last = served.kind.greatest(values), served.column(name)
+    in_time = name == TIME and "top" not in values
+    by = Key(name, rows.c[name], last.kind, descending if name == TIME else not descending)
+    size = Key(greatest.name, greatest.of_rows(rows.c), greatest.kind, descending)
     keys = (by,) if in_time else (size, by)
-    conditions = [*in_range(served, values), *with_keys(served, values)]
+    conditions = in_range(rows.c[TIME], values)
     figures = tuple(
-        each.column(each.of_rows(table.c).label(each.name)) for each in served.kind.answered(values)
+        each.column(each.of_rows(rows.c).label(each.name)) for each in served.kind.answered(values)
     )
     columns = (last, *figures)
     sums = Sums(columns, keys, in_time, tuple(conditions), None if in_time or greatest.sure else greatest)
     if not (in_time and _is_split(values, form)):
         return columns, (Section(keys, form.size(values), sums.part, sums.part, sums.all),)
     present, ahead = (
-        replace(sums, conditions=(*conditions, _side(served, form, ahead))) for ahead in (False, True)
+        replace(sums, conditions=(*conditions, _side(rows.c[TIME], form, ahead))) for ahead in (False, True)
     )
     return columns, tuple(
         Section(keys, form.size(values), its.part, its.part, all)

@@ -62,14 +62,16 @@ class Form:
 PAGES = Form()
 
 
-def in_range(served: Served, values: Mapping[str, Any]) -> list[Any]:
-    """Return the conditions for the rows of the time that is asked for."""
+def in_range(column: Any, values: Mapping[str, Any]) -> list[Any]:
+    """Return the conditions for the rows of the time that is asked for.
+
+    :param column: that with their instants; None where no time can be asked for
+    """
     conditions = []
-    aware = getattr(served.table.c.timestamp.type, "timezone", True) if served.timed else True
+    aware = getattr(getattr(column, "type", None), "timezone", True)
     for name in ("start", "stop"):
         if name in values:
             when = values[name] if aware else values[name].replace(tzinfo=None)
-            column = served.table.c.timestamp
             conditions.append(column >= when if name == "start" else column < when)
     return conditions
 

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, case, cast, func, literal, null, select
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    FromClause,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+)
 
 from statscache.query.completeness import Completeness, read_completeness, versions_of
+from statscache.query.extents import spans_behind
 from statscache.query.figures import Number
 from statscache.query.frame import Frame
+from statscache.query.kinds import TIME
 from statscache.query.missing import Missing, Reasons, read_reasons
 from statscache.query.periods import Period
+from statscache.query.places import inside, place_in
 from statscache.query.tables import Served
 from statscache.span import Span
 
@@ -101,43 +115,43 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
 
     :param why: whether to read why periods are not complete; else nothing is said to be missing of any
     """
-    periods, table = frame.periods, frame.table
-    span = Span(periods[0].start, periods[-1].stop)
-    before = read_known(connection, table, periods)
+    table, spans = frame.table, spans_behind(connection, frame.table, frame.periods)
+    before = read_known(connection, table, spans)
     ranked = read_ranking(connection, frame)
     chosen = _chosen(frame, ranked)
-    lines = read_lines(connection, frame, periods, chosen, ranked.count)
+    lines = read_lines(connection, frame, frame.periods, chosen, ranked.count)
     apart = chosen and not frame.figure.adds_up
-    whole = read_lines(connection, frame, periods, None, 0)[0] if apart else None
-    known = before, read_known(connection, table, periods)
-    complete = covered(known, periods)
-    versions = tuple(versions_of(known, period.start, period.stop) for period in periods)
-    reasons = read_why(connection, table, span, now) if why and not all(complete) else None
+    whole = read_lines(connection, frame, frame.periods, None, 0)[0] if apart else None
+    known = before, read_known(connection, table, spans)
+    complete = covered(known, spans)
+    versions = tuple(versions_of(known, span.start, span.stop) for span in spans)
+    reasons = read_why(connection, table, spans, now) if why and not all(complete) else None
     missing = tuple(
-        () if whole or reasons is None else reasons.of(period.start, period.stop)
-        for whole, period in zip(complete, periods, strict=True)
+        () if whole or reasons is None else reasons.of(span.start, span.stop)
+        for whole, span in zip(complete, spans, strict=True)
     )
     if not frame.compared:
         return Series(frame, lines, ranked, complete, missing, whole, versions=versions)
-    past = frame.compared
+    past = spans_behind(connection, table, frame.compared)
     before = read_known(connection, table, past)
-    compared = read_lines(connection, frame, past, None, 0)[0]
+    compared = read_lines(connection, frame, frame.compared, None, 0)[0]
     still = covered((before, read_known(connection, table, past)), past)
     return Series(frame, lines, ranked, complete, missing, whole, compared, still, versions=versions)
 
 
-def read_known(connection: Connection, table: Served, periods: Sequence[Period]) -> Completeness:
-    """Return of which of the time of some periods a table has every message, and by which versions."""
-    return read_completeness(connection, [table.table.fullname], periods[0].start, periods[-1].stop)
+def read_known(connection: Connection, table: Served, spans: Sequence[Span]) -> Completeness:
+    """Return of which of some time, which is in order, a table has every message, and by which versions."""
+    return read_completeness(connection, [table.table.fullname], spans[0].start, spans[-1].stop)
 
 
-def covered(known: Sequence[Completeness], periods: Sequence[Period]) -> tuple[bool, ...]:
-    """Return for each period whether all readings say that no message is missing."""
-    return tuple(all(each.covers(period.start, period.stop) for each in known) for period in periods)
+def covered(known: Sequence[Completeness], spans: Sequence[Span]) -> tuple[bool, ...]:
+    """Return for each span whether all readings say that no message is missing."""
+    return tuple(all(each.covers(span.start, span.stop) for each in known) for span in spans)
 
 
-def read_why(connection: Connection, table: Served, span: Span, now: datetime) -> Reasons:
-    """Return what is known of why a table is not complete in a span."""
+def read_why(connection: Connection, table: Served, spans: Sequence[Span], now: datetime) -> Reasons:
+    """Return what is known of why a table is not complete in some time, which is in order."""
+    span = Span(spans[0].start, spans[-1].stop)
     return read_reasons(connection, [table.table.fullname], [table.ident], span, int(now.timestamp()))
 
 
@@ -160,26 +174,19 @@ def read_ranking(connection: Connection, frame: Frame) -> Ranked:
 
 def ranking(frame: Frame, by: str) -> Select[Any]:
     """Return what selects the greatest keys, their figures, and with each how many keys there are."""
-    table, figure = frame.table.table, frame.figure
-    its = figure.grouped(table, [table.c[by].label("key")], inside(frame, frame.periods)).subquery("figure")
+    figure, rows = frame.figure, wanted_rows(frame, by)
+    its = figure.grouped(rows, [rows.c[by].label("key")], inside(rows.c[TIME], frame.periods)).subquery(
+        "figure"
+    )
     value = its.c[figure.name]
     query = select(its.c.key, value, func.count().over().label("count"))
     return query.order_by(value.desc().nulls_last(), its.c.key).limit(RANKED)
 
 
-def inside(frame: Frame, periods: Sequence[Period]) -> list[ColumnElement[bool]]:
-    """Return the conditions for the rows of some periods, with the keys that are wanted."""
-    table = frame.table.table
-    time = table.c.timestamp
-    conditions = [time >= instant(periods[0].start), time < instant(periods[-1].stop)]
-    for column, values in frame.view.keys.items():
-        conditions.append(table.c[column].in_(values))
-    return conditions
-
-
-def instant(second: int) -> datetime:
-    """Return a second since 1970 as an instant."""
-    return datetime.fromtimestamp(second, UTC)
+def wanted_rows(frame: Frame, by: str | None) -> FromClause:
+    """Return the rows of which a frame's figures are taken, told apart by a key if there is one."""
+    columns = frame.table.table.c
+    return frame.table.rows([by], [columns[name].in_(values) for name, values in frame.view.keys.items()])
 
 
 def read_lines(
@@ -207,13 +214,12 @@ def summing(frame: Frame, periods: Sequence[Period], chosen: list[str] | None) -
 
     Of a figure that does not add up there are no others.
     """
-    table, conditions = frame.table.table, inside(frame, periods)
-    bounds = cast([instant(period.start) for period in periods], ARRAY(TIMESTAMP(timezone=True)))
-    place = (func.width_bucket(table.c.timestamp, bounds) - 1).label("place")
+    by = frame.view.by if chosen else None
+    rows = wanted_rows(frame, by)
+    conditions, place = inside(rows.c[TIME], periods), place_in(rows.c[TIME], periods).label("place")
     key: Any = cast(null(), Text)
-    if chosen and frame.view.by is not None:
-        by = table.c[frame.view.by]
-        is_chosen = by == func.any(literal(chosen, ARRAY(Text)))
-        key = case((is_chosen, by))
+    if by is not None:
+        is_chosen = rows.c[by] == func.any(literal(chosen, ARRAY(Text)))
+        key = case((is_chosen, rows.c[by]))
         conditions += [] if frame.figure.adds_up else [is_chosen]
-    return frame.figure.grouped(table, [place, key.label("key")], conditions)
+    return frame.figure.grouped(rows, [place, key.label("key")], conditions)

@@ -46,17 +46,26 @@ def sql_of(frame: Frame) -> str:
 
 def _by_rows(frame: Frame) -> str:
     """Return a statement that takes rows together."""
-    table: Table = frame.table.table
+    source, conditions = _source(frame)
     step, zone, by = frame.step, _text(str(frame.view.zone)), frame.view.by
     keys = [_name(by)] if by else []
     columns = [f"""date_trunc('{step}', "timestamp", {zone}) AS {step}""", *keys]
     places = ", ".join(str(place) for place in range(1, len(columns) + 1))
     start, stop = _ends(frame)
-    conditions = [f'"timestamp" >= {start}', f'"timestamp" < {stop}']
-    conditions += [f"{_name(column)} IN ({_texts(values)})" for column, values in frame.view.keys.items()]
+    conditions = [f'"timestamp" >= {start}', f'"timestamp" < {stop}', *conditions]
     wanted = ", ".join([*columns, f"{_expression(frame)} AS {frame.figure.name}"])
     where = "\n  AND ".join(conditions)
-    return f"SELECT {wanted}\nFROM {_table(table)}\nWHERE {where}\nGROUP BY {places}\nORDER BY {places};"
+    return f"SELECT {wanted}\nFROM {source}\nWHERE {where}\nGROUP BY {places}\nORDER BY {places};"
+
+
+def _source(frame: Frame) -> tuple[str, list[str]]:
+    """Return what has the rows of which figures are taken, and the conditions for those that are wanted."""
+    served, keys = frame.table, frame.view.keys
+    if not served.kind.since_ever:
+        return _table(served.table), [f"{_name(name)} IN ({_texts(values)})" for name, values in keys.items()]
+    columns = served.table.c
+    wanted = [columns[name].in_(map(literal_column, map(_text, values))) for name, values in keys.items()]
+    return f"({_written(served.rows([frame.view.by], wanted).element)}) AS firsts", []
 
 
 def _by_function(frame: Frame) -> str:
@@ -65,9 +74,9 @@ def _by_function(frame: Frame) -> str:
     A function takes one value of a key, or all.
     """
     figure, by, keys = frame.figure, frame.view.by, frame.view.keys
-    if figure.function is None or set(keys) - {by}:
+    if figure.function is None or set(keys) - {by} or (by and not figure.function.by):
         return ""
-    suffix, argument, column = figure.function
+    suffix, column, argument, _ = figure.function
     name = f"{frame.table.table.name}_{suffix}"
     if {"by", "complete", column} & {*frame.statistic.keys} or len(name.encode()) > LONGEST:
         return ""
@@ -90,9 +99,12 @@ def _ends(frame: Frame) -> tuple[str, str]:
 
 def _expression(frame: Frame) -> str:
     """Return what gives the figure of rows."""
-    its = frame.figure.of_rows(_Columns())
-    options = {"literal_binds": True}
-    return re.sub(r"\s+", " ", str(its.compile(dialect=DIALECT, compile_kwargs=options)))
+    return _written(frame.figure.of_rows(_Columns()))
+
+
+def _written(its: Any) -> str:
+    """Return an expression or a question in one line; what it has of texts must be as `_text` gives them."""
+    return re.sub(r"\s*\n\s*", " ", str(its.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})))
 
 
 class _Columns(dict[str, Any]):
@@ -104,15 +116,16 @@ class _Columns(dict[str, Any]):
 
 def sql_of_rows(table: Served, start: datetime, stop: datetime, keys: Mapping[str, Sequence[str]]) -> str:
     """Return a statement for the rows of a table, each with whether it is complete."""
-    seconds = schedule_of(table).seconds
-    names = [_name(column.name) for column in table.table.primary_key if column.name != "timestamp"]
-    conditions = [f"\"timestamp\" >= '{write_instant(start)}'", f"\"timestamp\" < '{write_instant(stop)}'"]
+    time, key = _name(table.time.name), [column.name for column in table.table.primary_key]
+    names = [_name(name) for name in key if name != table.time.name]
+    conditions = [f"{time} >= '{write_instant(start)}'", f"{time} < '{write_instant(stop)}'"]
     conditions += [f"{_name(column)} IN ({_texts(values)})" for column, values in keys.items()]
-    known = f"(SELECT complete FROM statscache_freshness WHERE table_name = {_text(table.table.fullname)})"
-    window = f'tstzrange("timestamp", "timestamp" + interval \'{seconds} seconds\')'
-    figures = [column.name for column in table.table.columns if not column.primary_key]
-    columns = ['"timestamp"', *names, *figures, f"coalesce({known} @> {window}, false) AS complete"]
-    order = ", ".join(['"timestamp"', *names])
+    known = f"FROM statscache_freshness WHERE table_name = {_text(table.table.fullname)}"
+    since = f"least((SELECT history_from {known}), {time})" if table.kind.since_ever else time
+    window = f"tstzrange({since}, {time} + interval '{schedule_of(table).seconds} seconds')"
+    columns = [_name(column.name) for column in table.table.columns]
+    columns.append(f"coalesce((SELECT complete {known}) @> {window}, false) AS complete")
+    order = ", ".join([time, *names])
     where = " AND ".join(conditions)
     return f"SELECT {', '.join(columns)} FROM {_table(table.table)} WHERE {where} ORDER BY {order}"
 

@@ -49,8 +49,8 @@ class Statistic:
 
 def schedule_of(table: Served) -> Schedule:
     """Return the windows of a table that has them."""
-    schedule = table.plugin.schedule
-    assert schedule is not None  # as every plugin that writes windows
+    schedule = table.schedule
+    assert schedule is not None  # as every plugin that writes windows, or first times
     return schedule
 
 
@@ -61,14 +61,14 @@ def windows_divide(table: Served, periods: Sequence[Period]) -> bool:
 
 
 def statistics(tables: Mapping[str, Served]) -> dict[str, Statistic]:
-    """Return the statistics that tables of windows make up, by ident.
+    """Return the statistics that tables of windows, and of first times, make up, by ident.
 
     Plugins that share a name and have other keys or figures than the first are a statistic of their own, by the
     plugin's ident.
     """
     families: dict[str, list[Served]] = {}
     for table in tables.values():
-        if table.figures and table.plugin.schedule is not None:
+        if table.figures and table.schedule is not None:
             families.setdefault(_family(table, families), []).append(table)
     return {ident: _statistic(ident, family) for ident, family in sorted(families.items())}
 

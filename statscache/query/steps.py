@@ -59,7 +59,7 @@ def asked_periods(
 
 def _first(connection: Connection, served: Served, stop: datetime) -> datetime:
     """Return the time of the first row before `stop`, or a second before it."""
-    column = served.table.c.timestamp
+    column = served.time
     first: datetime | None = connection.scalar(select(func.min(column)).where(column < stop))
     return stop - SECOND if first is None else max(first.astimezone(UTC), EARLIEST)
 

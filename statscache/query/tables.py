@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ARRAY, Table, Text, case, cast, func
+from sqlalchemy import Subquery, Table
 from sqlalchemy import types as sql
 
 from statscache.hosting.loader import Entry
-from statscache.plugins import BasePlugin, LatestModel
+from statscache.plugins import BasePlugin, LatestModel, Schedule
+from statscache.plugins.first_seen import EACH_SECOND
 from statscache.plugins.keyed import key_columns
 from statscache.query import parameters as given
 from statscache.query.columns import (
@@ -18,15 +19,15 @@ from statscache.query.columns import (
     INSTANT,
     INTEGER,
     TEXT,
-    WRITTEN,
     CellType,
     Column,
     column_of,
+    columns_of_log,
     kind_of,
 )
 from statscache.query.cursors import Cursors
 from statscache.query.figures import Figure
-from statscache.query.kinds import Kind
+from statscache.query.kinds import TIME, Kind
 from statscache.query.kinds import kind_of as kind_of_model
 from statscache.query.parameters import Parameter
 
@@ -89,14 +90,27 @@ class Served:
         return getattr(self.plugin, "layout", None)
 
     @property
-    def in_time(self) -> bool:
-        """Whether rows are in order of time."""
-        return bool(self.order) and self.order[0].name == "timestamp" and self.timed
+    def time(self) -> Any:
+        """The column with the rows' instants, None if they have none."""
+        return _time_of(self.table, self.kind)
 
     @property
-    def timed(self) -> bool:
-        """Whether rows have a `timestamp` to ask for."""
-        return _is_timed(self.table)
+    def in_time(self) -> bool:
+        """Whether rows are in order of time."""
+        return self.time is not None and bool(self.order) and self.order[0].name == self.time.name
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The windows of its figures, None if it has none."""
+        return _schedule_of(self.plugin, self.kind)
+
+    def column(self, name: str) -> Column:
+        """Return a key of the rows of which figures are taken, or their instant, as an answer has it."""
+        return column_of(self.time, TIME) if name == TIME else column_of(self.table.c[name])
+
+    def rows(self, by: Sequence[str | None], conditions: Sequence[Any]) -> Subquery:
+        """Return the rows of which figures are taken, as `Kind.rows` does."""
+        return self.kind.rows(self.table, by, conditions)
 
 
 def served(entries: Iterable[Entry]) -> dict[str, Served]:
@@ -113,25 +127,33 @@ def serve(plugin: BasePlugin, source: str = "") -> Served:
     """
     model, table = plugin.model, plugin.model.__table__
     latest, kind = issubclass(model, LatestModel), kind_of_model(model)
-    order = tuple(_order(table))
+    time = _time_of(table, kind)
+    order = tuple(_order(table, time))
     filters = {_parameter_name(name): name for name in _key_names(table)}
     numbers = max(2, sum(key.is_number for key in order))
     cursors = Cursors(plugin.ident, numbers)
-    parameters = _parameters(_is_timed(table), filters, cursors)
-    parameters |= _of_figures(model, kind) | _of_form() | _of_windows(plugin, kind)
-    columns = tuple(_latest_columns(table) if latest else _columns(table, kind))
+    parameters = _parameters(time is not None, filters, cursors)
+    parameters |= _of_figures(model, kind) | _of_form()
+    if time is not None and _schedule_of(plugin, kind) is not None:
+        parameters |= _of_windows(table, kind)
+    columns = tuple(columns_of_log(table) if latest else _columns(table, kind))
     return Served(plugin, table, columns, order, filters, latest, kind, cursors, parameters, source)
 
 
-def _order(table: Table) -> Iterable[Key]:
+def _order(table: Table, time: Any) -> Iterable[Key]:
     """Yield what rows are ordered by: their instant, if they all have one, then the primary key."""
-    keys = [table.c.timestamp] if _is_timed(table) and not table.c.timestamp.nullable else []
+    keys = [time] if time is not None and not time.nullable else []
     keys += [column for column in table.primary_key if column not in set(keys)]
     return [Key(column.name, column, kind_of(column.type)) for column in keys]
 
 
-def _is_timed(table: Table) -> bool:
-    return "timestamp" in table.c and kind_of(table.c.timestamp.type) is INSTANT
+def _time_of(table: Table, kind: Kind) -> Any:
+    column = table.c.get(kind.time)
+    return column if column is not None and kind_of(column.type) is INSTANT else None
+
+
+def _schedule_of(plugin: BasePlugin, kind: Kind) -> Schedule | None:
+    return EACH_SECOND if kind.since_ever else plugin.schedule
 
 
 def _key_names(table: Table) -> list[str]:
@@ -189,7 +211,8 @@ def _of_figures(model: Any, kind: Kind) -> dict[str, Parameter]:
     what = "Sum the volume over" if names == ["volume"] else "Take together"
     about = f"{what} all rows with the same value in this column; the greatest sums come first, "
     about += "but those by timestamp come in order of time."
-    taken = [given.choice("group", ["timestamp", *key_columns(model)], about)]
+    keys = [key for key in key_columns(model) if all(key != figure.apart for figure in kind.columns)]
+    taken = [given.choice("group", [TIME, *keys], about)]
     about = "Only this many of the greatest sums, which are those of windows unless group is given."
     taken.append(given.whole("top", 10_000, about))
     if len(names) > 1:
@@ -208,11 +231,8 @@ def _of_form() -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in taken}
 
 
-def _of_windows(plugin: BasePlugin, kind: Kind) -> dict[str, Parameter]:
+def _of_windows(table: Table, kind: Kind) -> dict[str, Parameter]:
     """Return the parameters of a table that has windows."""
-    table = plugin.model.__table__
-    if plugin.schedule is None or not _is_timed(table):
-        return {}
     taken = [given.STEP, given.TZ] if kind.columns else []
     taken += [given.COMPLETE] if not any(column.name in table.c for column in ADDED) else []
     return {parameter.name: parameter for parameter in taken}
@@ -222,29 +242,3 @@ def _columns(table: Table, kind: Kind) -> Iterable[Column]:
     names = [figure.name for figure in kind.columns]
     for column in map(column_of, table.columns):
         yield replace(column, nullable=False) if column.name in names else column
-
-
-def _latest_columns(table: Table) -> Iterable[Column]:
-    """Yield a log's columns; the state comes as JSON in a text, and is sure to have a status that is a text."""
-    for column in table.columns:
-        if column.name != "message":
-            yield column_of(column)
-    about = "the state as JSON: an object that has at least a status"
-    yield Column("message", WRITTEN, _state, about, False)
-    about = "the status in the state, '' if it has none"
-    yield Column("status", TEXT, lambda columns: _status(columns).label("status"), about, False)
-
-
-def _status(columns: Any) -> Any:
-    return func.coalesce(columns.message["status"].astext, "")
-
-
-def _state(columns: Any) -> Any:
-    """Return the state as a text, with a status that is a text."""
-    state, status = columns.message, _status(columns)
-    whole = case(
-        (func.jsonb_typeof(state) != "object", state),
-        (func.coalesce(func.jsonb_typeof(state["status"]), "") == "string", state),
-        else_=func.jsonb_set(state, cast(["status"], ARRAY(Text)), func.to_jsonb(status)),
-    )
-    return cast(whole, Text).label("message")

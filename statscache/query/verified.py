@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from statscache.query.extents import spans_behind
 from statscache.query.frame import Frame
 from statscache.query.readable import is_readable
 from statscache.query.series import Series, read_series
@@ -89,12 +90,12 @@ def read_checked_series(connection: Connection, frame: Frame, now: datetime) -> 
 
     As with what is complete, that is read before the sums and after them.
     """
-    periods, table = frame.periods, frame.table.table.fullname
-    before = read_checks(connection, table, periods[0].start, periods[-1].stop)
+    spans, table = spans_behind(connection, frame.table, frame.periods), frame.table.table.fullname
+    before = read_checks(connection, table, spans[0].start, spans[-1].stop)
     series = read_series(connection, frame, now)
-    known = before, read_checks(connection, table, periods[0].start, periods[-1].stop)
-    whole = [period for period, complete in zip(periods, series.complete, strict=True) if complete]
-    agreed = {period: agreed_always(known, period.start, period.stop) for period in whole}
-    differed = (checks.differed(period.start, period.stop) for period in whole for checks in known)
+    known = before, read_checks(connection, table, spans[0].start, spans[-1].stop)
+    whole = [span for span, complete in zip(spans, series.complete, strict=True) if complete]
+    agreed = {span: agreed_always(known, span.start, span.stop) for span in whole}
+    differed = (checks.differed(span.start, span.stop) for span in whole for checks in known)
     last = max((when for when in differed if when is not None), default=None)
-    return replace(series, verified=tuple(agreed.get(period) for period in periods), differed=last)
+    return replace(series, verified=tuple(agreed.get(span) for span in spans), differed=last)

@@ -13,7 +13,7 @@ from statscache.query.errors import BadQuestion
 from statscache.query.figures import Figure
 from statscache.query.parameters import Parameter, zone_of
 from statscache.query.periods import LENGTHS, Step
-from statscache.query.statistics import Statistic
+from statscache.query.statistics import Statistic, schedule_of
 
 #: How long the ranges are that have a name; `all` begins with the first row.
 RANGES = {
@@ -166,5 +166,5 @@ def _check_range(values: Mapping[str, Any], start: datetime | None, stop: dateti
 
 def steps_for(statistic: Statistic, steps: Iterable[Step] = Step) -> list[Step]:
     """Return the steps that the windows of a statistic make up, in UTC."""
-    seconds = statistic.finest.plugin.schedule.seconds  # type: ignore[union-attr]  # see `statistics`
+    seconds = schedule_of(statistic.finest).seconds
     return [step for step in steps if seconds <= LENGTHS[step]]

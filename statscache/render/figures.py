@@ -9,6 +9,7 @@ from statscache.render.language import Language, marked
 NAMES = {
     "volume": marked("How many"),
     "people": marked("People"),
+    "new": marked("New"),
     "sum": marked("Sum"),
     "count": marked("Number of values"),
     "mean": marked("Mean"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
@@ -26,18 +27,17 @@ EXACT = arrow.decimal256(76, 9)
 
 
 #: What holds the values of a column.
-TYPES = {str: TEXTS, int: arrow.int64(), Decimal: EXACT}
+TYPES = {datetime: arrow.timestamp("us", tz="UTC"), str: TEXTS, int: arrow.int64(), Decimal: EXACT}
 
 
 def write_parquet(rows: IO[bytes], columns: Mapping[str, type], plugin: str, path: Path) -> int:
-    """Write rows of `timestamp`, columns, `complete` and `plugin` to a file, and return how many there are.
+    """Write rows of columns, `complete` and `plugin` to a file, and return how many there are.
 
     :param rows: CSV with a line of titles, without the plugin; instants are in ISO 8601
     :param columns: what each holds, by name: one of `TYPES`
     :param plugin: who has counted them
     """
-    types = {name: TYPES[its] for name, its in columns.items()}
-    types = {"timestamp": arrow.timestamp("us", tz="UTC"), **types, "complete": arrow.bool_()}
+    types = {**{name: TYPES[its] for name, its in columns.items()}, "complete": arrow.bool_()}
     schema = arrow.schema([*types.items(), ("plugin", TEXTS)])
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer:

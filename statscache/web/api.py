@@ -193,7 +193,8 @@ def _asked(
 
 def _bots(served: Served, asked: Asked, versions: Mapping[str, Version]) -> list[str]:
     """Return what tells the list of bots from an earlier one, if the answer depends on it."""
-    people = any(figure.apart for figure in served.kind.answered(asked.values))
+    together = bool({"group", "top", "step"} & asked.values.keys())
+    people = together and any(figure.apart for figure in served.kind.answered(asked.values))
     return [versions[BotRow.__tablename__].tag] if people and BotRow.__tablename__ in versions else []
 
 

@@ -102,7 +102,7 @@ def _row(served: Served) -> dict[str, Any]:
     """Return what a row is; of sums, what a sum is; and each with what tells whether it is complete."""
     rows = [{column.name: column.schema for column in served.columns}]
     if served.figures:
-        rows += _sums(served, rows[0])
+        rows += _sums(served)
     if COMPLETE.name in served.parameters:
         rows += [row | {column.name: column.schema for column in ADDED} for row in rows]
     if len(rows) == 1:
@@ -110,15 +110,15 @@ def _row(served: Served) -> dict[str, Any]:
     return {"anyOf": [_object(row) for number, row in enumerate(rows) if row not in rows[:number]]}
 
 
-def _sums(served: Served, columns: dict[str, Any]) -> list[dict[str, Any]]:
+def _sums(served: Served) -> list[dict[str, Any]]:
     """Return what sums are, by a column, and by period and a column."""
     asked = ({}, *({"figure": figure.name} for figure in served.kind.others))
-    return [row for values in asked for row in _sums_of(served, columns, served.kind.answered(values))]
+    return [row for values in asked for row in _sums_of(served, served.kind.answered(values))]
 
 
-def _sums_of(served: Served, columns: dict[str, Any], answered: Iterable[Figure]) -> list[dict[str, Any]]:
+def _sums_of(served: Served, answered: Iterable[Figure]) -> list[dict[str, Any]]:
     figures = {figure.name: figure.column(None).schema for figure in answered}
-    others = {name: schema for name, schema in columns.items() if name not in figures}
+    others = {name: served.column(name).schema for name in served.parameters["group"].schema["enum"]}
     rows = [{name: schema, **figures} for name, schema in others.items()]
     if STEP.name in served.parameters:
         time = {TIME: others[TIME]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.dialects.postgresql import dialect
@@ -13,6 +12,7 @@ from sqlalchemy.dialects.postgresql import dialect
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, DurationModel, FirstSeenModel, MeasureModel, Schedule
+from statscache.plugins.first_seen import EACH_SECOND
 from statscache.plugins.in_windows import WindowModel
 from statscache.plugins.keyed import KeyedModel, key_columns, person_of
 from statscache.schema.functions import calendar, counts, durations, first_seen, people, periods
@@ -22,9 +22,8 @@ from statscache.schema.objects import Definition, Variant, home_of, quoted, see_
 
 log = logging.getLogger(__name__)
 
-#: The kinds whose tables have functions. A table of first times is as one with windows of a second.
+#: The kinds whose tables have functions.
 KINDS = (CountModel, MeasureModel, DurationModel, FirstSeenModel)
-SECONDS = Schedule(timedelta(seconds=1))
 #: The longest name that PostgreSQL gives to anything, in bytes.
 LONGEST = 63
 SCHEMAS = text(
@@ -111,7 +110,7 @@ def _schedules(parts: Iterable[Part]) -> dict[type[KeyedModel], Schedule]:
     for part in parts:
         model, schedule = part.plugin.model, part.plugin.schedule
         if isinstance(model, type) and issubclass(model, KINDS):
-            its = SECONDS if issubclass(model, FirstSeenModel) else schedule
+            its = EACH_SECOND if issubclass(model, FirstSeenModel) else schedule
             if its is not None:
                 found.setdefault(model, {})[its.seconds] = its
     return {model: next(iter(its.values())) for model, its in found.items() if len(its) == 1}

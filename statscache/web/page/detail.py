@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Table
 from statscache.plugins import Note
 from statscache.query.frame import Frame, frame_of
 from statscache.query.notes import notes_between
-from statscache.query.series import Series, instant
+from statscache.query.places import instant
+from statscache.query.series import Series
 from statscache.query.sql import sql_of
 from statscache.query.statistics import Statistic
 from statscache.query.verified import read_checked_series
