@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection
 
 from statscache.cli.options import instant_of, zone_of
 from statscache.cli.terminal import OneLine, one_line
@@ -18,6 +18,7 @@ from statscache.database.engine import open_database
 from statscache.database.streaming import copied
 from statscache.errors import StatscacheError, Unusable, number_of
 from statscache.hosting.loader import load
+from statscache.query.columns import INSTANT, kind_of
 from statscache.query.frame import frame_of
 from statscache.query.periods import EARLIEST, Step
 from statscache.query.sql import sql_of_rows
@@ -166,7 +167,7 @@ def _write_rows(
     except ModuleNotFoundError as error:
         raise Unusable(f"{error.name} is not installed: install statscache[parquet]") from None
     query = sql_of_rows(table, start or EARLIEST, stop or datetime.now(UTC), keys)
-    columns = {its.name: its.type.python_type for its in table.table.columns}
+    columns = {its.name: _type_of(its) for its in table.table.columns}
 
     def write(connection: Connection, target: Path) -> str:
         with copied(connection, query) as rows:
@@ -174,6 +175,11 @@ def _write_rows(
         return f"{number_of(count, 'row')} of {table.table.fullname} in {path}"
 
     return _written(settings, path, write)
+
+
+def _type_of(column: Column[Any]) -> type:
+    """Return what holds the values of a column."""
+    return datetime if kind_of(column.type) is INSTANT else column.type.python_type
 
 
 def _write_view(settings: Settings, statistic: Statistic, view: View, ending: str, path: Path) -> str:

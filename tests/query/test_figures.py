@@ -18,7 +18,7 @@ from statscache.query.periods import Step, period_of
 from statscache.query.series import Series, read_series
 from statscache.query.sql import sql_of
 from statscache.query.view import View, keys_for, view_of
-from tests.support.kinds import FIGURES, ORACLE, Event, Kinds, agrees, kinds
+from tests.support.kinds import FIGURES, ORACLE, Event, Kinds, agrees, counted, kinds
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PLACES = {"agent": 1, "category": 2, "kind": 3}
@@ -45,11 +45,15 @@ def read(made: Kinds, ident: str, view: View) -> Series:
 def by_period(made: Kinds, ident: str, view: View, by: str | None) -> dict[Any, list[Event]]:
     """Return what has happened by period and key, and by key alone."""
     found: dict[Any, list[Event]] = defaultdict(list)
-    for event in made.events[ident]:
-        if all(event[PLACES[column]] in values for column, values in view.keys.items()):
-            assert view.step is not None
-            start = period_of(datetime.fromtimestamp(event[0], UTC), view.step, view.zone).start
-            found[start, event[PLACES[by]] if by else None].append(event)
+    wanted = (
+        event
+        for event in made.events[ident]
+        if all(event[PLACES[column]] in values for column, values in view.keys.items())
+    )
+    for event in counted(ident, wanted, PLACES[by] if by else None):
+        assert view.step is not None
+        start = period_of(datetime.fromtimestamp(event[0], UTC), view.step, view.zone).start
+        found[start, event[PLACES[by]] if by else None].append(event)
     return found
 
 
@@ -65,10 +69,8 @@ def test_figures_are_those_of_what_happened(
         view = View("month", step=step, zone=ZoneInfo(zone), by=by, top=2, keys=keys, figure=figure)
         series, oracle = read(made, ident, view), ORACLE[ident][figure]
         happened = by_period(made, ident, view, by)
-        starts = [period.start for period in series.periods]
-        everything = [
-            [e for (start, _), its in happened.items() if start == at for e in its] for at in starts
-        ]
+        starts, together = [period.start for period in series.periods], by_period(made, ident, view, None)
+        everything = [together.get((at, None), []) for at in starts]
         assert all(
             agrees(figure, its, oracle(rows)) for its, rows in zip(series.totals, everything, strict=True)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,8 @@ CODE = """
 from datetime import timedelta
 
 from statscache.plugins import (
-    CountingPlugin, DurationPlugin, MeasuringPlugin, counting_model, duration_model, measuring_model
+    CountingPlugin, DurationPlugin, FirstSeenPlugin, MeasuringPlugin, counting_model, duration_model,
+    first_seen_model, measuring_model
 )
 
 KEYS = {"category": "the category", "kind": "what it was"}
@@ -78,9 +79,26 @@ class Lengths(Nothing, DurationPlugin):
     model = duration_model("test_kinds_lengths_1h", "lengths", **KEYS)
 
 
-plugins = [Deeds, DeedsOfDays, Sizes, SizesOfDays, Lengths]
+class Arrivals(Nothing, FirstSeenPlugin):
+    name = "arrivals"
+    summary = "Who came"
+    description = "When each person came."
+    model = first_seen_model("test_kinds_arrivals", "arrivals", person="agent", agent="who", **KEYS)
+
+
+class Sightings(Nothing, FirstSeenPlugin):
+    name = "sightings"
+    summary = "What was seen"
+    description = "When each thing was seen."
+    model = first_seen_model("test_kinds_sightings", "sightings", agent="what", **KEYS)
+
+
+plugins = [Deeds, DeedsOfDays, Sizes, SizesOfDays, Lengths, Arrivals, Sightings]
 """
-IDENTS = ("deeds", "lengths", "sizes")
+IDENTS = ("deeds", "lengths", "sizes", "arrivals", "sightings")
+#: Those of first times, of which one names a person; and the finest table of each statistic.
+EVER = ("arrivals", "sightings")
+FINEST = {ident: f"test_kinds_{ident}{'' if ident in EVER else '_1h'}" for ident in IDENTS}
 DAYS, HOUR, DAY = 60, 3600, 86_400
 CATEGORIES, KINDS = ("bodhi", "copr", "git", "pagure"), ("old", "new")
 BOTS = ["robot*"]
@@ -99,7 +117,7 @@ def plugins() -> list[Any]:
 
 def kinds_of_statistics() -> dict[str, Statistic]:
     """Return the statistics."""
-    made = [kind(Schedule(kind.interval), {}) for kind in plugins()]
+    made = [kind(Schedule(kind.interval) if kind.interval else None, {}) for kind in plugins()]
     return statistics({plugin.ident: serve(plugin) for plugin in made})
 
 
@@ -114,10 +132,11 @@ def events(now: datetime) -> dict[str, Rows]:
             if second // DAY % 13 == 5 or second >= int(now.timestamp()):
                 continue
             place = min(chance.randrange(6), 3)
+            people = 1500 if ident in EVER else 60
             who = (
-                f"person{min(chance.randrange(60), chance.randrange(60))}"
+                f"person{min(chance.randrange(people), chance.randrange(people))}"
                 if chance.random() < 0.9
-                else "robot1"
+                else f"robot{chance.randrange(people) if ident in EVER else 1}"
             )
             keys = second, who, CATEGORIES[place], KINDS[chance.randrange(2)]
             found[ident].append((*keys, _value(ident, place, chance)))
@@ -125,6 +144,8 @@ def events(now: datetime) -> dict[str, Rows]:
 
 
 def _value(ident: str, place: int, chance: random.Random) -> Any:
+    if ident in EVER:
+        return 1
     if ident == "deeds":
         return chance.randrange(1, 4)
     if ident == "sizes":
@@ -167,8 +188,26 @@ ORACLE: dict[str, dict[str, Callable[[Rows], Any]]] = {
         "volume": lambda rows: sum(row[4] is not None for row in rows),
         "without_begin": lambda rows: sum(row[4] is None for row in rows),
     },
+    "arrivals": {"new": len},
+    "sightings": {"new": len},
 }
 FIGURES = [(ident, figure) for ident, its in ORACLE.items() for figure in its]
+
+
+def counted(ident: str, its: Iterable[Event], by: int | None) -> list[Event]:
+    """Return the events of which figures are taken: all, or the first of each person or thing, under each key.
+
+    :param by: the place of the key that is told apart, None for none
+    """
+    if ident not in EVER:
+        return list(its)
+    firsts: dict[Any, Event] = {}
+    for event in sorted(its, key=lambda event: event[0]):
+        if ident == "arrivals" and event[1].startswith("robot"):
+            continue
+        who = event[1] if ident == "arrivals" else event[1:4]
+        firsts.setdefault((who, None if by is None else event[by]), event)
+    return list(firsts.values())
 
 
 def agrees(figure: str, found: Any, true: Any) -> bool:
@@ -216,6 +255,10 @@ def kinds(server: Engine, directory: Path, now: datetime | None = None) -> Itera
 
 def fill(engine: Engine, its: Mapping[str, Rows], now: datetime) -> None:
     """Let the tables have what has happened, and all of its time be counted but for half a day."""
+    for ident in EVER:
+        with engine.begin() as connection:
+            insert = "VALUES (:agent, :category, :kind, to_timestamp(:first), to_timestamp(:last))"
+            connection.execute(text(f"INSERT INTO {FINEST[ident]} {insert}"), times_rows(its[ident]))
     tables = {"deeds": deeds_rows, "sizes": sizes_rows, "lengths": lengths_rows}
     for ident, length in (
         ("deeds", HOUR),
@@ -256,6 +299,17 @@ def deeds_rows(its: Rows, length: int) -> list[dict[str, Any]]:
     return [
         dict(zip(names, (*key, sum(event[4] for event in rows)), strict=True))
         for key, rows in _grouped(its, length, 1, 2, 3).items()
+    ]
+
+
+def times_rows(its: Rows) -> list[dict[str, Any]]:
+    """Return the rows of a table of first times."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for second, *keys, _ in its:
+        found.setdefault(tuple(keys), []).append(second)
+    names = ("agent", "category", "kind", "first", "last")
+    return [
+        dict(zip(names, (*keys, min(seconds), max(seconds)), strict=True)) for keys, seconds in found.items()
     ]
 
 

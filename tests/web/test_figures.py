@@ -13,10 +13,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from statscache.query.periods import Step, period_of
-from tests.support.kinds import ORACLE, Event, Kinds, agrees, kinds
+from tests.support.kinds import EVER, ORACLE, Event, Kinds, agrees, counted, kinds
 
 DEEDS, LENGTHS, SIZES = "/api/deeds-1h", "/api/lengths-1h", "/api/sizes-1h"
-PATHS = {"deeds": DEEDS, "lengths": LENGTHS, "sizes": SIZES}
+PATHS = {
+    "deeds": DEEDS,
+    "lengths": LENGTHS,
+    "sizes": SIZES,
+    "arrivals": "/api/arrivals",
+    "sightings": "/api/sightings",
+}
+#: Those of first times, which an answer always has.
+NEW = [("arrivals", "new"), ("sightings", "new")]
 #: How long in seconds a change may take to be seen.
 PATIENCE = 20
 #: Those that an answer has only if it is asked for one of them.
@@ -38,7 +46,7 @@ def made(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[K
 
 def happened(made: Kinds, ident: str, zone: str, by_key: bool) -> dict[Any, list[Event]]:
     found: dict[Any, list[Event]] = defaultdict(list)
-    for event in made.events[ident]:
+    for event in counted(ident, made.events[ident], 2 if by_key else None):
         day = period_of(datetime.fromtimestamp(event[0], UTC), Step.DAY, ZoneInfo(zone)).start
         found[day, event[2] if by_key else None].append(event)
     return found
@@ -55,7 +63,9 @@ def check(ident: str, row: dict[str, Any], rows: list[Event], asked: str) -> Non
         assert row["seconds"] == sum(event[4] or 0 for event in rows)
 
 
-@pytest.mark.parametrize(("ident", "figure"), [*OTHERS, ("lengths", "without_begin"), ("deeds", "volume")])
+@pytest.mark.parametrize(
+    ("ident", "figure"), [*OTHERS, ("lengths", "without_begin"), ("deeds", "volume"), *NEW]
+)
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 @pytest.mark.parametrize("by_key", [True, False])
 def test_periods_have_the_figures_of_what_happened(
@@ -65,7 +75,7 @@ def test_periods_have_the_figures_of_what_happened(
     query = {
         "step": "day",
         "tz": zone,
-        "figure": figure,
+        **({} if ident in EVER else {"figure": figure}),
         "start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
         "complete": "1",
     }
@@ -84,15 +94,17 @@ def test_periods_have_the_figures_of_what_happened(
     assert len(shown) == len(rows) >= (15 if not by_key else 40)
 
 
-@pytest.mark.parametrize(("ident", "figure"), OTHERS)
+@pytest.mark.parametrize(("ident", "figure"), [*OTHERS, *NEW])
 def test_the_greatest_come_first(made: Kinds, ident: str, figure: str) -> None:
     """Over pages, too; what has none is left out."""
-    rows = made.web.rows(PATHS[ident], {"group": "category", "figure": figure})
+    chosen = {} if ident in EVER else {"figure": figure}
+    rows = made.web.rows(PATHS[ident], {"group": "category", **chosen})
+    its = counted(ident, made.events[ident], 2)
     for row in rows:
-        check(ident, row, [event for event in made.events[ident] if event[2] == row["category"]], figure)
+        check(ident, row, [event for event in its if event[2] == row["category"]], figure)
     assert [row[figure] for row in rows] == sorted((row[figure] for row in rows), reverse=True)
     assert len(rows) == 4
-    query = {"step": "day", "top": 20, "figure": figure, "rows_per_page": 3}
+    query = {"step": "day", "top": 20, **chosen, "rows_per_page": 3}
     pages = made.web.pages(PATHS[ident], query)
     values = [row[figure] for page in pages for row in page]
     assert len(pages) == 7
@@ -101,7 +113,7 @@ def test_the_greatest_come_first(made: Kinds, ident: str, figure: str) -> None:
     assert values == sorted(values, reverse=True)
     windows = [
         row
-        for page in made.web.pages(PATHS[ident], {"top": 30, "figure": figure, "rows_per_page": 7})
+        for page in made.web.pages(PATHS[ident], {"top": 30, **chosen, "rows_per_page": 7})
         for row in page
     ]
     assert [row[figure] for row in windows] == sorted((row[figure] for row in windows), reverse=True)
