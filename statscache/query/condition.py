@@ -11,7 +11,10 @@ from sqlalchemy import Connection, func, select, text
 from statscache.hosting.suspensions import SuspensionRow
 
 FRESHNESS = text("""
-SELECT table_name, complete_through, last_flush, quarantined, now() FROM statscache_freshness
+SELECT table_name, complete_through,
+    (SELECT upper(span) FROM unnest(complete) AS span WHERE span @> history_from) AS since_ever,
+    last_flush, quarantined, now()
+FROM statscache_freshness
 """)
 
 
@@ -20,10 +23,12 @@ class Freshness:
     """How new a table is.
 
     :param through: up to when it is complete; None if it is not anywhere
+    :param since_ever: up to when all of its time is; None if not even the beginning is
     :param flushed: when it was last written, or found to have nothing to write
     """
 
     through: datetime | None
+    since_ever: datetime | None
     flushed: datetime
     quarantined: int
 
@@ -58,7 +63,5 @@ def read_condition(connection: Connection) -> Condition:
     rows = connection.execute(FRESHNESS).all()
     lasts = SuspensionRow.until > func.greatest(func.now(), SuspensionRow.since)
     suspended = connection.execute(select(SuspensionRow.plugin, SuspensionRow.reason).where(lasts))
-    tables = {
-        name: Freshness(through, flushed, quarantined) for name, through, flushed, quarantined, _ in rows
-    }
-    return Condition(rows[0][4] if rows else None, tables, dict(suspended.all()))
+    tables = {name: Freshness(*its) for name, *its, _ in rows}
+    return Condition(rows[0][-1] if rows else None, tables, dict(suspended.all()))

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     QUARANTINED = "quarantined"  # messages are in the quarantine
     REMOVED = "removed"  # somebody has removed rows
     UNCOUNTED = "uncounted"  # nobody has counted it
+    BEFORE = "before"  # nobody has counted some of the time before it, of which it comes, too
 
 
 @dataclass(frozen=True)

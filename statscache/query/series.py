@@ -27,7 +27,7 @@ from statscache.query.extents import spans_behind
 from statscache.query.figures import Number
 from statscache.query.frame import Frame
 from statscache.query.kinds import TIME
-from statscache.query.missing import Missing, Reasons, read_reasons
+from statscache.query.missing import Missing, Reason, Reasons, read_reasons
 from statscache.query.periods import Period
 from statscache.query.places import inside, place_in
 from statscache.query.tables import Served
@@ -127,8 +127,8 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     versions = tuple(versions_of(known, span.start, span.stop) for span in spans)
     reasons = read_why(connection, table, spans, now) if why and not all(complete) else None
     missing = tuple(
-        () if whole or reasons is None else reasons.of(span.start, span.stop)
-        for whole, span in zip(complete, spans, strict=True)
+        () if whole or reasons is None else _missing(reasons, known, period, span)
+        for whole, period, span in zip(complete, frame.periods, spans, strict=True)
     )
     if not frame.compared:
         return Series(frame, lines, ranked, complete, missing, whole, versions=versions)
@@ -137,6 +137,20 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     compared = read_lines(connection, frame, frame.compared, None, 0)[0]
     still = covered((before, read_known(connection, table, past)), past)
     return Series(frame, lines, ranked, complete, missing, whole, compared, still, versions=versions)
+
+
+def _missing(
+    reasons: Reasons, known: Sequence[Completeness], period: Period, span: Span
+) -> tuple[Missing, ...]:
+    """Return why the figures of a period are not complete.
+
+    :param span: the time of which they come, to the end of the period
+    """
+    found = reasons.of(span.start, span.stop)
+    own = covered(known, [Span(period.start, period.stop)])[0]
+    if own and all(each.reason is Reason.UNCOUNTED for each in found):
+        return (Missing(Reason.BEFORE),)
+    return found
 
 
 def read_known(connection: Connection, table: Served, spans: Sequence[Span]) -> Completeness:

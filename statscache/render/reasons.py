@@ -9,6 +9,16 @@ from statscache.query.missing import Missing, Reason
 from statscache.render.language import Language
 from statscache.render.svg import shown
 
+#: The reasons of which the first that a period has is shown by its hatching.
+SHOWN = (
+    Reason.LOST,
+    Reason.REMOVED,
+    Reason.QUARANTINED,
+    Reason.UNFINISHED,
+    Reason.UNCOUNTED,
+    Reason.BEFORE,
+)
+
 
 def told(missing: Iterable[Missing], language: Language) -> str:
     """Return why a period is not complete, in one line."""
@@ -26,16 +36,15 @@ def _told(missing: Missing, language: Language) -> str:
         return language.text("rows were removed by hand")
     if missing.reason is Reason.UNFINISHED:
         return language.text("not over yet")
+    if missing.reason is Reason.BEFORE:
+        return language.text("some of the time before is not counted")
     return language.text("not counted")
 
 
 def kind_of(missing: Sequence[Missing]) -> Reason | None:
     """Return the reason that the hatching of a period shows, None if it is complete."""
     reasons = [each.reason for each in missing]
-    for reason in (Reason.LOST, Reason.REMOVED, Reason.QUARANTINED, Reason.UNFINISHED, Reason.UNCOUNTED):
-        if reason in reasons:
-            return reason
-    return None
+    return next((reason for reason in SHOWN if reason in reasons), None)
 
 
 def changed(change: Change, language: Language) -> str:

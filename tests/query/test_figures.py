@@ -9,16 +9,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from statscache.query.errors import BadQuestion
 from statscache.query.frame import frame_of
 from statscache.query.headline import read_headline
+from statscache.query.missing import Reason
 from statscache.query.periods import Step, period_of
 from statscache.query.series import Series, read_series
 from statscache.query.sql import sql_of
 from statscache.query.view import View, keys_for, view_of
-from tests.support.kinds import FIGURES, ORACLE, Event, Kinds, agrees, counted, kinds
+from tests.support.kinds import EVER, FIGURES, ORACLE, Event, Kinds, agrees, counted, kinds
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PLACES = {"agent": 1, "category": 2, "kind": 3}
@@ -156,6 +157,49 @@ def test_a_comparison_is_of_the_same_figure(made: Kinds) -> None:
     happened = by_period(made, "lengths", view, None)
     for period, value in zip(series.frame.compared, series.before.volumes, strict=True):
         assert agrees("p90", value, ORACLE["lengths"]["p90"](happened[period.start, None]))
+
+
+@pytest.mark.parametrize(
+    ("ident", "keys"),
+    [
+        ("arrivals", {}),
+        ("arrivals", {"category": ("git",)}),
+        ("arrivals", {"category": ("git",), "kind": ("new",)}),
+        ("sightings", {}),
+    ],
+)
+@pytest.mark.parametrize("step", [Step.HOUR, Step.DAY, Step.WEEK, Step.MONTH])
+def test_what_is_new_is_what_the_function_of_the_table_says(
+    made: Kinds, ident: str, keys: dict[str, tuple[str, ...]], step: Step
+) -> None:
+    """Cell by cell, and of each whether it is complete."""
+    series = read(made, ident, View("month", step=step, zone=BERLIN, keys=keys))
+    ends = [datetime.fromtimestamp(end, UTC) for end in (series.periods[0].start, series.periods[-1].stop)]
+    given = {f"key{place}": keys.get(name, (None,))[0] for place, name in ((1, "category"), (2, "kind"))}
+    arguments = ", key1 => :key1, key2 => :key2" if ident == "arrivals" else ""
+    called = f"test_kinds_{ident}_new(:start, :stop, :step, 'Europe/Berlin'{arguments})"
+    statement = text(f"SELECT extract(epoch FROM timestamp)::bigint, new, complete FROM {called}")
+    with made.engine.connect() as connection:
+        rows = connection.execute(
+            statement, {"start": ends[0], "stop": ends[1], "step": str(step), **given}
+        ).all()
+    starts = [period.start for period in series.periods]
+    assert rows == list(zip(starts, series.totals, series.complete, strict=True))
+    assert sum(series.totals) > 0  # type: ignore[arg-type]
+
+
+def test_what_is_new_needs_all_time_before(made: Kinds) -> None:
+    """After a gap none is known, and the reason is that of the time before."""
+    for ident in EVER:
+        series = read(made, ident, View("week", step=Step.HOUR))
+        found = list(zip(series.complete, series.missing, strict=True))
+        whole = series.complete.count(True)
+        assert series.complete == (True,) * whole + (False,) * (len(found) - whole)
+        reasons = [[each.reason for each in missing] for _, missing in found[whole:]]
+        assert reasons[:12] == [[Reason.UNCOUNTED]] * 12
+        assert [Reason.BEFORE] in reasons[12:14]
+        assert reasons[-1] == [Reason.UNFINISHED]
+        assert all(read(made, "deeds", View("week", step=Step.HOUR)).complete[whole + 13 : -1])
 
 
 def test_a_period_of_durations_needs_what_came_before_it(made: Kinds) -> None:

@@ -133,9 +133,27 @@ def test_without_new_parameters_answers_are_rows_of_the_table(made: Kinds) -> No
     assert list(made.web.rows(DEEDS, {"group": "category"})[0]) == ["category", "volume"]
 
 
+def test_first_times_are_rows_newest_first(made: Kinds) -> None:
+    """Each is complete if all time up to it is; and a range is of first times."""
+    rows = made.web.rows("/api/arrivals", {"complete": "1", "limit": 100})
+    assert list(rows[0])[:5] == ["agent", "category", "kind", "first", "last"]
+    firsts = [row["first"] for row in rows]
+    assert firsts == sorted(firsts, reverse=True)
+    gap = (made.now.replace(hour=0, minute=0, second=0) - timedelta(days=3)).timestamp()
+    assert [row["complete"] for row in rows] == [first < gap for first in firsts]
+    query = {"start": firsts[40], "stop": firsts[20], "order": "asc"}
+    its = made.web.rows("/api/arrivals", query)
+    assert [row["first"] for row in its] == [
+        first for first in reversed(firsts) if firsts[40] <= first < firsts[20]
+    ]
+    sums = made.web.rows("/api/arrivals", {"group": "category", "complete": "1", "stop": gap})
+    assert [row["complete"] for row in sums] == [True] * 4
+
+
 @pytest.mark.parametrize(
     ("path", "query", "told"),
     [
+        ("/api/arrivals", "group=agent", "group must be timestamp or category or kind"),
         (DEEDS, "figure=people", "figure=people is one of several rows: give group, top or step, too"),
         (DEEDS, "figure=people&group=agent", "figure=people is not told apart by agent: choose another"),
         (DEEDS, "figure=median&step=day", "figure must be volume or people"),

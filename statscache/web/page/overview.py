@@ -209,13 +209,20 @@ def _card(
     told = language.value(headline.figure, frame.figure.unit, short=True)
     caption = captioned(statistic, frame.figure, language)
     when = language.period(headline.period, headline.step, frame.view.zone)
-    fresh = condition.tables.get(statistic.finest.table.fullname)
-    through = fresh.through if fresh else None
+    through = _through(statistic, condition)
     line = spark(headline.series, f"spark-{statistic.ident}", _label(headline, language))
     in_utc = Change.IN_UTC in frame.changes
     told_fresh = _fresh(through, condition, language)
     by = counted(headline.versions, language) if headline.versions != (frame.table.plugin.version,) else ""
     return Card(statistic, headline, "", told, caption, drawn(line), when, told_fresh, in_utc, by, through)
+
+
+def _through(statistic: Statistic, condition: Condition) -> datetime | None:
+    """Return up to when the finest table of a statistic is complete, as its figures need it."""
+    fresh = condition.tables.get(statistic.finest.table.fullname)
+    if fresh is None:
+        return None
+    return fresh.since_ever if statistic.finest.kind.since_ever else fresh.through
 
 
 def _label(headline: Headline, language: Language) -> str:

@@ -185,6 +185,7 @@ def plain(row: Any) -> dict[str, Any]:
 
 
 def test_publish_writes_each_figure(made: Kinds, place: Place) -> None:
+    place.patience = 180.0  # there are many files
     place.answer("publish", "site")
     for ident, figure in FIGURES:
         usual = figure == next(iter(ORACLE[ident]))
@@ -203,6 +204,8 @@ def test_pages_of_each_kind_hinder_nobody(made: Kinds, browser: Browser, tmp_pat
         "/view/deeds?figure=people",
         "/view/sizes?figure=least&range=month",
         "/view/lengths?range=month",
+        "/view/arrivals",
+        "/view/arrivals?by=&lang=de&compare=before",
     ]
     root = f"http://127.0.0.1:{made.web.port}"
     for scheme in SCHEMES:

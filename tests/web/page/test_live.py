@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,12 +22,17 @@ Visiting = Callable[..., AbstractContextManager[Visit]]
 
 def count(engine: Engine, volume: int) -> None:
     """Count messages in this minute, as a flush does."""
-    now = datetime.now(UTC)
     insert = "INSERT INTO data_volume_by_category_1m VALUES (date_trunc('minute', now()), 'live', :volume)"
-    payload = json.dumps({"table": "data_volume_by_category_1m", "from": None, "to": None})
+    upsert = f"{insert} ON CONFLICT (timestamp, category) DO UPDATE SET volume = excluded.volume"
+    write(engine, "data_volume_by_category_1m", upsert, volume=volume)
+
+
+def write(engine: Engine, table: str, statement: str, **given: object) -> None:
+    """Change a table as a flush does."""
+    now = datetime.now(UTC)
+    payload = json.dumps({"table": table, "from": None, "to": None})
     with engine.begin() as connection:
-        upsert = f"{insert} ON CONFLICT (timestamp, category) DO UPDATE SET volume = excluded.volume"
-        connection.execute(text(upsert), {"volume": volume})
+        connection.execute(text(statement), given)
         connection.execute(text("UPDATE statscache_coverage SET updated = :now"), {"now": now})
         connection.execute(text("SELECT pg_notify('statscache', :payload)"), {"payload": payload})
 
@@ -45,6 +51,30 @@ def test_an_open_chart_follows_the_bus(visit: Visiting, filled: tuple[Engine, Se
         assert page.evaluate("document.querySelector('details.source').open")
         assert page.evaluate("document.activeElement.id") == "chart"
         assert page.inner_text("#point") != ""
+
+
+def test_what_is_new_follows_the_bus(visit: Visiting, filled: tuple[Engine, Server]) -> None:
+    """Also where a message of the past says that somebody was there before."""
+    insert = (
+        "INSERT INTO data_newcomer VALUES ('ada', :category, now() - make_interval(days => :days), now())"
+    )
+
+    def table() -> list[str]:
+        rows = page.locator("table").last.locator("tr").all_inner_texts()
+        return [row for row in rows if re.search(r"\b1\b", row.split("\t", 1)[1])]
+
+    with visit() as its:
+        page = its.go("/view/newcomers?range=week&step=day&by=")
+        page.evaluate("document.querySelectorAll('details').forEach(its => { its.open = true })")
+        assert "nothing" not in page.inner_text("h1")
+        found = []
+        for days, category in ((0, "git"), (3, "bodhi")):
+            before = page.inner_text("#live")
+            write(filled[0], "data_newcomer", insert, days=days, category=category)
+            wait_for("the new figure", lambda before=before: page.inner_text("#live") != before)
+            found.append(table())
+    assert len(found[0]) == len(found[1]) == 1
+    assert found[0] != found[1]
 
 
 def test_a_note_shows_on_open_pages(visit: Visiting, filled: tuple[Engine, Server], tmp_path: Path) -> None:
