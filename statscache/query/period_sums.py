@@ -97,18 +97,19 @@ class PeriodSums:
         periods = _as_table(self.periods, newest_first)
         by = [] if self.key is None else [self.key.name]
         rows = self.served.rows(by, self.conditions)
-        keys, time = [rows.c[name] for name in by], rows.c[TIME]
+        time, keys = rows.c[TIME], [rows.c[name] for name in by]
         figures = [each.of_rows(rows.c).label(each.name) for each in self.figures]
+        query = select(*keys, *figures).select_from(rows).group_by(*keys)
         if self.served.kind.since_ever:
+            # All rows have to be read for those of one period, so that they are read once for all periods.
             place = place_in(time, self.periods).label(PLACE)
-            query = select(place, *keys, *figures).select_from(rows).group_by(place, *keys)
-            sums = query.where(*inside(time, self.periods)).subquery("sums")
+            each = query.add_columns(place).group_by(place).where(*inside(time, self.periods))
+            sums = each.subquery("sums")
             whole = periods.join(sums, sums.c[PLACE] == periods.c[PLACE], isouter=self.key is None)
             return _Sources(periods, sums, whole)
-        its = time >= periods.c[TIME], time < periods.c.stop
-        query = select(*keys, *figures).select_from(rows).where(*its).group_by(*keys)
-        each = query.correlate(periods).lateral("sums")
-        return _Sources(periods, each, periods.join(each, true()))
+        query = query.where(time >= periods.c[TIME], time < periods.c.stop)
+        its = query.correlate(periods).lateral("sums")
+        return _Sources(periods, its, periods.join(its, true()))
 
 
 def _as_table(periods: Sequence[Period], newest_first: bool) -> Subquery:

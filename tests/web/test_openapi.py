@@ -19,9 +19,10 @@ from statscache.web.openapi import describe
 from tests.support.shared import SHARED, read_lines
 from tests.support.web import Server, filled
 
-#: One of each kind: without keys, with keys, a log, and what is not a table.
+#: One of each kind: without keys, with keys, first times, a log, and what is not a table.
 KINDS = (
-    r"^/api/(|openapi\.json|notes|volume-1m|volume-by-category-1h|release-engineering-event-logs(/layout)?)$"
+    r"^/api/(|openapi\.json|notes|volume-1m|volume-by-category-1h|newcomers|"
+    r"release-engineering-event-logs(/layout)?)$"
 )
 
 
@@ -58,7 +59,7 @@ def test_schemathesis_finds_nothing_wrong(web: Server, tmp_path: Path) -> None:
     )
     report = "\n".join(line[:300] for line in done.stdout.splitlines()[-60:])
     assert done.returncode == 0, report
-    assert "Tested: 7" in report
+    assert "Tested: 8" in report
 
 
 def test_every_plugin_is_described(web: Server) -> None:
@@ -72,7 +73,7 @@ def test_every_plugin_is_described(web: Server) -> None:
         for found in web.rows(f"/api/{ident}"):
             assert list(found) == list(rows[0]["properties"])
             assert ("category" in found) == ("category" in names)
-        assert ("group" in names) == ("volume" in rows[0]["properties"])
+        assert ("group" in names) == bool({"volume", "first"} & set(rows[0]["properties"]))
 
 
 def test_no_description_at_all_is_a_description_too() -> None:
