@@ -12,16 +12,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Double,
     FromClause,
+    Numeric,
     Select,
     Table,
     and_,
+    case,
     cast,
     extract,
     func,
@@ -127,6 +131,17 @@ def bucket_of(start: int | None, stop: int) -> int:
     if start is None:
         return WITHOUT_BEGIN
     return 1 + math.ceil(math.log(stop - start) / STEP) if stop > start else ZERO
+
+
+def length_of(bucket: Any) -> ColumnElement[Any]:
+    """Return the seconds that stand for a bucket: as far from its least as from its greatest, as a share of each."""
+
+    def end(of: str) -> Any:
+        width = literal(Decimal(str(STEP)), Numeric) * (bucket - literal(Decimal(of), Numeric))
+        return func.floor(func.exp(width, type_=Numeric()), type_=Numeric())
+
+    least, greatest = end("2.0") + 1, end("1.0")
+    return case((bucket == 0, 0.0), else_=cast(2 * least * greatest / (least + greatest), Double))
 
 
 def second_of(instant: Any) -> ColumnElement[int]:

@@ -10,12 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
-    Double,
     FromClause,
     Numeric,
     Select,
-    case,
-    cast,
     distinct,
     func,
     literal,
@@ -23,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from statscache.plugins.episodes import length_of
 from statscache.plugins.in_windows import Merging
 from statscache.query.columns import EXACT, INTEGER, NUMBER, CellType, Column, kind_of
 
@@ -193,17 +191,6 @@ def quantile_of(name: str, q: str, about: str) -> Quantile:
 
     function = Function("quantile", "seconds", f"{q}, ")
     return Quantile(name, NUMBER, about, of_rows, False, False, False, SECONDS, function=function)
-
-
-def length_of(bucket: Any) -> ColumnElement[Any]:
-    """Return the seconds that stand for a bucket: as far from its least as from its greatest, as a share of each."""
-
-    def end(of: str) -> Any:
-        width = literal(Decimal("0.018"), Numeric) * (bucket - literal(Decimal(of), Numeric))
-        return func.floor(func.exp(width, type_=Numeric()), type_=Numeric())
-
-    least, greatest = end("2.0") + 1, end("1.0")
-    return case((bucket == 0, 0.0), else_=cast(2 * least * greatest / (least + greatest), Double))
 
 
 def merged(model: Any, name: str, merging: Merging) -> Figure:

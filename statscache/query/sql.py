@@ -8,19 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, literal_column
-from sqlalchemy.dialects.postgresql import dialect
 
+from statscache.database.dialect import LONGEST_NAME, PLAIN
 from statscache.instants import write_instant, write_second
 from statscache.query.frame import Frame
 from statscache.query.statistics import schedule_of
 from statscache.query.tables import Served
 
 #: A name that needs no quotes.
-PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-#: Doubles no % in what it writes.
-DIALECT = dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # it has no types
-#: The longest name that PostgreSQL gives to anything, in bytes.
-LONGEST = 63
+BARE = re.compile(r"[a-z_][a-z0-9_]*")
 #: Words of SQL that a key may be called.
 RESERVED = (
     "user",
@@ -78,7 +74,7 @@ def _by_function(frame: Frame) -> str:
         return ""
     suffix, column, argument, _ = figure.function
     name = f"{frame.table.table.name}_{suffix}"
-    if {"by", "complete", column} & {*frame.statistic.keys} or len(name.encode()) > LONGEST:
+    if {"by", "complete", column} & {*frame.statistic.keys} or len(name.encode()) > LONGEST_NAME:
         return ""
     start, stop = _ends(frame)
     apart = f", by => ARRAY[{_text(by)}]" if by else ""
@@ -104,7 +100,7 @@ def _expression(frame: Frame) -> str:
 
 def _written(its: Any) -> str:
     """Return an expression or a question in one line; what it has of texts must be as `_text` gives them."""
-    return re.sub(r"\s*\n\s*", " ", str(its.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})))
+    return re.sub(r"\s*\n\s*", " ", str(its.compile(dialect=PLAIN, compile_kwargs={"literal_binds": True})))
 
 
 class _Columns(dict[str, Any]):
@@ -139,7 +135,7 @@ def _schema(table: Table) -> str:
 
 
 def _name(name: str) -> str:
-    return name if PLAIN.fullmatch(name) and name not in RESERVED else '"' + name.replace('"', '""') + '"'
+    return name if BARE.fullmatch(name) and name not in RESERVED else '"' + name.replace('"', '""') + '"'
 
 
 def _texts(values: Sequence[str]) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_mock_engine, inspect, text
-from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, SetColumnComment, sort_tables
 
+from statscache.database.dialect import PLAIN
 from statscache.database.lock import PATIENCE, counting
 from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import Unusable
@@ -35,8 +35,6 @@ NAMED = text(
 )
 #: The names of the types that PostgreSQL has itself, which are the same in every database.
 BUILT_IN: dict[str, str] = {}
-#: Writes statements as they are sent without parameters, in which no % is doubled.
-PLAIN = dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # it has no types
 
 
 def table_of(part: Part) -> Table | None:

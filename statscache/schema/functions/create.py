@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection, Engine, Table, text
-from sqlalchemy.dialects.postgresql import dialect
 
+from statscache.database.dialect import LONGEST_NAME, PLAIN
 from statscache.database.lock import counting
 from statscache.hosting.loader import Part
 from statscache.plugins import CountModel, DurationModel, FirstSeenModel, MeasureModel, Schedule
@@ -24,13 +24,10 @@ log = logging.getLogger(__name__)
 
 #: The kinds whose tables have functions.
 KINDS = (CountModel, MeasureModel, DurationModel, FirstSeenModel)
-#: The longest name that PostgreSQL gives to anything, in bytes.
-LONGEST = 63
 SCHEMAS = text(
     "SELECT name, nspname, current_schema() FROM unnest(CAST(:names AS text[])) AS name "
     "JOIN pg_class AS c ON c.oid = to_regclass(name) JOIN pg_namespace AS n ON n.oid = relnamespace"
 )
-DIALECT = dialect()  # type: ignore[no-untyped-call]  # it has no types
 
 
 def create_functions(engine: Engine, parts: Iterable[Part]) -> None:
@@ -70,7 +67,7 @@ def definitions(its: WindowTable) -> list[Definition]:
         if "volume" in its.figures:
             variants["half"] = [people.half(its)]
     names = {f"{its.table.name}_{suffix}": made for suffix, made in variants.items()}
-    long = [name for name in names if len(name.encode()) > LONGEST]
+    long = [name for name in names if len(name.encode()) > LONGEST_NAME]
     if long:
         log.warning(
             "the name of the table %s is too long, so it gets no function %s",
@@ -137,4 +134,4 @@ def _name_of(table: Table) -> str:
 def _keys(model: type[KeyedModel]) -> dict[str, str]:
     """Return the type of each key column, by its name."""
     columns = [_table(model).columns[name] for name in key_columns(model)]
-    return {column.name: column.type.compile(DIALECT).partition(" COLLATE ")[0] for column in columns}
+    return {column.name: column.type.compile(PLAIN).partition(" COLLATE ")[0] for column in columns}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import literal_column
+
+from statscache.database.dialect import PLAIN
+from statscache.plugins.episodes import length_of
 from statscache.schema.functions.figures import BIGINT, Figure, Figures
 from statscache.schema.functions.periods import ByPeriod, summed
 from statscache.schema.functions.table import INSTANT, WindowTable, variant, with_keys
@@ -16,13 +20,9 @@ BEGIN
     END IF;
     RETURN CAST ($1 AS numeric);
 END"""
-#: The least and the greatest whole seconds of a bucket `f.bucket` from 1 on; see `DurationModel`.
-LEAST = "(floor(exp(0.018 * (f.bucket - 2.0))) + 1)"
-GREATEST = "floor(exp(0.018 * (f.bucket - 1.0)))"
-#: What is as far from the least as from the greatest, taken as a share of each.
-SECONDS = (
-    f"CASE WHEN f.bucket = 0 THEN 0 "
-    f"ELSE CAST (2 * {LEAST} * {GREATEST} / ({LEAST} + {GREATEST}) AS double precision) END"
+#: The seconds that stand for a bucket `f.bucket`.
+SECONDS = str(
+    length_of(literal_column("f.bucket")).compile(dialect=PLAIN, compile_kwargs={"literal_binds": True})
 )
 #: The figures of periods.
 FIGURES: Figures = {

@@ -11,8 +11,7 @@ from statscache.schema.objects import Variant, quoted
 
 def new(its: WindowTable) -> Variant:
     """Return what counts, by period, who or what was seen for the first time ever."""
-    keys = {key: kind for key, kind in its.keys.items() if key != its.person}
-    parts = ByPeriod(its, keys if its.person else {}, told_apart=False)
+    parts = ByPeriod(its, its.others if its.person else {}, told_apart=False)
     whose = [quoted(its.person)] if its.person else its.columns
     columns = ", ".join(f"r.{column}" for column in whose)
     wanted = " AND ".join(parts.wanted) or "true"

@@ -14,7 +14,7 @@ LONG = "80 days"
 
 def distinct(its: WindowTable) -> Variant:
     """Return what counts the distinct people of periods."""
-    parts = ByPeriod(its, _others(its))
+    parts = ByPeriod(its, its.others)
     chosen = [*parts.key_columns, f"r.{_person(its)} AS person"]
     keys = "".join(f", s.{name}" for name in parts.names)
     body = (
@@ -36,8 +36,7 @@ def distinct(its: WindowTable) -> Variant:
 
 def activity(its: WindowTable) -> Variant:
     """Return what tells who came, stayed, came back and left, from period to period."""
-    parts = ByPeriod(its, _others(its), told_apart=False, before=True)
-    first = "(SELECT min(b.first) FROM bounds AS b)"
+    parts = ByPeriod(its, its.others, told_apart=False, before=True)
     body = (
         f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, marked AS (SELECT a.place, a.person, "
         "lag(a.place) OVER each IS NOT DISTINCT FROM a.place - 1 AS stayed, "
@@ -53,7 +52,7 @@ def activity(its: WindowTable) -> Variant:
         f"{its.complete('p.begins', 'p.ends')}, {since_ever(its, 'p.begins', 'p.ends')}, "
         f"{its.complete('e.begins', 'p.ends')} "
         "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
-        f"LEFT JOIN figure AS b ON b.place = e.place WHERE p.begins > {first} ORDER BY p.begins"
+        f"LEFT JOIN figure AS b ON b.place = e.place ORDER BY p.begins"
     )
     about = (
         "how many people were active in each period of a step and a zone, without bots: new (never before), retained "
@@ -69,7 +68,7 @@ def activity(its: WindowTable) -> Variant:
 
 def cohorts(its: WindowTable) -> Variant:
     """Return what tells how many of those who came in one period were active in each later one."""
-    parts = ByPeriod(its, _others(its), told_apart=False)
+    parts = ByPeriod(its, its.others, told_apart=False)
     body = (
         f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, "
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
@@ -94,7 +93,7 @@ def cohorts(its: WindowTable) -> Variant:
 
 def half(its: WindowTable) -> Variant:
     """Return what tells the smallest number of people who did half of it."""
-    parts = ByPeriod(its, _others(its), told_apart=False)
+    parts = ByPeriod(its, its.others, told_apart=False)
     chosen = [f"r.{_person(its)} AS person", "sum(r.volume) AS volume"]
     body = (
         f"WITH {parts.bounds}, seen AS MATERIALIZED ({parts.each(chosen, 'GROUP BY 1')}), {_people(its, 'seen')}, "
@@ -120,11 +119,6 @@ def half(its: WindowTable) -> Variant:
         "complete": BOOLEAN,
     }
     return variant(its, parts.arguments, columns, body, about)
-
-
-def _others(its: WindowTable) -> dict[str, str]:
-    """Return the type of each key that names no person, by the column's name."""
-    return {key: kind for key, kind in its.keys.items() if key != its.person}
 
 
 def _person(its: WindowTable) -> str:

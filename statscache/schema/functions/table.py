@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Table
@@ -74,25 +74,14 @@ class WindowTable:
         return f"coalesce({self.known('complete')} @> tstzrange({start}, {stop}), false)"
 
     @property
+    def others(self) -> dict[str, str]:
+        """The type of each key that names no person, by the column's name."""
+        return {key: kind for key, kind in self.keys.items() if key != self.person}
+
+    @property
     def columns(self) -> list[str]:
         """The key columns, as identifiers."""
         return [quoted(key) for key in self.keys]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a function gives for each row: its columns, of which the keys are some.
-
-    :param columns: the type of each, by its name
-    """
-
-    columns: Mapping[str, str]
-
-    def argument(self, name: str) -> str:
-        """Return a name for an argument that no column of the answer has."""
-        while name in self.columns:
-            name += "_"
-        return quoted(name)
 
 
 def since_ever(its: WindowTable, start: str, stop: str) -> str:
@@ -104,10 +93,15 @@ def with_keys(keys: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, 
     """Return the columns of an answer: keys, then figures, which give way where a key has their name."""
     columns = dict(keys)
     for name, kind in figures.items():
-        while name in columns:
-            name += "_"
-        columns[name] = kind
+        columns[_free(name, columns)] = kind
     return columns
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """Return a name, or one like it where it is taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def variant(
@@ -122,8 +116,7 @@ def variant(
     :param arguments: the name, the type and the default of each
     :param columns: the type of each column of its answer, by name
     """
-    answer = Answer(columns)
-    named = [(answer.argument(name), kind, default) for name, kind, default in arguments]
+    named = [(quoted(_free(name, columns)), kind, default) for name, kind, default in arguments]
     given = ", ".join(f"{name} {kind}{default}" for name, kind, default in named)
     returned = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
     return Variant(
