@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, zip_longest
 from statistics import median
-from typing import Any
 
 from sqlalchemy import Connection, create_engine, text
 
@@ -15,7 +14,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Bar, Figure
 from benchmarks.people_sql import Asked, questions
 from benchmarks.year import Year
-from benchmarks.year_counts import OF_PEOPLE, Counts, count_differences
+from benchmarks.year_counts import OF_PEOPLE, Counts, Row, count_differences
 from benchmarks.year_tables import by_history, by_rows, open_year
 
 #: More messages than these are not loaded by history unless that is asked for: it takes a minute a million.
@@ -78,7 +77,7 @@ def _ask(bench: Bench, connection: Connection, asked: Asked) -> Iterator[Figure]
     bench.say(asked.name)
     ways = {"": asked.function, **asked.by_hand}
     answers = {way: _answer(connection, query)[0] for way, query in ways.items()}
-    bench.note(f"{asked.name}, by hand", sum(answer != answers[""] for answer in answers.values()))
+    bench.note(f"{asked.name}, by hand", sum(_wrong(answer, answers[""]) for answer in answers.values()))
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(bench.rounds):
         for way, query in ways.items():
@@ -92,7 +91,7 @@ def _ask(bench: Bench, connection: Connection, asked: Asked) -> Iterator[Figure]
         yield Figure(f"{asked.name}: times by hand", "times", ratios, bar=Bar(most=asked.ratio))
 
 
-def _answer(connection: Connection, query: str) -> tuple[list[tuple[Any, ...]], float]:
+def _answer(connection: Connection, query: str) -> tuple[list[Row], float]:
     """Return the rows of an answer, and the seconds that it took."""
     before = time.perf_counter()
     rows = connection.exec_driver_sql(query).all()
@@ -102,16 +101,20 @@ def _answer(connection: Connection, query: str) -> tuple[list[tuple[Any, ...]], 
 def _wrong_answers(connection: Connection, counts: Counts) -> Iterator[tuple[str, int]]:
     """Yield how many rows of each question's answer are not as a program over the messages has them."""
     for asked in questions():
-        found, wanted = _answer(connection, asked.function)[0], sorted(asked.wanted(counts))
-        pairs = zip_longest(sorted(map(_plain, found)), wanted, fillvalue=())
-        yield asked.name, sum(not _alike(*pair) for pair in pairs)
+        found = map(_plain, _answer(connection, asked.function)[0])
+        yield asked.name, _wrong(sorted(found), sorted(asked.wanted(counts)))
 
 
-def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _wrong(found: Sequence[Row], wanted: Sequence[Row]) -> int:
+    """Return how many rows are not as they must be."""
+    return sum(not _alike(*pair) for pair in zip_longest(found, wanted, fillvalue=()))
+
+
+def _plain(row: Row) -> Row:
     return tuple(int(cell.timestamp()) if isinstance(cell, datetime) else cell for cell in row)
 
 
-def _alike(found: Sequence[Any], wanted: Sequence[Any]) -> bool:
+def _alike(found: Row, wanted: Row) -> bool:
     """Return whether two rows are the same, but for floats, which may be so far apart as quantiles are."""
     if len(found) != len(wanted):
         return False

@@ -16,6 +16,7 @@ PERIODS = (
     "FROM generate_series(timestamp '{first}', timestamp '2023-12-31', interval '{length}') AS start)"
 )
 MONTHS = PERIODS.format(first="2023-01-01", length="1 month")
+WEEKS = PERIODS.format(first="2022-12-26", length="7 days")
 QUARTERS = PERIODS.format(first="2023-01-01", length="3 months")
 INSIDE = "r.timestamp >= each.begins AND r.timestamp < each.ends"
 IN_YEAR = "timestamp >= '2023-01-01+00' AND timestamp < '2024-01-01+00'"
@@ -128,20 +129,39 @@ def _active(table: str) -> dict[str, str]:
         f"FROM {table} WHERE {IN_YEAR}"
     )
     active = "active AS MATERIALIZED (SELECT place, agent FROM seen JOIN people USING (agent))"
-    hop = (
-        f"hop AS (SELECT min(agent) AS agent FROM {table} UNION ALL SELECT (SELECT min(r.agent) FROM {table} AS r "
-        "WHERE r.agent > hop.agent) FROM hop WHERE hop.agent IS NOT NULL), people AS MATERIALIZED ("
-        "SELECT agent FROM hop WHERE agent IS NOT NULL AND NOT statscache_is_bot(agent)), active AS MATERIALIZED ("
-        f"SELECT place, agent FROM people, each WHERE EXISTS (SELECT FROM {table} AS r WHERE r.agent = people.agent "
-        f"AND {INSIDE}))"
+    one = f"SELECT r.agent, r.timestamp AS first FROM {table} AS r"
+    apiece = (
+        f"hop AS (({one} ORDER BY 1, 2 LIMIT 1) UNION ALL SELECT e.* FROM hop CROSS JOIN LATERAL ({one} "
+        "WHERE r.agent > hop.agent ORDER BY 1, 2 LIMIT 1) AS e), firsts AS MATERIALIZED ("
+        "SELECT agent, first FROM hop WHERE NOT statscache_is_bot(agent)), active AS MATERIALIZED ("
+        "SELECT place, agent FROM firsts JOIN each ON ends > first WHERE first >= begins "
+        f"OR EXISTS (SELECT FROM {table} AS r WHERE r.agent = firsts.agent AND {INSIDE}))"
     )
     return {
         "by quarter": f"seen AS MATERIALIZED ({by_period}), {PEOPLE}, {active}, {firsts}",
         "at once": f"seen AS MATERIALIZED ({at_once}), {PEOPLE}, {active}, {firsts}",
-        "by person": f"{hop}, {firsts}",
+        "by person": apiece,
     }
 
 
 def _median() -> Asked:
-    function = f"SELECT timestamp, volume, seconds FROM {BUILDS}_quantile({YEAR}, 0.5, 'week')"
-    return Asked("median build time per week of a year", function, Counts.medians, most=0.3, ratio=None)
+    inside = f"{INSIDE} AND r.bucket >= 0 GROUP BY 1"
+    reached = "sum(sum(r.volume)) OVER (ORDER BY r.bucket ROWS UNBOUNDED PRECEDING) AS reached"
+    running = (
+        f"SELECT r.bucket, {reached}, sum(sum(r.volume)) OVER () AS whole FROM {BUILDS} AS r WHERE {inside}"
+    )
+    middle = "CASE bucket WHEN 0 THEN 0 ELSE exp(0.018 * (bucket - 1.5)) END"
+    return Asked(
+        "median build time per week of a year",
+        f"SELECT timestamp, volume, seconds FROM {BUILDS}_quantile({YEAR}, 0.5, 'week')",
+        Counts.medians,
+        {
+            "by week": (
+                f"WITH {WEEKS} SELECT begins, whole::bigint, ({middle})::double precision FROM each CROSS JOIN LATERAL "
+                f"(SELECT bucket, whole FROM ({running}) AS s WHERE 2 * reached >= whole ORDER BY 1 LIMIT 1) AS e "
+                "ORDER BY 1"
+            )
+        },
+        most=0.3,
+        ratio=None,
+    )

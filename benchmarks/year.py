@@ -28,7 +28,7 @@ CATEGORIES = (*OTHERS, PAGURE, "pdc", "resultsdb", "taiga")
 #: Accounts that are bots by default, and how much of what is done they do.
 BOTS, BOT_SHARE = ("packit", "releng", "zuul"), 0.1
 #: So much of all is of builds; of the rest so much has an agent, and so much of that names somebody else, too.
-BUILD_SHARE, AGENT_SHARE, NAMING_SHARE = 0.1, 0.18, 0.1
+BUILD_SHARE, AGENT_SHARE, NAMING_SHARE = 1 / 15, 0.174, 0.1
 #: So much of what a person does is in a category of their own.
 OWN_SHARE = 0.6
 #: So many people are there all year; others come on any day and stay for so many days in the mean.

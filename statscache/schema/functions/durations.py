@@ -49,6 +49,7 @@ def sums(its: WindowTable) -> Variant:
 
 def quantile(its: WindowTable) -> Variant:
     """Return what gives a quantile of the durations of periods, within 1 % of the one at its rank."""
+    its = its.asked_once
     parts = ByPeriod(its, its.keys, more=(("q", "double precision", " DEFAULT 0.5"),))
     groups = ", ".join(["b.place", *(f"b.{name}" for name in parts.names)])
     body = (

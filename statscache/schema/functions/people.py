@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statscache.schema.functions.periods import ByPeriod
-from statscache.schema.functions.table import INSTANT, WindowTable, since_ever, variant, with_keys
+from statscache.schema.functions.table import INSTANT, WindowTable, variant, with_keys
 from statscache.schema.objects import Variant, quoted
 
 IS_BOT = "statscache_is_bot"
@@ -14,6 +14,7 @@ LONG = "80 days"
 
 def distinct(its: WindowTable) -> Variant:
     """Return what counts the distinct people of periods."""
+    its = its.asked_once
     parts = ByPeriod(its, its.others)
     chosen = [*parts.key_columns, f"r.{_person(its)} AS person"]
     keys = "".join(f", s.{name}" for name in parts.names)
@@ -36,9 +37,10 @@ def distinct(its: WindowTable) -> Variant:
 
 def activity(its: WindowTable) -> Variant:
     """Return what tells who came, stayed, came back and left, from period to period."""
+    its = its.asked_once
     parts = ByPeriod(its, its.others, told_apart=False, before=True)
     body = (
-        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, marked AS (SELECT a.place, a.person, "
+        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, marked AS (SELECT a.place, a.person, "
         "lag(a.place) OVER each IS NOT DISTINCT FROM a.place - 1 AS stayed, "
         "lead(a.place) OVER each IS DISTINCT FROM a.place + 1 AS leaves "
         "FROM active AS a WINDOW each AS (PARTITION BY a.person ORDER BY a.place)), "
@@ -49,7 +51,7 @@ def activity(its: WindowTable) -> Variant:
         "FROM marked AS m JOIN period AS p USING (place) JOIN firsts AS f USING (person) GROUP BY m.place) "
         "SELECT p.begins, coalesce(f.active, 0), coalesce(f.new, 0), coalesce(f.retained, 0), "
         "coalesce(f.returned, 0), coalesce(b.leaving, 0), "
-        f"{its.complete('p.begins', 'p.ends')}, {since_ever(its, 'p.begins', 'p.ends')}, "
+        f"{its.complete('p.begins', 'p.ends')}, {its.since_ever('p.begins', 'p.ends')}, "
         f"{its.complete('e.begins', 'p.ends')} "
         "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
         f"LEFT JOIN figure AS b ON b.place = e.place ORDER BY p.begins"
@@ -68,13 +70,14 @@ def activity(its: WindowTable) -> Variant:
 
 def cohorts(its: WindowTable) -> Variant:
     """Return what tells how many of those who came in one period were active in each later one."""
+    its = its.asked_once
     parts = ByPeriod(its, its.others, told_apart=False)
     body = (
-        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, {_firsts(parts)}, "
+        f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, "
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
         "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
         "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
-        f"{since_ever(its, 'c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
+        f"{its.since_ever('c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
         "LEFT JOIN figure AS f ON f.came = c.place AND f.place = p.place ORDER BY c.begins, p.begins"
     )
     about = (
@@ -93,6 +96,7 @@ def cohorts(its: WindowTable) -> Variant:
 
 def half(its: WindowTable) -> Variant:
     """Return what tells the smallest number of people who did half of it."""
+    its = its.asked_once
     parts = ByPeriod(its, its.others, told_apart=False)
     chosen = [f"r.{_person(its)} AS person", "sum(r.volume) AS volume"]
     body = (
@@ -135,37 +139,31 @@ def _people(its: WindowTable, rows: str) -> str:
 
 
 def _active(parts: ByPeriod) -> str:
-    """Return parts of a WITH RECURSIVE: in which periods each person was active, without bots.
+    """Return parts of a WITH RECURSIVE: in which periods each person was active, without bots, and since when ever.
 
-    Where periods are long and no key is asked for, there are so many rows of each person that it is faster to look
-    whether there is one, person by person.
+    Where periods are long and no key is asked for, each person has so many rows that it is faster to look, person by
+    person, whether there is one. Then everybody's first window is the first ever.
     """
-    its, person = parts.its, _person(parts.its)
-    least = f"SELECT min(r.{person}) AS person FROM {its.name} AS r"
-    there = f"EXISTS (SELECT FROM {its.name} AS r WHERE r.{person} = o.person AND {{}})"
-    nothing = " AND ".join(["true", *(f"{argument} IS NULL" for argument in parts.asked)])
+    its, person, row = parts.its, _person(parts.its), 'r."timestamp"'
+    next_one = f"(SELECT r.{person} AS person, {row} AS first FROM {its.name} AS r {{}}ORDER BY 1, 2 LIMIT 1)"
+    after = next_one.format(f"WHERE r.{person} > o.person ")
+    nothing = "".join(f" AND {argument} IS NULL" for argument in parts.asked)
+    apiece = "(SELECT a.apiece FROM way AS a)"
     return (
-        f"everybody AS ({least} UNION ALL SELECT ({least} WHERE r.{person} > o.person) FROM everybody AS o "
-        "WHERE o.person IS NOT NULL), "
-        f"apiece AS (SELECT {nothing} AND b.last - b.first >= interval '{LONG}' * cardinality(b.begins) AS person "
+        f"everybody AS ({next_one.format('')} "
+        f"UNION ALL SELECT n.person, n.first FROM everybody AS o CROSS JOIN LATERAL {after} AS n), "
+        f"way AS (SELECT b.last - b.first >= interval '{LONG}' * cardinality(b.begins){nothing} AS apiece "
         "FROM bounds AS b), "
-        f"seen AS MATERIALIZED ({parts.each([f'r.{person} AS person'], distinct=True)} "
-        "WHERE NOT (SELECT a.person FROM apiece AS a) "
-        "UNION ALL SELECT p.place, o.person FROM everybody AS o CROSS JOIN period AS p "
-        f"WHERE (SELECT a.person FROM apiece AS a) AND {there.format(parts.inside)}), "
+        f"seen AS MATERIALIZED ({parts.each([f'r.{person} AS person'], distinct=True)} WHERE NOT {apiece} "
+        "UNION ALL SELECT p.place, o.person FROM everybody AS o JOIN period AS p ON p.ends > o.first "
+        f"WHERE {apiece} AND (o.first >= p.begins OR EXISTS (SELECT FROM {its.name} AS r "
+        f"WHERE r.{person} = o.person AND {parts.inside}))), "
         f"{_people(its, 'seen')}, "
-        "active AS (SELECT s.place, s.person FROM seen AS s JOIN people USING (person))"
-    )
-
-
-def _firsts(parts: ByPeriod) -> str:
-    """Return a part of a WITH: the window in which each person was active for the first time ever."""
-    its = parts.its
-    keys = "".join(f" AND {condition}" for condition in parts.wanted)
-    return (
-        'firsts AS MATERIALIZED (SELECT people.person, (SELECT r."timestamp" '
-        f"FROM {its.name} AS r WHERE r.{_person(its)} = people.person{keys} "
-        'ORDER BY r."timestamp" LIMIT 1) AS first FROM people)'
+        "active AS (SELECT s.place, s.person FROM seen AS s JOIN people USING (person)), "
+        "firsts AS MATERIALIZED (SELECT o.person, o.first FROM everybody AS o JOIN people USING (person) "
+        f"WHERE {apiece} UNION ALL SELECT people.person, (SELECT {row} FROM {its.name} AS r "
+        f"WHERE {' AND '.join([f'r.{person} = people.person', *parts.wanted])} ORDER BY {row} LIMIT 1) "
+        f"FROM people WHERE NOT {apiece})"
     )
 
 

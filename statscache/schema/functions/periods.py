@@ -53,7 +53,7 @@ class ByPeriod:
 
     @property
     def bounds(self) -> str:
-        """A part of a WITH: where the periods begin and end, as arrays in one row, and each with its place."""
+        """Parts of a WITH: where the periods begin and end, as arrays in one row, each with its place, and `known`."""
         its = self.its
         names = f"CAST (ARRAY[{', '.join(map(in_quotes, self.keys))}] AS text[])"
         given = (
@@ -65,7 +65,7 @@ class ByPeriod:
             "array_agg(p.ends ORDER BY p.begins) AS ends, min(p.begins) AS first, max(p.ends) AS last "
             f"FROM {quoted(its.home)}.{OF_ONE}({given}) AS p), "
             "period AS (SELECT each.* FROM bounds AS b, unnest(b.begins, b.ends) "
-            "WITH ORDINALITY AS each (begins, ends, place))"
+            f"WITH ORDINALITY AS each (begins, ends, place)), {its.known_once}"
         )
 
     def each(self, selected: Sequence[str], more: str = "", distinct: bool = False) -> str:
@@ -137,6 +137,7 @@ class ByPeriod:
 
 def summed(its: WindowTable, figures: Figures) -> Variant:
     """Return what sums a table by periods."""
+    its = its.asked_once
     parts = ByPeriod(its, its.keys)
     kinds = {name: figure.kind for name, figure in figures.items()}
     columns = with_keys({"timestamp": INSTANT, **its.keys}, {**kinds, "complete": "boolean"})

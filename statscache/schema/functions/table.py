@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Table
 
@@ -30,6 +30,7 @@ class WindowTable:
     :param person: the key that names a person, None if there is none
     :param figures: the figures of a row, by column
     :param leading: that of them by which rows are the greatest
+    :param knows: whether what freshness says of it is a part `known` of a WITH
     """
 
     table: Table
@@ -40,6 +41,7 @@ class WindowTable:
     person: str | None = None
     figures: Figures = field(default_factory=lambda: VOLUME)
     leading: str = "volume"
+    knows: bool = False
 
     @property
     def name(self) -> str:
@@ -64,14 +66,32 @@ class WindowTable:
         """Return whether a row lies in the range asked for."""
         return f'{row}."timestamp" >= {self.start_of("$1")} AND {row}."timestamp" < {END}'
 
+    @property
+    def asked_once(self) -> WindowTable:
+        """The same where `known_once` is a part of a WITH: the view takes long to plan, and is read for each column."""
+        return replace(self, knows=True)
+
+    @property
+    def known_once(self) -> str:
+        """A part of a WITH: what `statscache_freshness` says of the table."""
+        return f"known AS MATERIALIZED (SELECT f.complete, f.history_from FROM {self._freshness})"
+
+    @property
+    def _freshness(self) -> str:
+        view, name = f"{quoted(self.home)}.statscache_freshness", in_quotes(self.table.fullname)
+        return f"{view} AS f WHERE f.table_name = {name}"
+
     def known(self, column: str) -> str:
         """Return what `statscache_freshness` says of the table in a column."""
-        view, name = f"{quoted(self.home)}.statscache_freshness", in_quotes(self.table.fullname)
-        return f"(SELECT f.{column} FROM {view} AS f WHERE f.table_name = {name})"
+        return f"(SELECT f.{column} FROM {'known AS f' if self.knows else self._freshness})"
 
     def complete(self, start: str, stop: str) -> str:
         """Return whether the table has every message of a time."""
         return f"coalesce({self.known('complete')} @> tstzrange({start}, {stop}), false)"
+
+    def since_ever(self, start: str, stop: str) -> str:
+        """Return whether the table has every message of a time, and of all before of which history is wanted."""
+        return self.complete(f"least({self.known('history_from')}, {start})", stop)
 
     @property
     def others(self) -> dict[str, str]:
@@ -82,11 +102,6 @@ class WindowTable:
     def columns(self) -> list[str]:
         """The key columns, as identifiers."""
         return [quoted(key) for key in self.keys]
-
-
-def since_ever(its: WindowTable, start: str, stop: str) -> str:
-    """Return whether the table has every message of a time, and of all before it of which history is wanted."""
-    return its.complete(f"least({its.known('history_from')}, {start})", stop)
 
 
 def with_keys(keys: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, str]:
