@@ -16,6 +16,8 @@ Content = tuple[str, Body]
 #: The share of all messages that are of such things, how many there are of each kind, and how many of years ago, of
 #: which less is said, so that more depends on each.
 SHARE, THINGS, PAST_THINGS = 0.1, 8, 16
+#: How often the next of these is about another thing than the last. Else daemons seldom have to do with one at once.
+CHANGED = 0.3
 #: The share of these whose time is one of a few of years ago, before that of all others.
 PAST = 0.4
 HOUR, DAY = 3600, 86_400
@@ -34,6 +36,7 @@ class Lives:
     def __init__(self, chance: random.Random, share: float = SHARE) -> None:
         self._chance = chance
         self._share = share
+        self._thing: tuple[str, int, bool] | None = None
 
     def replace(self, body: Body, past: float = PAST) -> Body:
         """Return the message, or one in its place that is about such a thing.
@@ -43,11 +46,18 @@ class Lives:
         chance = self._chance
         if chance.random() >= self._share:
             return body
-        kind, is_past = chance.choice(list(MAKERS)), chance.random() < past
-        number = THINGS + chance.randrange(PAST_THINGS) if is_past else chance.randrange(THINGS)
+        if chance.random() < CHANGED or self._thing is None:
+            self._thing = self._draw(past)
+        kind, number, is_past = self._thing
         topic, msg = MAKERS[kind](chance, number)
         when = self._then(kind, number) if is_past else body["timestamp"]
         return {**body, "topic": topic, "msg": msg, "timestamp": when}
+
+    def _draw(self, past: float) -> tuple[str, int, bool]:
+        """Return another thing: its kind and number, and whether it is of years ago."""
+        chance = self._chance
+        kind, is_past = chance.choice(list(MAKERS)), chance.random() < past
+        return kind, THINGS + chance.randrange(PAST_THINGS) if is_past else chance.randrange(THINGS), is_past
 
     def _then(self, kind: str, number: int) -> float:
         """Return a time: most often that of a thing's begin, or about when it is given up."""
