@@ -16,6 +16,7 @@ IDENTS = [
     "volume",
     "volume-by-category",
     "volume-by-user",
+    "newcomers",
     "pagure-contributions",
     "pagure-contributions-by-project",
 ]

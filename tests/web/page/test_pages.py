@@ -26,6 +26,7 @@ STATISTICS = [
     "contributions-by-agent-and-category",
     "copr-builds",
     "koji-builds",
+    "newcomers",
     "pagure-contributions",
     "pagure-contributions-by-project",
     "pagure-contributions-by-user",
