@@ -60,11 +60,11 @@ class Lives:
         return kind, THINGS + chance.randrange(PAST_THINGS) if is_past else chance.randrange(THINGS), is_past
 
     def _then(self, kind: str, number: int) -> float:
-        """Return a time: most often that of a thing's begin, or about when it is given up."""
+        """Return a time to the microsecond: most often that of a thing's begin, or about when it is given up."""
         late = GIVE_UP[kind] + number % 2
         others = [1, 5, HOUR - 1, HOUR, 2 * GIVE_UP[kind]]
         apart = self._chance.choice([0, 0, 0, late, late, late, self._chance.choice(others)])
-        return THEN + apart + self._chance.choice([0, self._chance.random()])
+        return round(THEN + apart + self._chance.choice([0, self._chance.random()]), 6)
 
 
 def koji(chance: random.Random, number: int) -> Content:
