@@ -94,6 +94,11 @@ class Series:
         """The periods, oldest first."""
         return self.frame.periods
 
+    @cached_property
+    def all_versions(self) -> tuple[int, ...]:
+        """The versions of the plugin by which any period was counted."""
+        return tuple(sorted({version for versions in self.versions for version in versions}))
+
     def counted_by(self, place: int) -> tuple[int, ...]:
         """Return by which versions of the plugin a period was counted; none if nobody knows."""
         return self.versions[place] if self.versions else ()

@@ -10,7 +10,7 @@ from statscache.render.language import Language
 
 def are_worth_saying(series: Series) -> bool:
     """Return whether any period was counted by another version than that which is installed."""
-    return bool(_all(series) - {series.frame.table.plugin.version})
+    return bool({*series.all_versions} - {series.frame.table.plugin.version})
 
 
 def counted(versions: Sequence[int], language: Language) -> str:
@@ -24,7 +24,7 @@ def counted(versions: Sequence[int], language: Language) -> str:
 
 def counted_sentence(series: Series, language: Language) -> str:
     """Return by which versions what is shown was counted, if that is worth saying; else nothing."""
-    versions = sorted(_all(series))
+    versions = series.all_versions
     if not are_worth_saying(series):
         return ""
     if len(versions) == 1:
@@ -36,7 +36,3 @@ def counted_sentence(series: Series, language: Language) -> str:
 def in_a_cell(versions: Collection[int]) -> str:
     """Return versions as they stand in a cell of CSV."""
     return " ".join(map(str, versions))
-
-
-def _all(series: Series) -> set[int]:
-    return {version for versions in series.versions for version in versions}

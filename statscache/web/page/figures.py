@@ -63,10 +63,14 @@ def rows(chart: Chart, archive: str, names: Sequence[str]) -> list[Row]:
     return found
 
 
-def _why(series: Series, place: int, language: Language) -> str:
-    """Return why a period is not complete, and by which versions it was counted, if that is worth saying."""
-    versions = series.counted_by(place) if are_worth_saying(series) else ()
-    return "; ".join(filter(None, (told(series.missing[place], language), counted(versions, language))))
+def _whys(series: Series, language: Language) -> dict[int, str]:
+    """Return why periods are not complete, and by which versions they were counted, if that is worth saying."""
+    says, found = are_worth_saying(series), {}
+    for place, missing in enumerate(series.missing):
+        versions = counted(series.counted_by(place), language) if says else ""
+        if why := "; ".join(filter(None, (told(missing, language), versions))):
+            found[place] = why
+    return found
 
 
 def _value(value: Number | None, frame: Frame, language: Language) -> str:
@@ -108,7 +112,7 @@ def data_of(chart: Chart, names: Sequence[str], archive: str) -> str:
         "starts": [period.start for period in series.periods],
         "stop": write_second(frame.periods[-1].stop),
         "lines": lines,
-        "why": {place: why for place in range(len(series.periods)) if (why := _why(series, place, language))},
+        "why": _whys(series, language),
     }
     if series.whole is not None:
         values = [language.value(its, frame.figure.unit) for its in series.whole.volumes]
