@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -71,14 +72,15 @@ class PruneEvents:
         """Prune for a while, and return whether there may be more."""
         if not is_steady(self._engine, self._clocks):
             return False
-        return prune_for_a_while(self._prune)
+        return prune_for_a_while(partial(self._prune, list(filter(self._is_any, self._tables))))
 
-    def _prune(self) -> bool:
-        """Prune some of the first table that has many, and return whether there may be more."""
-        return any(
-            self._is_any(events) and prune(self._engine, events, self._keep) == PRUNED
-            for events in self._tables
-        )
+    def _prune(self, tables: list[Table]) -> bool:
+        """Prune some, taking tables off the list that have no more, and return whether there may be more."""
+        while tables:
+            if prune(self._engine, tables[-1], self._keep) == PRUNED:
+                return True
+            tables.pop()
+        return False
 
     def _is_any(self, events: Table) -> bool:
         """Return whether there is anything to delete, without having kept anybody waiting."""
