@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,11 +22,11 @@ from statscache.counting.keeping import Keeping
 from statscache.counting.wake import Wake
 from statscache.database.engine import probe
 from statscache.database.trouble import first_line
-from statscache.errors import HUNG
 from statscache.health.parts import Parts
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.filler import Filler
 from statscache.history.slice_counter import SliceCounter
+from statscache.hosting.watchdog import end_hung
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.process.clocks import Clocks
@@ -55,11 +54,6 @@ from statscache.upkeep.upkeep import Upkeep
 from statscache.upkeep.verifications import TidyVerifications
 
 log = logging.getLogger(__name__)
-
-
-def end_hung() -> None:
-    """End a process in which a plugin hangs; a new one does without the plugin."""
-    os._exit(HUNG)
 
 
 class Daemon:

@@ -38,6 +38,15 @@ class Span:
         return self.stop - self.start
 
 
+def window_start(second: int, length: int, offset: int) -> int:
+    """Return where the window starts that a second lies in.
+
+    :param length: of a window, in seconds
+    :param offset: where in such a length, counted from 1970, a window starts
+    """
+    return second - (second - offset) % length
+
+
 def without(span: Span, others: Iterable[Span]) -> list[Span]:
     """Return what is left of a span without others, oldest first."""
     left, start = [], span.start

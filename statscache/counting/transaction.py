@@ -72,7 +72,8 @@ class Transaction:
 
     def count(self, plugins: Collection[str], spans: Iterable[Span]) -> None:
         """Note that these plugins have counted, or may have, what came of some time."""
-        self.spans.setdefault(frozenset(plugins), []).extend(spans)
+        if self.versions:
+            self.spans.setdefault(frozenset(plugins), []).extend(spans)
 
     def is_made_again_after(self, error: BaseException) -> bool:
         """Return whether all of this is tried again alone if it ends by an error."""
@@ -91,7 +92,7 @@ class Transaction:
         self.round_trip.commit()
 
     def _note_versions(self) -> None:
-        for plugins, spans in self.spans.items() if self.versions else ():
+        for plugins, spans in self.spans.items():
             versions = {its: self.versions[its] for its in sorted(plugins & self.versions.keys())}
             note_versions(self.connection, versions, spans)
 

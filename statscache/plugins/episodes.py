@@ -34,6 +34,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INTERVAL
 
+from statscache.span import window_start
+
 #: Two durations whose natural logarithms differ by less than this may be in one bucket.
 STEP = 0.018
 #: The bucket of ends without a begin, and that of durations of less than a second.
@@ -102,7 +104,7 @@ class Episodes:
             earliest = second - self.give_up
             start = next((begin for begin in begins if begin >= earliest), None)
             begins.clear()
-            window = second - (second - self.offset) % self.length
+            window = window_start(second, self.length, self.offset)
             yield second, (window, *keys, bucket_of(start, second)), 0 if start is None else second - start
 
     def selected(self, events: FromClause) -> list[ColumnElement[Any]]:

@@ -25,6 +25,7 @@ from statscache.plugins.upserts import (
     upsert,
 )
 from statscache.plugins.windows import changing
+from statscache.span import window_start
 
 
 class Merging(Enum):
@@ -121,7 +122,7 @@ class WindowPlugin(KeyedPlugin):
 
     def _window(self, second: int) -> int:
         """Return the start of the window that a second lies in."""
-        return second - (second - self._offset) % self._seconds
+        return window_start(second, self._seconds, self._offset)
 
     def _write(
         self, session: Session, statement: Insert, rows: Sequence[Any], figures: Mapping[str, str]

@@ -126,4 +126,4 @@ def counted_by_version(
     for table, versions in present.items():
         for plugin, version in versions.items():
             found[version] += without(inside, others[table, plugin])
-    return {version: without(inside, without(inside, spans)) for version, spans in found.items() if spans}
+    return {version: clipped([inside], spans) for version, spans in found.items() if spans}

@@ -17,8 +17,7 @@ from statscache.plugins.keys import LONGEST_KEY, shortened
 from statscache.query.errors import BadQuestion, Expected
 from statscache.query.periods import Step, zone_named
 
-MOST_FIELDS = 500
-MOST_VALUES = 20
+MOST_FIELDS, MOST_VALUES = 500, 20
 ROWS = 100
 PAGES = 100
 CALLBACK = r"^[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*$"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -128,22 +128,19 @@ class Begins(Lengths):
     """Takes the begins alone; its table is another's, too."""
 
     name = "begins"
+    takes: ClassVar[str] = "began"
 
     def process(self, message: Message) -> None:
         for method, *arguments in message["msg"]["word"]:
-            if method == "began":
-                self.began(message, *arguments)
+            if method == self.takes:
+                getattr(self, method)(message, *arguments)
 
 
-class Ends(Lengths):
+class Ends(Begins):
     """Takes the ends alone."""
 
     name = "ends"
-
-    def process(self, message: Message) -> None:
-        for method, *arguments in message["msg"]["word"]:
-            if method == "ended":
-                self.ended(message, *arguments)
+    takes: ClassVar[str] = "ended"
 
 
 def test_two_plugins_of_one_table_see_each_other_s_events(make_bench: Make) -> None:

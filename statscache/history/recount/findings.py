@@ -9,7 +9,7 @@ from statscache.history.archives.archive import Hole
 from statscache.history.recount.compare import Differences
 from statscache.history.recount.targets import Target
 from statscache.plugins import Rows
-from statscache.span import Span
+from statscache.span import Span, window_start
 from statscache.store.verification import Found
 
 
@@ -80,5 +80,5 @@ def differing_windows(target: Target, span: Span, found: Differences) -> list[Sp
     if target.rows is not Rows.WINDOW or found.total > len(found.rows):
         return [span] if found.total else []
     seconds = {floor(row.key["timestamp"].timestamp()) for row in found.rows}
-    starts = {target.floor(second, target.offset) for second in seconds}
+    starts = {window_start(second, target.length, target.offset) for second in seconds}
     return [Span(start, start + target.length) for start in sorted(starts)]

@@ -22,13 +22,13 @@ from statscache.history.recount.findings import Finding, Report
 from statscache.history.recount.quarantined import refused
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched, inside, second_of
 from statscache.history.recount.shadow import Shadow, shadow
-from statscache.history.recount.targets import Target, choose
+from statscache.history.recount.targets import Target, choose, wanted_since
 from statscache.history.recount.verify import MOST, closed
 from statscache.plugins import Base, Rows
 from statscache.schema.relations import note_relations
 from statscache.span import Span
 from statscache.store import kept_back, ledger, quarantine
-from statscache.store.coverage import cover, wanted
+from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
@@ -88,8 +88,8 @@ def _whole(app: App, targets: Collection[Target], span: Span) -> tuple[list[Targ
     ever = [target for target in targets if target.rows is Rows.EVER]
     with app.engine.connect() as connection:
         for target in ever:
-            since = max(wanted(connection, target.plugins).values(), default=span.start)
-            if span.start > since:
+            since = wanted_since(connection, target)
+            if since is not None and span.start > since:
                 begin = datetime.fromtimestamp(since, UTC)
                 refused[target] = (
                     f"{target.name} cannot be counted again for {span} alone: its rows come of all messages since "

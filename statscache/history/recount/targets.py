@@ -16,7 +16,8 @@ from statscache.plugins import BasePlugin, DurationPlugin, Rows
 from statscache.plugins.episodes import Episodes
 from statscache.schema.registry import PluginRow
 from statscache.schema.tables import table_of
-from statscache.span import Span
+from statscache.span import Span, window_start
+from statscache.store.coverage import wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +61,22 @@ class Target:
 
     def within(self, span: Span) -> list[Span]:
         """Return the windows, all as one span, that lie wholly in a span; none if there are none."""
-        return _span(-self.floor(-span.start, -self.offset), self.floor(span.stop, self.offset))
+        start = -window_start(-span.start, self.length, -self.offset)
+        return _span(start, window_start(span.stop, self.length, self.offset))
 
     def from_start_of(self, span: Span) -> list[Span]:
         """The same, from that window on in which the span starts."""
-        return _span(self.floor(span.start, self.offset), self.floor(span.stop, self.offset))
-
-    def floor(self, second: int, offset: int) -> int:
-        """Return where the window starts that the second lies in."""
-        return second - (second - offset) % self.length
+        start, stop = (window_start(end, self.length, self.offset) for end in (span.start, span.stop))
+        return _span(start, stop)
 
 
 def _span(start: int, stop: int) -> list[Span]:
     return [Span(start, stop)] if start < stop else []
+
+
+def wanted_since(connection: Connection, target: Target) -> int | None:
+    """Return the second since which the table is to have every message of history; None if nobody knows."""
+    return max(wanted(connection, target.plugins).values(), default=None)
 
 
 class Unfit(StatscacheError):

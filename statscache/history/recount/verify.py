@@ -19,7 +19,7 @@ from statscache.history.recount.quarantined import copy, leave_out, quarantined_
 from statscache.history.recount.recount import Advance, Recount, Spans, fetched
 from statscache.history.recount.sample import Sample, drawn
 from statscache.history.recount.shadow import Shadow
-from statscache.history.recount.targets import Target, choose
+from statscache.history.recount.targets import Target, choose, wanted_since
 from statscache.plugins import Rows
 from statscache.span import Span, without
 from statscache.store.coverage import gaps, wanted
@@ -177,7 +177,7 @@ def _windows(
 ) -> list[Span]:
     """Return the windows of a table that are complete; no part of them where its rows come of all messages ever."""
     target = finding.target
-    first = _start(connection, target)
+    first = wanted_since(connection, target)
     start = first if since is None else since
     if start is None or start >= until:
         return []
@@ -187,10 +187,6 @@ def _windows(
         finding.skipped = PARTIAL
         return []
     return [window for part in without(span, finding.incomplete) for window in target.within(part)]
-
-
-def _start(connection: Connection, target: Target) -> int | None:
-    return max(wanted(connection, target.plugins).values(), default=None)
 
 
 def _incomplete(connection: Connection, target: Target, span: Span) -> list[Span]:

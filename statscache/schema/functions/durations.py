@@ -73,13 +73,13 @@ def _running(parts: ByPeriod) -> str:
 
     The sums are whole numbers, so the first that reaches q·n is the first that reaches ceil(q·n).
     """
-    keys = [column.rpartition(" AS ")[0] for column in parts.key_columns]
-    apart = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    keys = ", ".join(parts.key_values)
+    apart = f"PARTITION BY {keys} " if keys else ""
     sums = (
         f"sum(sum(r.volume)) OVER ({apart}ORDER BY r.bucket ROWS UNBOUNDED PRECEDING) AS reached",
         f"sum(sum(r.volume)) OVER ({apart}) AS whole",
     )
-    numbers = ", ".join(map(str, range(1, len(keys) + 2)))
+    numbers = ", ".join(map(str, range(1, len(parts.keys) + 2)))
     return parts.each([*parts.key_columns, "r.bucket", *sums], f"AND r.bucket >= 0 GROUP BY {numbers}")
 
 

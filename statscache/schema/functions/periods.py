@@ -106,9 +106,14 @@ class ByPeriod:
     @property
     def key_columns(self) -> list[str]:
         """Each key of a row `r`, NULL where it is neither told apart nor asked for, as the answer has it."""
+        return [f"{key} AS {name}" for key, name in zip(self.key_values, self.names, strict=True)]
+
+    @property
+    def key_values(self) -> list[str]:
+        """The same without a name."""
         return [
-            f"CASE WHEN ${n} IS NOT NULL{self._told_apart(key)} THEN r.{quoted(key)} END AS {name}"
-            for (n, key), name in zip(self._numbered, self.names, strict=True)
+            f"CASE WHEN ${n} IS NOT NULL{self._told_apart(key)} THEN r.{quoted(key)} END"
+            for n, key in self._numbered
         ]
 
     def _told_apart(self, key: str) -> str:
