@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Index, Table, text
+from sqlalchemy import Connection, Engine, Index, Row, Table, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
@@ -19,11 +20,12 @@ log = logging.getLogger(__name__)
 SMALL = 64 << 20
 #: So many seconds are waited for those who are writing to a table; who else counts waits meanwhile.
 PATIENCE = 2.0
+#: The indexes of each of some tables; one row without any for a table that has none.
 THERE = text("""
-SELECT pg_table_size(pg_class.oid) AS size, own.relname AS plain, own.oid::regclass::text AS name, indisvalid
-FROM pg_class
-LEFT JOIN pg_index ON indrelid = pg_class.oid LEFT JOIN pg_class AS own ON own.oid = indexrelid
-WHERE pg_class.oid = to_regclass(:table) AND pg_class.relkind IN ('r', 'p')
+SELECT given.place, pg_table_size(c.oid) AS size, own.relname AS plain, own.oid::regclass::text AS name, indisvalid
+FROM unnest(CAST(:tables AS text[])) WITH ORDINALITY AS given (name, place)
+JOIN pg_class AS c ON c.oid = to_regclass(given.name) AND c.relkind IN ('r', 'p')
+LEFT JOIN pg_index ON indrelid = c.oid LEFT JOIN pg_class AS own ON own.oid = indexrelid
 """)
 
 
@@ -38,13 +40,14 @@ def add_indexes(
     """
     with counting(engine, patient=True) as connection:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {math.ceil(patience * 1000)}")
-        for table in tables:
-            _see_to(connection, table, small)
+        wanted = list(tables)
+        quote = connection.dialect.identifier_preparer.format_table
+        rows = connection.execute(THERE, {"tables": [quote(table) for table in wanted]}).all()
+        for place, table in enumerate(wanted, 1):
+            _see_to(connection, table, [row for row in rows if row.place == place], small)
 
 
-def _see_to(connection: Connection, table: Table, small: int) -> None:
-    name = connection.dialect.identifier_preparer.format_table(table)
-    rows = connection.execute(THERE, {"table": name}).all()
+def _see_to(connection: Connection, table: Table, rows: Sequence[Row[Any]], small: int) -> None:
     there = {row.plain: row for row in rows}
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         found = there.get(index.name)

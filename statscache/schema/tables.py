@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_mock_engine, inspect, text
+from sqlalchemy import Column as SQLColumn
+from sqlalchemy import Connection, Engine, Table, create_mock_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, SetColumnComment, sort_tables
 
@@ -23,18 +25,37 @@ log = logging.getLogger(__name__)
 #: How long those who use a table are waited for, to add a column: everybody after us waits, too.
 SOON = "SET LOCAL lock_timeout = '2s'"
 
+#: The columns of each of some tables, and whether each is part of the primary key.
 COLUMNS = text(
-    "SELECT attname, format_type(atttypid, NULL), attnotnull AND NOT atthasdef AND attidentity = '' "
-    "FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid WHERE c.oid = to_regclass(:table) "
-    "AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    "SELECT given.place, attname, format_type(atttypid, NULL), "
+    "attnotnull AND NOT atthasdef AND attidentity = '', coalesce(attnum = ANY (indkey), false) "
+    "FROM unnest(CAST(:tables AS text[])) WITH ORDINALITY AS given (name, place) "
+    "JOIN pg_class AS c ON c.oid = to_regclass(given.name) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
+    "JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped "
+    "LEFT JOIN pg_index ON indrelid = c.oid AND indisprimary ORDER BY given.place, attnum"
 )
-
-
 NAMED = text(
     "SELECT format_type(type, NULL), coalesce(type::oid < 16384, false) FROM to_regtype(:declared) AS type"
 )
 #: The names of the types that PostgreSQL has itself, which are the same in every database.
 BUILT_IN: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is there.
+
+    :param kind: its type, by the name PostgreSQL gives it
+    :param needed: whether a new row must say what it holds
+    :param key: whether it is part of the primary key
+    """
+
+    kind: str
+    needed: bool
+    key: bool
+
+
+Columns = Mapping[str, Column]
 
 
 def table_of(part: Part) -> Table | None:
@@ -50,7 +71,9 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     """
     try:
         with counting(engine, patient=True) as connection:
-            found = {table.fullname: _see_to(connection, table) for table in sort_tables(tables)}
+            wanted = sort_tables(tables)
+            there = _columns(connection, wanted)
+            found = {table.fullname: _see_to(connection, table, there[table.fullname]) for table in wanted}
     except DBAPIError as error:
         advice = "look at the server's log, and start again"
         if state_of(error) == DENIED:
@@ -61,19 +84,33 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     return {name: lines for name, lines in found.items() if lines}
 
 
-def _see_to(connection: Connection, table: Table) -> list[str]:
+def _see_to(connection: Connection, table: Table, there: Columns) -> list[str]:
     """Create the table, or columns of it, if they are missing, and return why it cannot be used."""
     try:
+        if there and not _missing(table, there):
+            return list(differences(connection, table, there))
         with connection.begin_nested():
-            if not _columns(connection, table):
-                _create(connection, table)
-                return []
-            refused = _add_columns(connection, table)
-            return [*differences(connection, table), *refused]
+            return _make(connection, table, there)
     except SQLAlchemyError as error:
         if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
+
+
+def _make(connection: Connection, table: Table, there: Columns) -> list[str]:
+    """Create what is missing, and return why the table cannot be used."""
+    if not there:
+        _create(connection, table)
+        return []
+    refused = _add_columns(connection, table, _missing(table, there))
+    there = _columns(connection, [table])[table.fullname]
+    return [*differences(connection, table, there), *refused]
+
+
+def _missing(table: Table, there: Columns) -> list[SQLColumn[Any]]:
+    """Return the columns that are missing, nothing where one of them must not be null."""
+    missing = [column for column in table.columns if column.name not in there]
+    return missing if all(column.nullable for column in missing) else []
 
 
 def _create(connection: Connection, table: Table) -> None:
@@ -89,12 +126,8 @@ def _create(connection: Connection, table: Table) -> None:
     connection.exec_driver_sql(";".join(statements), execution_options={"no_parameters": True})
 
 
-def _add_columns(connection: Connection, table: Table) -> list[str]:
-    """Add the columns that are missing, where all of them may be null, and return why not if they cannot be added."""
-    there = _columns(connection, table)
-    missing = [column for column in table.columns if column.name not in there]
-    if not missing or not all(column.nullable for column in missing):
-        return []
+def _add_columns(connection: Connection, table: Table, missing: Sequence[SQLColumn[Any]]) -> list[str]:
+    """Add columns, and return why not if they cannot be added."""
     name = connection.dialect.identifier_preparer.format_table(table)
     added = ", ".join(f"ADD COLUMN {CreateColumn(column).compile(dialect=PLAIN)}" for column in missing)
     comments = [str(SetColumnComment(each).compile(dialect=PLAIN)) for each in missing if each.comment]
@@ -105,20 +138,22 @@ def _add_columns(connection: Connection, table: Table) -> list[str]:
     return []
 
 
-def differences(connection: Connection, table: Table) -> Iterator[str]:
-    """Yield what of a table in the database makes it unfit for its model."""
-    there = _columns(connection, table)
+def differences(connection: Connection, table: Table, there: Columns) -> Iterator[str]:
+    """Yield what of a table in the database makes it unfit for its model.
+
+    :param there: its columns
+    """
     for column in table.columns:
         if column.name not in there:
             yield f"the column {column.name} is missing"
             continue
-        wanted, (given, _) = _canonical(connection, column.type), there[column.name]
+        wanted, given = _canonical(connection, column.type), there[column.name].kind
         if wanted != given:
             yield f"the column {column.name} is {given} instead of {wanted}"
-    for name, (_, needed) in there.items():
-        if needed and name not in table.columns:
+    for name, its in there.items():
+        if its.needed and name not in table.columns:
             yield f"the column {name} is not in the model and must not be null"
-    key = inspect(connection).get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    key = [name for name, its in there.items() if its.key]
     expected = [column.name for column in table.primary_key]
     if set(key) != set(expected):
         yield f"the primary key is ({', '.join(key)}) instead of ({', '.join(expected)})"
@@ -131,18 +166,19 @@ def misfit(name: str, lines: Iterable[str]) -> str:
 
 def find_misfits(connection: Connection, tables: Iterable[Table]) -> dict[str, str]:
     """Return why no plugin can run on each of the tables that are there and differ from their models."""
-    there = {
-        table.fullname: list(differences(connection, table))
-        for table in tables
-        if _columns(connection, table)
-    }
-    return {name: misfit(name, lines) for name, lines in there.items() if lines}
+    its = {table.fullname: table for table in tables}
+    there = _columns(connection, list(its.values()))
+    found = {name: list(differences(connection, its[name], there[name])) for name in its if there[name]}
+    return {name: misfit(name, lines) for name, lines in found.items() if lines}
 
 
-def _columns(connection: Connection, table: Table) -> dict[str, tuple[str, bool]]:
-    """Return each column's type, by the name PostgreSQL gives it, and whether a new row must say what it holds."""
-    name = connection.dialect.identifier_preparer.format_table(table)
-    return {row[0]: (row[1], row[2]) for row in connection.execute(COLUMNS, {"table": name})}
+def _columns(connection: Connection, tables: Sequence[Table]) -> dict[str, dict[str, Column]]:
+    """Return the columns of each table, none of one that is missing."""
+    quote = connection.dialect.identifier_preparer.format_table
+    found: dict[str, dict[str, Column]] = {table.fullname: {} for table in tables}
+    for place, name, *its in connection.execute(COLUMNS, {"tables": [quote(table) for table in tables]}):
+        found[tables[place - 1].fullname][name] = Column(*its)
+    return found
 
 
 def _canonical(connection: Connection, kind: Any) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from statscache.schema.bots import keep_bots
 from statscache.schema.objects import quoted
-from statscache.schema.tables import create_tables, differences
+from statscache.schema.tables import create_tables, find_misfits
 from statscache.setting.bots import BOTS
 from statscache.store.bots import BotRow, bots, replace_bots, version_of_bots
 from tests.support.sql import run, scalar
@@ -222,5 +222,5 @@ def test_the_table_explains_itself(tables: Engine) -> None:
     assert inspector.get_table_comment("statscache_bot")["text"]
     assert all(column["comment"] for column in inspector.get_columns("statscache_bot"))
     with tables.connect() as connection:
-        assert list(differences(connection, BotRow.__table__)) == []  # type: ignore[arg-type]
+        assert find_misfits(connection, [BotRow.__table__]) == {}  # type: ignore[list-item]
     assert scalar(tables, "SELECT obj_description('statscache_is_bot(text)'::regprocedure, 'pg_proc')")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from statscache.errors import Unstorable
 from statscache.plugins import Note
-from statscache.schema.tables import create_tables, differences
+from statscache.schema.tables import create_tables, find_misfits
 from statscache.store.notes import NoteRow, add_note, remove_note, written_notes
 from tests.support.sql import run, scalar
 
@@ -71,4 +71,4 @@ def test_the_table_explains_itself(tables: Engine) -> None:
     assert [column["name"] for column in columns] == ["id", "start", "stop", "kind", "text", "link", "noted"]
     assert all(column["comment"] for column in columns)
     with tables.connect() as connection:
-        assert list(differences(connection, NoteRow.__table__)) == []  # type: ignore[arg-type]
+        assert find_misfits(connection, [NoteRow.__table__]) == {}  # type: ignore[list-item]
