@@ -19,6 +19,7 @@ from sqlalchemy import select
 from statscache.app import App, open_app
 from statscache.configuration import fedmsg_config
 from statscache.database.lock import counting
+from statscache.demo.processes import WEEK
 from statscache.demo.traffic import traffic
 from statscache.history.archives.archive import Hole, Slice
 from statscache.history.backfill import Backfill
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 DAY = 86_400
 #: How long it is, how many messages a second there were in mean, and where in it the gap and the release are.
-LENGTH, RATE = 7 * DAY, 0.012
+LENGTH, RATE = WEEK, 0.012
 GAP = Span(4 * DAY - 5 * 3600, 4 * DAY)
 RELEASE = 2 * DAY + 9 * 3600
 LOST = "the demo pretends that the disk of the spool was full"
@@ -119,7 +120,9 @@ class Past:
 def main() -> None:
     """Count the week of the configuration in this directory. The argument is the seed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    past = Past(open_app(fedmsg_config()), int(sys.argv[1]), int(time.time()))
+    app = open_app(fedmsg_config())
+    assert app.settings.epoch  # the demo sets it to when the week begins
+    past = Past(app, int(sys.argv[1]), int(app.settings.epoch.timestamp()) + LENGTH)
     past.count()
     print(COUNTED, flush=True)
     if sys.stdin.readline():

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ PAST_LOG = "past.log"
 PORT = 8080
 #: How long in seconds a process may take to stop.
 STOP = 15.0
-#: How long in seconds the made-up week may take.
+#: The length of the made-up week, in seconds.
+WEEK = 7 * 86_400
+#: How long in seconds the made-up week may take to be counted.
 PAST_PATIENCE = 60.0
 #: Where Linux says which ports it gives to connections, and from which on it usually does.
 GIVEN, USUALLY = Path("/proc/sys/net/ipv4/ip_local_port_range"), 32_768
@@ -136,6 +140,8 @@ class Processes:
             "statscache.web.address": "127.0.0.1:0",
             "statscache.sqlalchemy.uri": self._uri,
             "statscache.spool.directory": str(self._directory / "spool"),
+            # Who comes for the first time is known only if nothing is missing since the made-up week began.
+            "statscache.consumer.epoch": datetime.fromtimestamp(int(time.time()) - WEEK, UTC).isoformat(),
             "logging": {
                 "version": 1,
                 "handlers": {"log": handler},
