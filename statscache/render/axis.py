@@ -12,6 +12,8 @@ from statscache.render.language import Language
 
 #: At most so many names stand on an axis.
 MOST_NAMES = 9
+#: On a narrow screen a name has room only so far from the one before it, as a share of the axis.
+NARROW = 0.22
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,21 @@ def names(periods: Sequence[Period], step: Step, zone: ZoneInfo, language: Langu
             continue
         places = _changes(locals_, rhythm)
         if len(places) <= MOST_NAMES:
+            stay = _far_apart(places, NARROW * len(periods))
             return [
-                Name(place, language.skeleton(rhythm.skeleton, periods[place].start, zone), bool(number % 2))
-                for number, place in enumerate(places)
+                Name(place, language.skeleton(rhythm.skeleton, periods[place].start, zone), place not in stay)
+                for place in places
             ]
     return []
+
+
+def _far_apart(places: Sequence[int], distance: float) -> set[int]:
+    """Return the first of the places, and each that is at least so far from the last one before it."""
+    stay = [places[0]]
+    for place in places[1:]:
+        if place - stay[-1] >= distance:
+            stay.append(place)
+    return set(stay)
 
 
 def _changes(locals_: Sequence[datetime], rhythm: Rhythm) -> list[int]:

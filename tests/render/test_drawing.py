@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from statscache.query.errors import BadQuestion
 from statscache.query.periods import Step, periods
-from statscache.render.axis import MOST_NAMES, names
+from statscache.render.axis import MOST_NAMES, NARROW, names
 from statscache.render.badge import badge
 from statscache.render.files import harmless
 from statscache.render.language import language
@@ -82,6 +83,9 @@ def test_an_axis_names_few_periods_and_none_twice(
     assert 1 <= len(found) <= MOST_NAMES
     assert len({name.place for name in found}) == len(found)
     assert all(name.text for name in found)
+    major = [name.place for name in found if not name.minor]
+    assert major[0] == found[0].place
+    assert all(after - before >= NARROW * len(its) for before, after in pairwise(major))
 
 
 @given(st.text())
