@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from statscache.database.engine import open_database
 from statscache.database.streaming import copied
 from statscache.errors import StatscacheError, Unusable, number_of
 from statscache.hosting.loader import load
+from statscache.instants import END_OF_TIME
 from statscache.query.columns import INSTANT, kind_of
+from statscache.query.completeness import read_completeness
+from statscache.query.extents import extent_of_windows
 from statscache.query.frame import frame_of
 from statscache.query.periods import EARLIEST, Step
 from statscache.query.sql import sql_of_rows
@@ -163,18 +166,32 @@ def _write_rows(
 ) -> str:
     """Write a table's rows as Parquet, and return what to say of it."""
     try:
-        from statscache.render.parquet import write_parquet
+        from statscache.render.parquet import Origin, write_parquet
     except ModuleNotFoundError as error:
         raise Unusable(f"{error.name} is not installed: install statscache[parquet]") from None
     query = sql_of_rows(table, start or EARLIEST, stop or datetime.now(UTC), keys)
     columns = {its.name: _type_of(its) for its in table.table.columns}
 
     def write(connection: Connection, target: Path) -> str:
+        origin = Origin(table.ident, _versions(connection, table), table.time.name)
         with copied(connection, query) as rows:
-            count = write_parquet(rows, columns, table.ident, target)
+            count = write_parquet(rows, columns, origin, target)
         return f"{number_of(count, 'row')} of {table.table.fullname} in {path}"
 
     return _written(settings, path, write)
+
+
+def _versions(connection: Connection, table: Served) -> str | Callable[[int], str]:
+    """Return by which versions of its plugin a table was counted, or what gives these of each window."""
+    known = read_completeness(connection, [table.table.fullname], 0, END_OF_TIME)
+    if len(known.counted) < 2:
+        return _in_a_cell(known.counted)
+    extent_of = extent_of_windows(connection, table)
+    return lambda second: _in_a_cell(known.versions(*extent_of(second)))
+
+
+def _in_a_cell(versions: Iterable[int]) -> str:
+    return " ".join(map(str, versions))
 
 
 def _type_of(column: Column[Any]) -> type:

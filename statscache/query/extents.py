@@ -53,6 +53,12 @@ def spans_behind(connection: Connection, served: Served, periods: Sequence[Perio
     return [Span(min(since, period.start), period.stop) for period in periods]
 
 
+def extent_of_windows(connection: Connection, served: Served) -> Callable[[int], tuple[int, int]]:
+    """Return what gives the time of which the row of a window needs every message, by the second that it starts at."""
+    since, length = _since(connection, served), schedule_of(served).seconds
+    return lambda start: (min(since, start), start + length)
+
+
 def _since(connection: Connection, served: Served) -> int:
     """Return the second since which figures need all time, or the end of time if they need only their own."""
     if not served.kind.since_ever:

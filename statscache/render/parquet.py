@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
@@ -30,20 +32,42 @@ EXACT = arrow.decimal256(76, 9)
 TYPES = {datetime: arrow.timestamp("us", tz="UTC"), str: TEXTS, int: arrow.int64(), Decimal: EXACT}
 
 
-def write_parquet(rows: IO[bytes], columns: Mapping[str, type], plugin: str, path: Path) -> int:
-    """Write rows of columns, `complete` and `plugin` to a file, and return how many there are.
+@dataclass(frozen=True)
+class Origin:
+    """Who has counted rows.
 
-    :param rows: CSV with a line of titles, without the plugin; instants are in ISO 8601
+    :param plugin: its ident
+    :param versions: by which versions of it, or what gives these of the window that starts at a second
+    :param time: the column that says when a row's window starts
+    """
+
+    plugin: str
+    versions: str | Callable[[int], str]
+    time: str
+
+    def columns(self, group: arrow.Table) -> Iterator[tuple[str, arrow.Array]]:
+        """Yield what rows say of it, by the name of the column."""
+        yield "plugin", _same(self.plugin, group.num_rows)
+        if callable(self.versions):
+            yield "versions", _of_each(group[self.time], self.versions)
+        else:
+            yield "versions", _same(self.versions, group.num_rows)
+
+
+def write_parquet(rows: IO[bytes], columns: Mapping[str, type], origin: Origin, path: Path) -> int:
+    """Write rows of columns, `complete`, `plugin` and `versions` to a file, and return how many there are.
+
+    :param rows: CSV with a line of titles, without their origin; instants are in ISO 8601
     :param columns: what each holds, by name: one of `TYPES`
-    :param plugin: who has counted them
     """
     types = {**{name: TYPES[its] for name, its in columns.items()}, "complete": arrow.bool_()}
-    schema = arrow.schema([*types.items(), ("plugin", TEXTS)])
+    schema = arrow.schema([*types.items(), ("plugin", TEXTS), ("versions", TEXTS)])
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=True) as writer:
         for group in _groups(_batches(rows, types)):
             group = _exact(group, types)
-            group = group.append_column("plugin", _same(plugin, group.num_rows))
+            for name, values in origin.columns(group):
+                group = group.append_column(name, values)
             writer.write_table(group.select(schema.names))
             count += group.num_rows
     return count
@@ -61,11 +85,24 @@ def _same(text: str, count: int) -> arrow.Array:
 
     It is made of bytes, since Arrow loads pandas, if that is there, to make it of objects: that takes 50 MB.
     """
-    data = text.encode()
-    ends = arrow.py_buffer(array("i", [0, len(data)]).tobytes())
-    texts = arrow.StringArray.from_buffers(1, ends, arrow.py_buffer(data))
     zeros = arrow.Array.from_buffers(arrow.int32(), count, [None, arrow.py_buffer(bytes(4 * count))])
-    return arrow.DictionaryArray.from_arrays(zeros, texts)
+    return arrow.DictionaryArray.from_arrays(zeros, _texts([text]))
+
+
+def _of_each(times: arrow.ChunkedArray, text_of: Callable[[int], str]) -> arrow.Array:
+    """Return a column with the text of each time, which is asked for once where rows share one.
+
+    :param text_of: takes whole seconds since 1970
+    """
+    seconds = times.cast(arrow.int64()).combine_chunks().dictionary_encode()
+    texts = [text_of(micros // 1_000_000) for micros in seconds.dictionary.to_pylist()]
+    return _texts(texts).take(seconds.indices).dictionary_encode()
+
+
+def _texts(texts: Sequence[str]) -> arrow.StringArray:
+    data = [text.encode() for text in texts]
+    ends = array("i", accumulate(map(len, data), initial=0)).tobytes()
+    return arrow.StringArray.from_buffers(len(data), arrow.py_buffer(ends), arrow.py_buffer(b"".join(data)))
 
 
 def _batches(rows: IO[bytes], types: dict[str, arrow.DataType]) -> Iterator[arrow.RecordBatch]:

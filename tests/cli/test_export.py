@@ -70,12 +70,30 @@ def test_parquet_has_every_row_and_whether_it_is_complete(
         rows = [tuple(row) for row in connection.execute(text(query))]
     found = [tuple(row.values()) for row in table.to_pylist()]
     assert [row[:4] for row in found] == rows
-    assert {row[4] for row in found} == {"volume-by-category-1m"}
+    assert {row[4:] for row in found} == {("volume-by-category-1m", "1")}
     assert {row[3] for row in found} == {True, False}
-    assert (
-        told.startswith(f"{len(rows)} rows of data_volume_by_category_1m in rows.parquet")
-        or "rows of" in told
+    assert told.startswith(f"{len(rows)} rows of data_volume_by_category_1m in rows.parquet")
+
+
+def test_parquet_says_by_which_versions_each_row_was_counted(
+    place: Place, filled: tuple[Engine, Server]
+) -> None:
+    """As statscache_version has them, where a plugin has had several."""
+    since = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) - timedelta(days=10)
+    noted = (
+        "INSERT INTO statscache_version (plugin, version, times) VALUES "
+        "('volume-by-category-1h', 7, tstzmultirange(tstzrange(NULL, :since)))"
     )
+    with filled[0].begin() as connection:
+        connection.execute(text(noted), {"since": since})
+    place.answer("export", BY_CATEGORY, "--windows", "1h", "-o", "hours.parquet")
+    with filled[0].begin() as connection:
+        connection.execute(text("DELETE FROM statscache_version"))
+    rows = parquet.read_table(place.directory / "hours.parquet").to_pylist()
+    assert {row["versions"] for row in rows} == {"7", "1 7", "1"}
+    for row in rows:
+        begun, over = row["timestamp"] < since, row["timestamp"] + timedelta(hours=1) <= since
+        assert row["versions"] == ("7" if over else "1 7" if begun else "1"), row
 
 
 def test_keys_and_ranges_leave_rows_out(place: Place) -> None:
