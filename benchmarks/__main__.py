@@ -26,6 +26,7 @@ from benchmarks.history import history
 from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
+from benchmarks.page import page
 from benchmarks.people import people
 from benchmarks.queues import queue, waiting
 from benchmarks.readers import readers
@@ -51,6 +52,7 @@ SPECIAL: dict[str, Case] = {
     "waiting": waiting,
     "readers": readers,
     "people": people,
+    "page": page,
 }
 CASES = USUAL | SPECIAL
 RESULTS = Path(__file__).with_name("results")

@@ -35,6 +35,7 @@ class Sizes:
     :param rows: rows in the tables that have grown
     :param waiting: messages in a queue that was filled long before
     :param pages: so many pages are open, for so many seconds a `turn`, at `soak_rate` messages a second
+    :param page_rows: rows in each of the three large tables of the page
     :param year: messages in a year of questions about people
     :param by_history: whether that is loaded by history however many there are
     :param minutes: of the soak, at `soak_rate` messages a second
@@ -55,6 +56,7 @@ class Sizes:
     soak_rate: float = 200.0
     pages: int = 100
     turn: float = 20.0
+    page_rows: int = 10_000_000
     year: int = 1_000_000
     by_history: bool = False
 
@@ -74,6 +76,7 @@ QUICK = Sizes(
     minutes=0.05,
     pages=6,
     turn=2.0,
+    page_rows=2_000,
     year=20_000,
 )
 
