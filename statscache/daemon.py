@@ -39,6 +39,7 @@ from statscache.store.positions import database_id, forget_spools
 from statscache.upkeep.adoption import AdoptSpools
 from statscache.upkeep.chore import Chore
 from statscache.upkeep.coverage import CoverHeard
+from statscache.upkeep.disk import MeasureDisk
 from statscache.upkeep.event_pruning import PruneEvents
 from statscache.upkeep.finished_spools import ForgetSpools
 from statscache.upkeep.gaps import FillGaps, Gaps
@@ -91,6 +92,7 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
+        self.disk = MeasureDisk(self.engine)
         kept, plugins = bus.kept if bus else None, self.writer.plugins
         self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, plugins)
         self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses, self.keeping)
@@ -147,6 +149,7 @@ class Daemon:
             watches=self.app.watches,
             unable=self.app.unable,
             inventory=self.inventory,
+            disk=self.disk,
             keeping=self.keeping,
             filler=self.filler,
             bus=self._bus,
@@ -215,7 +218,8 @@ class Daemon:
         ]
         retry = RetryDue(self.writer, suspensions, due)
         release = ReleaseKept(engine, self.writer, self.keeping)
-        return Upkeep(regular, [retry, release, *([FillGaps(self.filler)] if self.filler else [])])
+        fill = [FillGaps(self.filler)] if self.filler else []
+        return Upkeep(regular, [retry, release, self.disk, *fill])
 
     def _leave(self) -> None:
         """Let go of the spool, all of which is committed."""

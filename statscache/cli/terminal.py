@@ -25,6 +25,8 @@ from statscache.render.exact_json import exact_json
 #: Lets a command print what it would show as JSON.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
 
 class OneLine(click.ClickException):
     """An error that is printed as one line."""
@@ -137,3 +139,11 @@ def cell(value: Any, zone: tzinfo = UTC) -> str:
         return local.isoformat(" ") if zone is not UTC else local.strftime("%Y-%m-%d %H:%M:%S")
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def size_of(size: float) -> str:
+    """Return a number of bytes in the unit in which it reads best."""
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.1f} {UNITS[unit]}" if unit and size < 10 else f"{size:.0f} {UNITS[unit]}"

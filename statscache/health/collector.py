@@ -31,7 +31,7 @@ class DaemonCollector(Collector):
         health = self._health()
         yield from _ready(health)
         if health is not None:
-            for look in (_messages, _plugins, _flushes, _stores, _gaps, _bus):
+            for look in (_messages, _plugins, _flushes, _stores, _tables, _gaps, _bus):
                 yield from look(health.parts)
 
 
@@ -92,6 +92,20 @@ def _stores(parts: Parts) -> Iterator[Metric]:
     yield metrics.LEDGER_BYTES.value(found.ledger_bytes)
     yield metrics.QUARANTINE.by_label({plugin: its.quarantined for plugin, its in found.plugins.items()})
     yield metrics.KEPT_BACK.value(parts.keeping.number)
+
+
+def _tables(parts: Parts) -> Iterator[Metric]:
+    found = parts.disk.latest
+    known = [(its.table.name, its.table.files) for its in found if its.table.files]
+    sizes = [
+        ((name, part), float(getattr(files, part)))
+        for name, files in known
+        for part in ("heap", "indexes", "toast")
+    ]
+    yield metrics.TABLE_BYTES.values(sizes)
+    yield metrics.TABLE_ROWS.by_label({name: files.rows for name, files in known})
+    growth = {its.table.name: its.growth_bytes for its in found}
+    yield metrics.TABLE_GROWTH.by_label({name: size for name, size in growth.items() if size is not None})
 
 
 def _gaps(parts: Parts) -> Iterator[Metric]:

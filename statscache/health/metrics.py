@@ -19,6 +19,7 @@ from statscache.counting.measures import Distribution
 FAMILIES: dict[str, Any] = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 PLUGIN = ("plugin",)
 REASON = ("reason",)
+TABLE = ("table",)
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,19 @@ SPOOL = MetricDefinition(
 SPOOL_LIMIT = MetricDefinition("statscache_spool_limit_bytes", "gauge", "Bytes that the spool may hold.")
 LEDGER_ROWS = MetricDefinition("statscache_ledger_rows", "gauge", "About how many messages the ledger holds.")
 LEDGER_BYTES = MetricDefinition("statscache_ledger_bytes", "gauge", "The ledger's size with its indexes.")
+TABLE_BYTES = MetricDefinition(
+    "statscache_table_bytes",
+    "gauge",
+    "The size of a table's heap, indexes or toast, its partitions included, looked at every 15 minutes.",
+    ("table", "part"),
+)
+TABLE_ROWS = MetricDefinition("statscache_table_rows", "gauge", "About how many rows a table has.", TABLE)
+TABLE_GROWTH = MetricDefinition(
+    "statscache_table_growth_bytes",
+    "gauge",
+    "About how many bytes a table of windows grows by in 30 days, where that is known.",
+    TABLE,
+)
 QUARANTINE = MetricDefinition(
     "statscache_quarantine_messages", "gauge", "Messages in the quarantine of a plugin.", PLUGIN
 )

@@ -17,6 +17,7 @@ from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
 from statscache.process.clocks import Clocks
 from statscache.spool.spool import Spool
+from statscache.upkeep.disk import MeasureDisk
 from statscache.upkeep.inventory import TakeInventory
 
 
@@ -43,6 +44,7 @@ class Parts:
     watches: Sequence[Watch]
     unable: Mapping[str, str]
     inventory: TakeInventory
+    disk: MeasureDisk
     keeping: Keeping
     filler: Filler | None
     bus: Bus | None

@@ -48,13 +48,13 @@ def look(settings: Settings, plugins: Sequence[str]) -> Status:
     if isinstance(answer, DaemonReport):
         _add_measures(status, answer)
     else:
-        status.spool = _spooled(settings)
+        status.spool = spooled(settings)
         if reached.id is not None:
             _judge(settings, status, datetime.fromtimestamp(reached.now, UTC))
     return status
 
 
-def _spooled(settings: Settings) -> float | None:
+def spooled(settings: Settings) -> float | None:
     """Return how many bytes all spools hold; None where this user cannot see that."""
     try:
         directories = list(settings.spools.iterdir())

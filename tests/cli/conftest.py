@@ -12,6 +12,7 @@ from tests.support.commands import Replayed, make_busy
 from tests.support.databases import new_database
 from tests.support.hour import archive, history  # noqa: F401  fixtures
 from tests.support.place import Place
+from tests.support.roles import Roles
 
 
 @pytest.fixture
@@ -45,3 +46,11 @@ def counted(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The same for all tests that only look."""
     with new_database(server) as url:
         yield make_busy(Place(tmp_path_factory.mktemp("counted"), url))
+
+
+@pytest.fixture
+def roles(engine: Engine) -> Iterator[Roles]:
+    """Makes roles."""
+    roles = Roles(engine)
+    yield roles
+    roles.drop()
