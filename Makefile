@@ -9,6 +9,7 @@
 # make soak   half an hour of slow traffic: what grows
 # make lint   what a change must also pass
 # make docs   the documentation, in docs/_build/html; a warning or a link that leads nowhere fails it
+# make package   the source package and the wheel in dist/, and the demo and tests of the bus from the installed wheel
 # make page-pictures   the pictures of the page, docs/_static/page-*.png, from a demo in Debian's Chromium
 # make picture   the picture of the README, docs/_static/demo.svg, from a demo that runs for a minute and a half
 
@@ -33,7 +34,7 @@ define install
 	if [ -t 2 ]; then printf '\r\033[K' >&2; fi; test ! -e $(VENV)/.failed
 endef
 
-.PHONY: demo test torture history bench bench-growth soak lint docs picture page-pictures dev clean
+.PHONY: demo test torture history bench bench-growth soak lint docs package picture page-pictures dev clean
 
 demo: $(VENV)/.demo$(if $(filter amqp,$(BUS)),-amqp)
 	@$(VENV)/bin/statscache demo$(if $(filter-out fedmsg,$(BUS)), --bus $(BUS))
@@ -67,6 +68,9 @@ docs: $(VENV)/.dev
 		--quiet docs docs/_build/html
 	$(VENV)/bin/python docs/check_links.py docs/_build/html
 	@echo 'The documentation is in docs/_build/html/index.html'
+
+package: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.packaging
 
 page-pictures: $(VENV)/.dev
 	$(VENV)/bin/python docs/page_pictures.py

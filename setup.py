@@ -24,6 +24,19 @@ TEST = [
 LINT = ["ruff>=0.17,<0.18", "mypy>=2,<3", "types-psutil", "types-docutils", "import-linter>=2.17,<3"]
 DOCS = ["sphinx>=8.2,<10", "myst-parser>=5,<6", "furo>=2025.7"]
 
+#: What of a package is no module: templates, catalogues and what migrations read.
+DATA = [
+    f"**/*.{kind}" for kind in ("css", "html", "ini", "js", "json", "mako", "po", "sql", "svg", "toml", "txt")
+]
+
+
+def shared(folder: str, pattern: str = "*") -> tuple[str, list[str]]:
+    """Return where the files of a folder go, below the prefix of the environment, and their names."""
+    files = sorted(path for path in Path(__file__).parent.glob(f"{folder}/{pattern}") if path.is_file())
+    place = f"share/statscache/{Path(folder).name}"
+    return place, [str(path.relative_to(Path(__file__).parent)) for path in files]
+
+
 setup(
     name="statscache",
     version="1.0.0.dev0",
@@ -33,11 +46,14 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["statscache*"]),
-    package_data={
-        "statscache": ["py.typed"],
-        "statscache.render": ["locale/*.po"],
-        "statscache.web.page": ["templates/*", "static/*"],
-    },
+    package_data={"statscache": ["py.typed", *DATA], "statscache_plugins": ["py.typed", *DATA]},
+    data_files=[
+        shared("extras/systemd"),
+        shared("extras/prometheus"),
+        shared("extras/grafana"),
+        shared("fedmsg.d", "*.py"),
+        ("share/statscache", ["packaging/LICENSES.md"]),
+    ],
     install_requires=[
         "fedmsg[commands,consumers,crypto_ng]>=1.1.7,<2",
         "moksha.hub>=1.5.17",
