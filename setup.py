@@ -60,6 +60,7 @@ setup(
         "setuptools>=78.1.1,<82",
         "pyOpenSSL>=24.2.1,<24.3",
         "SQLAlchemy>=2.1,<2.2",
+        "alembic>=1.20,<2",
         "psycopg2-binary>=2.9.9,<3",
         "click>=8",
         "rich>=13",

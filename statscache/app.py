@@ -30,6 +30,7 @@ from statscache.schema.prepare import CORE_TABLES, prepare
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
 from statscache.store.presence import Presence
+from statscache.store.revisions import check_form
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     log.info("users and packages: %s", naming.brief)
     unable: Mapping[str, str] = {}
     try:
+        check_form(engine)
         if prepared:
             ready = prepare(engine, entries, parts, settings.epoch, settings.bots)
             parts, unable = ready.parts, ready.unable

@@ -18,6 +18,7 @@ from statscache.settings import read_settings
 from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import HeardRow
 from statscache.store.queues import Member, begin, forget, join, members, retire
+from statscache.store.revisions import open_to_write
 
 if TYPE_CHECKING:  # they need the extra
     from statscache.bus.amqp.configuration import AmqpConfiguration
@@ -70,7 +71,7 @@ def _run(name: str, number: int | None, retired: Sequence[str], apply: bool) -> 
 
     settings = read_settings(fedmsg_config())
     configuration = read_configuration(settings.amqp_config)
-    engine = open_database(settings)
+    engine = open_to_write(settings) if apply else open_database(settings)
     known = _members(engine, name)
     check_known(name, list(known), retired)
     present = [queue for queue, member in known.items() if not member.retired]

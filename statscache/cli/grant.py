@@ -6,12 +6,12 @@ import click
 
 from statscache.cli.terminal import one_line
 from statscache.configuration import fedmsg_config
-from statscache.database.engine import open_database
 from statscache.hosting.loader import load
 from statscache.plugins import Base
 from statscache.schema.grants import grant as give
 from statscache.schema.grants import grants_for
 from statscache.settings import read_settings
+from statscache.store.revisions import open_to_write
 
 
 @click.command()
@@ -29,7 +29,7 @@ def grant(role: str, sql: bool) -> None:
         config = fedmsg_config()
         settings = read_settings(config)
         load(settings, config)  # which declares the plugins' tables
-        engine = open_database(settings)
+        engine = open_to_write(settings)
         with engine.connect() as connection:
             grants = grants_for(connection, role, [table.fullname for table in Base.metadata.sorted_tables])
         if sql:

@@ -19,6 +19,7 @@ from statscache.plugins import Note
 from statscache.plugins.notes import KINDS, checked
 from statscache.settings import read_settings
 from statscache.store.notes import add_note, remove_note, written_notes
+from statscache.store.revisions import open_to_write
 
 COLOURS = {"release": "green", "outage": "red", "other": ""}
 
@@ -57,7 +58,7 @@ def add(
     start = instant_of(at, "--at", zone) or datetime.now(UTC)
     with one_line():
         added = checked(Note(start, instant_of(until, "--until", zone), kind, text, link))
-        with _engine().begin() as connection:
+        with _engine(to_write=True).begin() as connection:
             number = add_note(connection, added)
     if as_json:
         print_json(_as_json(number, added))
@@ -102,7 +103,7 @@ def remove(number: int, as_json: bool) -> None:
 
     `statscache note list` lists them.
     """
-    with one_line(), _engine().begin() as connection:
+    with one_line(), _engine(to_write=True).begin() as connection:
         if not remove_note(connection, number):
             raise StatscacheError(f"there is no note {number}: `statscache note list` lists all")
     if as_json:
@@ -115,5 +116,6 @@ def _as_json(number: int, its: Note) -> dict[str, Any]:
     return {"id": number, **asdict(its)}
 
 
-def _engine() -> Any:
-    return open_database(read_settings(fedmsg_config()))
+def _engine(to_write: bool = False) -> Any:
+    settings = read_settings(fedmsg_config())
+    return open_to_write(settings) if to_write else open_database(settings)

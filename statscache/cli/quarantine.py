@@ -31,6 +31,7 @@ from statscache.messages.ids import canonical_id
 from statscache.settings import read_settings
 from statscache.store import quarantine as store
 from statscache.store.quarantine_tables import Body, QuarantineRow
+from statscache.store.revisions import check_form
 
 #: How much of an error `list` shows, in characters.
 SHORT = 100
@@ -159,6 +160,7 @@ def drop(plugins: tuple[str, ...], msg_ids: tuple[str, ...], everything: bool, a
     with one_line(), _connection() as connection:
         rows = [(row.plugin, row.msg_id) for row in _found(connection, plugins, msg_ids)]
         connection.rollback()
+        check_form(connection.engine)
         with counting(connection.engine) as counted:
             for plugin in dict.fromkeys(plugin for plugin, _ in rows):
                 ids = [msg_id for other, msg_id in rows if other == plugin]

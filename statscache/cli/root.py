@@ -27,6 +27,7 @@ COMMANDS = (
     "show",
     "status",
     "top",
+    "upgrade",
     "uri",
     "verify",
 )

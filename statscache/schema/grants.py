@@ -40,6 +40,7 @@ PUBLIC = (
     "statscache_bot",
     "statscache_verification",
     "statscache_version",
+    "statscache_schema",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

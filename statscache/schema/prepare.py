@@ -19,6 +19,7 @@ from statscache.schema.canonical_ids import rewrite_ids
 from statscache.schema.freshness import create_views
 from statscache.schema.functions.create import create_functions
 from statscache.schema.indexes import add_indexes
+from statscache.schema.migrations.start import upgrade_at_start
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables, misfit
 from statscache.schema.watching import note_dropped, watch
@@ -31,6 +32,7 @@ from statscache.store.notes import NoteRow
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import RelationRow, RemovedRow
+from statscache.store.revisions import SchemaRow
 from statscache.store.verification import VerificationRow
 from statscache.store.versions import VersionRow
 
@@ -57,8 +59,10 @@ CORE_MODELS = (
     BotRow,
     VerificationRow,
     VersionRow,
+    SchemaRow,
 )
-#: The tables that statscache keeps for itself.
+#: The tables that statscache keeps for itself, and their names.
+CORE: list[Table] = [model.__table__ for model in CORE_MODELS]  # type: ignore[misc]
 CORE_TABLES = {model.__tablename__ for model in CORE_MODELS}
 
 
@@ -81,7 +85,7 @@ def prepare(
     epoch: datetime | None,
     bots: Collection[str],
 ) -> Prepared:
-    """Make the tables, indexes, views and functions that are missing, and note which plugins start.
+    """Make what is missing of tables, indexes, views and functions, upgrade them, and note which plugins start.
 
     :param parts: the plugins that should run
     :param epoch: from when on there is to be history; None for from the first start on this database
@@ -90,7 +94,8 @@ def prepare(
     :raises DBAPIError: if the database fails
     """
     tables = _tables(entries, parts)
-    _check_core(create_tables(engine, [model.__table__ for model in CORE_MODELS]))  # type: ignore[misc]
+    old = upgrade_at_start(engine, CORE)
+    _check_core(create_tables(engine, [table for table in CORE if table.fullname not in old]))
     keep_bots(engine, bots)
     note_dropped(engine)
     differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])

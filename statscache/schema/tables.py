@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ COLUMNS = text(
     "JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped "
     "LEFT JOIN pg_index ON indrelid = c.oid AND indisprimary ORDER BY given.place, attnum"
 )
+#: The names of tables that something has already.
+TAKEN = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 NAMED = text(
     "SELECT format_type(type, NULL), coalesce(type::oid < 16384, false) FROM to_regtype(:declared) AS type"
 )
@@ -69,11 +72,21 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
     :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
     :raises Unusable: if the database's user may create none, or the database fails
     """
+    with creating(), counting(engine, patient=True) as connection:
+        wanted = sort_tables(tables)
+        there = _columns(connection, wanted)
+        found = {table.fullname: _see_to(connection, table, there[table.fullname]) for table in wanted}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+@contextmanager
+def creating() -> Iterator[None]:
+    """Say what to do where tables cannot be created.
+
+    :raises Unusable: then
+    """
     try:
-        with counting(engine, patient=True) as connection:
-            wanted = sort_tables(tables)
-            there = _columns(connection, wanted)
-            found = {table.fullname: _see_to(connection, table, there[table.fullname]) for table in wanted}
+        yield
     except DBAPIError as error:
         advice = "look at the server's log, and start again"
         if state_of(error) == DENIED:
@@ -81,7 +94,21 @@ def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str
         raise Unusable(
             f"the tables cannot be created in the database of {URI} ({first_line(error)}): {advice}"
         ) from error
-    return {name: lines for name, lines in found.items() if lines}
+
+
+def create_missing(connection: Connection, tables: Iterable[Table]) -> None:
+    """Create the tables that are missing, and leave all others as they are.
+
+    What has the name of one and is none is left for `create_tables` to tell of.
+
+    :param connection: holds the lock of `statscache.database.lock.counting`
+    """
+    quote = connection.dialect.identifier_preparer.format_table
+    named = {quote(table): table for table in sort_tables(tables)}
+    taken = set(connection.scalars(TAKEN, {"names": list(named)}))
+    for name, table in named.items():
+        if name not in taken:
+            _create(connection, table)
 
 
 def _see_to(connection: Connection, table: Table, there: Columns) -> list[str]:

@@ -20,6 +20,7 @@ from statscache.database.lock import counting
 from statscache.errors import StatscacheError
 from statscache.process.clocks import Clocks
 from statscache.span import Span
+from statscache.store.daemons import signature
 from statscache.store.positions import DatabaseRow, SpoolRow
 
 #: By so many seconds the clock of the database and ours may differ, or a transaction begin after its messages came.
@@ -149,8 +150,9 @@ class Continuity:
             known = SpoolRow.id == self.spool, SpoolRow.updated == written, ours
             changed = update(SpoolRow).where(*known).values(row).returning(*shown)
             return connection.execute(changed).one_or_none()
-        columns = select(literal(self.spool), literal(position), func.now()).where(ours)
-        made = insert(SpoolRow).from_select(["id", *row], columns).on_conflict_do_nothing()
+        signed = signature(connection)
+        columns = select(literal(self.spool), literal(position), func.now(), *signed.values()).where(ours)
+        made = insert(SpoolRow).from_select(["id", *row, *signed], columns).on_conflict_do_nothing()
         return connection.execute(made.returning(*shown)).one_or_none()
 
     def _row(self, connection: Connection) -> Row[int, datetime] | None:

@@ -38,6 +38,12 @@ class SpoolRow(Base):
     lost: Mapped[int] = mapped_column(
         server_default="0", comment="how many messages found no room in it and are in statscache_gap"
     )
+    version: Mapped[str | None] = mapped_column(
+        comment="the version of the daemon whose spool it is; null for one of before 1.0.0"
+    )
+    revision: Mapped[int | None] = mapped_column(
+        comment="the number of the newest revision of these tables that this version knows"
+    )
 
 
 def database_id(engine: Engine) -> str:

@@ -29,6 +29,7 @@ from statscache.settings import Settings
 from statscache.store.bots import BotRow, version_of_bots
 from statscache.store.coverage import CoverageRow
 from statscache.store.notes import NoteRow
+from statscache.store.revisions import DatabaseNewer, SchemaRow, check_known
 from statscache.store.verification import VerificationRow
 from statscache.web.errors import Refusal, bad
 
@@ -89,6 +90,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine: Engine | None = None
+        self._looked = False
 
     def ask(self, question: Callable[[Connection], T]) -> T:
         """Return what a function finds on a connection.
@@ -117,7 +119,11 @@ class Database:
     def _connect(self) -> Connection:
         if self._engine is None:
             self._engine = make_reader(database_url(self._settings))
-        return self._engine.connect()
+        connection = self._engine.connect()
+        if not self._looked:
+            self._looked = True
+            _tell_of_newer(connection)
+        return connection
 
     def versions(self) -> dict[str, Version]:
         """Return the version of each table by its name, also of people's notes and of bots; none where none has run."""
@@ -174,6 +180,15 @@ def make_reader(url: str) -> Engine:
     connect_with_reserve(engine)
     set_up_transactions(engine, SETTINGS, True, LEVEL + READ_ONLY)
     return engine
+
+
+def _tell_of_newer(connection: Connection) -> None:
+    """Log if the tables have lost the form that this program knows: then it answers what it can read."""
+    if is_readable(connection, SchemaRow.__tablename__):
+        try:
+            check_known(connection.scalars(select(SchemaRow.version_num)))
+        except DatabaseNewer as error:
+            log.error("%s", error)
 
 
 def _versions(connection: Connection) -> dict[str, Version]:

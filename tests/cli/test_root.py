@@ -29,6 +29,7 @@ COMMANDS = [
         "show",
         "status",
         "top",
+        "upgrade",
         "uri",
         "serve",
         "export",

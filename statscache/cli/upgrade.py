@@ -1,0 +1,53 @@
+"""`statscache upgrade`: the tables in the form of this version."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from statscache.cli.terminal import complain, json_option, one_line, print_json
+from statscache.configuration import fedmsg_config
+from statscache.database.engine import open_database
+from statscache.schema.prepare import CORE
+from statscache.settings import read_settings
+
+#: The exit code where something waits for daemons of an earlier version.
+WAITS = 1
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only show what it would do.")
+@json_option
+def upgrade(dry_run: bool, as_json: bool) -> None:
+    """Upgrade the tables as far as the start of a daemon has left that to do.
+
+    Daemons go on counting. It keeps none of them waiting for longer than two seconds, and asks nothing. You can
+    interrupt it at any time; the next run goes on from there. What takes away a form that an earlier version needs
+    waits until no daemon of that version runs. The command names those that do, and the exit code is then 1.
+    """
+    with one_line():
+        from statscache.schema.migrations.upgrade import Upgrade  # which loads Alembic
+
+        engine = open_database(read_settings(fedmsg_config()))
+        work = Upgrade(engine, CORE, lambda line: click.echo(line, err=as_json))
+        plan = work.plan()
+        if not dry_run:
+            work.run()
+        waiting = list(work.waiting_for())
+    if as_json:
+        print_json({"upgrades": [script.as_json() for script in plan], "waiting": waiting})
+    else:
+        _show(plan, dry_run)
+    for sentence in waiting:
+        complain(sentence)
+    if waiting:
+        sys.exit(WAITS)
+
+
+def _show(plan: list[Any], dry_run: bool) -> None:
+    if not plan:
+        click.echo("nothing is left to upgrade")
+    for script in plan if dry_run else ():
+        click.echo(f"{script.id}: {script.about} ({', '.join(script.tables)}; {script.how})")

@@ -1,0 +1,58 @@
+"""The revisions that there are, by the names of their files, so that nobody loads them who has nothing to upgrade."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from statscache.store.revisions import BASELINE, Stage, number_of_revision
+
+#: Where those of statscache itself are.
+VERSIONS = Path(__file__).with_name("versions")
+FILE = re.compile(r"([efc]?\d{4})_\w+\.py")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Revisions, in the order in which they are applied.
+
+    :param places: the directories with their files
+    """
+
+    places: tuple[Path, ...] = (VERSIONS,)
+
+    @cached_property
+    def revisions(self) -> list[str]:
+        """The ids of all: the first, those that expand, those that fill, those that contract."""
+        names = [path.name for place in self.places for path in place.iterdir()]
+        found = [match[1] for name in names if (match := FILE.fullmatch(name))]
+        stages = ["", *(stage.value for stage in Stage)]
+        return sorted(found, key=lambda its: (stages.index(its[:-4]), its))
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest."""
+        return max(map(number_of_revision, self.revisions))
+
+    @property
+    def heads(self) -> list[str]:
+        """The newest of each stage: what a database has that is made in the form of now."""
+        return [its[-1] for stage in Stage if (its := self._of(stage))] or [BASELINE]
+
+    def pending(self, applied: Collection[str], stage: Stage) -> Iterator[str]:
+        """Yield the revisions of a stage that are not applied.
+
+        :param applied: the newest of each stage that are
+        """
+        reached = max((number_of_revision(its) for its in applied if its.startswith(stage.value)), default=0)
+        yield from (its for its in self._of(stage) if number_of_revision(its) > reached)
+
+    def _of(self, stage: Stage) -> list[str]:
+        return [its for its in self.revisions if its.startswith(stage.value)]
+
+
+#: Those of statscache itself.
+TREE = Tree()
