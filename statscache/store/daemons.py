@@ -17,9 +17,9 @@ from statscache.store.revisions import NEWEST
 #: revisions: its row counts for a day. The two columns may be missing yet.
 EARLIER = text("""
 SELECT id, its ->> 'version', updated, extract(epoch FROM now() - updated)::bigint
-FROM statscache_spool AS spool, to_jsonb(spool) AS its, LATERAL (SELECT its ->> 'revision' AS revision) AS known
-WHERE coalesce(revision::bigint, 1) < :number
-AND updated > now() - CASE WHEN revision IS NULL THEN interval '1 day' ELSE interval '10 minutes' END
+FROM statscache_spool AS spool, to_jsonb(spool) AS its, LATERAL (SELECT (its ->> 'revision')::bigint AS known) AS each
+WHERE coalesce(known, 1) < :number
+AND updated > now() - CASE WHEN known IS NULL THEN interval '1 day' ELSE interval '10 minutes' END
 ORDER BY updated DESC
 """)
 

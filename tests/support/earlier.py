@@ -1,7 +1,7 @@
 """The tables as earlier versions have left them, with rows in them.
 
 `tables_of_0001.sql.gz` is what pg_dump --inserts gave of a database in which a daemon of the commit before the first
-revision had counted 200 messages of the demo's traffic, all plugins on, and was killed.
+revision had counted 200 messages of the demo's traffic and one that some plugins cannot count, and was killed.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def apply_quick(engine: Engine, tree: Tree, scripts: Scripts, revision: str) -> 
 
     :raises Busy: if a table is held for too long
     """
-    done = []
+    done: list[str] = []
 
     def work(connection: Connection) -> None:
         done[:] = []
