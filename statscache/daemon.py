@@ -50,6 +50,7 @@ from statscache.upkeep.notifications import WatchNotifications
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
 from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
+from statscache.upkeep.retention.chore import DropOldRows
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 from statscache.upkeep.verifications import TidyVerifications
@@ -213,6 +214,7 @@ class Daemon:
             ForgetSpools(engine, self.backlog),
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
+            DropOldRows(engine, self.app.parts, self.app.settings.keep, self.clocks),
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),
         ]

@@ -20,6 +20,7 @@ COMMANDS = (
     "grant",
     "note",
     "plugins",
+    "prune",
     "publish",
     "quarantine",
     "replay",

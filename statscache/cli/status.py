@@ -71,8 +71,8 @@ def status(disk: bool, as_json: bool) -> None:
         logging.getLogger("statscache.hosting.loader").setLevel(
             logging.CRITICAL
         )  # `statscache plugins` tells that
-        plugins = [part.ident for part in running(load(settings, config))]
-        found = look(settings, plugins)
+        parts = running(load(settings, config))
+        found = look(settings, [part.ident for part in parts], parts)
         for _, sentence in unknown(config, SETTINGS):
             found.blame(1, sentence)
     if as_json:
@@ -126,7 +126,8 @@ def _facts(found: Status) -> list[tuple[str, str]]:
     standby = [("standby", sentence) for sentence in found.standby]
     waiting = [("broker", waits) for waits in found.waiting]
     removed = [("removed by hand", sentence) for sentence in found.removed]
-    return known[:1] + standby + known[1:] + waiting + removed
+    staying = [("kept longer", sentence) for sentence in found.staying]
+    return known[:1] + standby + known[1:] + waiting + removed + staying
 
 
 def _cells(plugin: PluginStatus) -> list[str | Text]:

@@ -17,6 +17,7 @@ from statscache.database.trouble import is_the_statements
 from statscache.span import Span
 from statscache.store.coverage import cover
 from statscache.store.failure import Failure
+from statscache.store.standing import Standing
 from statscache.store.versions import note_versions
 
 #: What a transaction is for: new messages, or what is in the quarantine.
@@ -41,7 +42,7 @@ class Transaction:
     """A transaction under way.
 
     :param tables: the table of each plugin that has one
-    :param versions: the version of each plugin; none where it need not be noted what they count
+    :param standing: what it asked before it writes
     :param round_trip: what is sent with the COMMIT; None where nobody else counts meanwhile
     :param joining: the plugins whose upserts go with the COMMIT
     :param changes: which windows of which tables it changes
@@ -52,7 +53,7 @@ class Transaction:
     connection: Connection
     alive: KeepAlive
     tables: Mapping[str, str]
-    versions: Mapping[str, int]
+    standing: Standing
     work: Work = "flushes"
     round_trip: RoundTrip | None = None
     joining: set[str] = field(default_factory=set)
@@ -72,7 +73,7 @@ class Transaction:
 
     def count(self, plugins: Collection[str], spans: Iterable[Span]) -> None:
         """Note that these plugins have counted, or may have, what came of some time."""
-        if self.versions:
+        if self.standing.versions:
             self.spans.setdefault(frozenset(plugins), []).extend(spans)
 
     def is_made_again_after(self, error: BaseException) -> bool:
@@ -93,7 +94,8 @@ class Transaction:
 
     def _note_versions(self) -> None:
         for plugins, spans in self.spans.items():
-            versions = {its: self.versions[its] for its in sorted(plugins & self.versions.keys())}
+            known = self.standing.versions
+            versions = {its: known[its] for its in sorted(plugins & known.keys())}
             note_versions(self.connection, versions, spans)
 
     def note(self, plugin: str, messages: int, failures: Mapping[str, Failure]) -> None:

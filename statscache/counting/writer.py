@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine
 
 from statscache.counting.doubt import doubt, doubt_seconds
 from statscache.counting.keeping import Keeping, released
+from statscache.counting.losses import write_losses
+from statscache.counting.not_kept import LeavingOut
 from statscache.counting.notifications import telling
 from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, other_times, without_covered
 from statscache.counting.putting_off import put_off
@@ -27,15 +29,14 @@ from statscache.hosting.runner import Runner
 from statscache.intake.batch import Batch, OldBatch
 from statscache.messages.message import Naming
 from statscache.span import Span
-from statscache.spool.loss import Loss
 from statscache.store import kept_back, ledger, quarantine
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity
-from statscache.store.coverage import lacking, lock_coverage, record_gap, record_loss
+from statscache.store.coverage import lacking, lock_coverage
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
 from statscache.store.presence import Presence
-from statscache.store.versions import versions_matter
+from statscache.store.standing import ask
 
 
 class Writer:
@@ -59,6 +60,7 @@ class Writer:
         self._runners = {runner.ident: runner for runner in runners}
         self._tables = {runner.ident: runner.table for runner in runners if runner.table}
         self._versions = {runner.ident: runner.version for runner in runners}
+        self._leaving_out = LeavingOut(runners)
         self._updates = updates
         self._naming = naming
         self._keep = keep
@@ -111,7 +113,7 @@ class Writer:
             if not own:
                 store_position(connection, batch.spool.id, batch.end)
             self._cover(transaction, buses, batch, own)
-            loss = self._write_losses(connection, batch)
+            loss = write_losses(connection, batch, self.plugins)
         continuity.committed()
         self.duplicates += known
         self.measures.flushed(time.monotonic() - start, rows.rows, batch.seconds + copies.seconds)
@@ -128,14 +130,6 @@ class Writer:
             if own:
                 buses.sign(connection, batch.spool.id)
             transaction.cover(self.plugins, batch.heard, batch.late, buses.common())
-
-    def _write_losses(self, connection: Connection, batch: Batch) -> Loss | None:
-        """Write what is lost for good, and return what of it the spool itself has noted."""
-        for lost in batch.losses.all:
-            record_gap(connection, self.plugins, lost)
-        if loss := batch.spool.loss:
-            record_loss(connection, self.plugins, batch.spool.id, loss)
-        return loss
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
         """Write all messages of a span: they count for those of the plugins that have covered nothing of it.
@@ -188,10 +182,11 @@ class Writer:
         with self._counting("retries") as transaction:
             patients = quarantine.take(transaction.connection, chosen, self._naming)
             failures: Mapping[str, Failure] = {}
-            if patients:
-                share = Share(list(patients), lambda ids: (patients[id].message for id in ids))
+            seconds = {id: its.message.second for id, its in patients.items()}
+            if kept := self._leaving_out.of_one(transaction, plugin, seconds):
+                share = Share(kept, lambda ids: (patients[id].message for id in ids))
                 failures = self._updates.count(transaction, self._runners[plugin], share, patients)
-                doubt_seconds(transaction, {plugin}, {its.message.second for its in patients.values()})
+                doubt_seconds(transaction, {plugin}, {*seconds.values()})
             quarantine.forget_bodies(transaction.connection, patients)
             transaction.cover({plugin}, None)
         return len(patients) - len(failures)
@@ -207,9 +202,9 @@ class Writer:
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
-                versions = self._versions if versions_matter(connection, self._versions) else {}
+                standing = ask(connection, self._versions)
                 trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
-                transaction = Transaction(connection, alive, self._tables, versions, work, trip)
+                transaction = Transaction(connection, alive, self._tables, standing, work, trip)
                 yield transaction
                 transaction.commit()
         except BaseException:
@@ -240,7 +235,8 @@ class Writer:
         """Let each of the plugins count what it lacks of the batch."""
         batch.times = other_times(transaction.connection, batch, missing)
         doubt(transaction, batch, plugins, missing)
-        lacking = {ident: lacking_ids(batch, missing, ident) for ident in self._runners if ident in plugins}
+        new = {its: lacking_ids(batch, missing, its) for its in self._runners if its in plugins}
+        lacking = self._leaving_out.of_batch(transaction, batch, new)
         runners = [self._runners[ident] for ident, ids in lacking.items() if ids]
         for runner in self._updates.arrange(transaction, runners):
             ids = lacking[runner.ident]

@@ -43,6 +43,7 @@ class Status:
     :param spool: how many bytes are accepted and not written
     :param standby: what another daemon consumes, for which this one stands by, a sentence for each
     :param removed: what somebody has removed by hand, a sentence for each table
+    :param staying: what is kept though it is older than `statscache.keep` says, and why, a sentence for each table
     """
 
     status: str = STATES[0]
@@ -61,6 +62,7 @@ class Status:
     ledger_rows: int | None = None
     ledger_bytes: int | None = None
     removed: list[str] = field(default_factory=list)
+    staying: list[str] = field(default_factory=list)
     plugins: list[PluginStatus] = field(default_factory=list)
 
     def blame(self, level: int, cause: str) -> None:

@@ -19,10 +19,13 @@ from statscache.errors import Unusable
 from statscache.health.checks import RECENT
 from statscache.health.client import DaemonReport, ask
 from statscache.health.state import PluginStatus, Status
+from statscache.hosting.loader import Part
 from statscache.hosting.suspensions import SuspensionRow
 from statscache.settings import Settings
 from statscache.store.inventory import Inventory, take_inventory
 from statscache.store.positions import DatabaseRow
+from statscache.upkeep.retention.outlook import outlooks
+from statscache.upkeep.retention.tables import Retained, retained
 
 #: How long in seconds the database may take to let us in, and to answer.
 PATIENCE = 3
@@ -32,14 +35,15 @@ HEAD = 60.0
 LATE = 20.0
 
 
-def look(settings: Settings, plugins: Sequence[str]) -> Status:
+def look(settings: Settings, plugins: Sequence[str], parts: Sequence[Part] = ()) -> Status:
     """Ask the daemon and the database.
 
     :param plugins: the idents of those that should run
+    :param parts: those of whose tables it is asked what is kept for longer than it should be
     """
     status = Status(daemon=settings.monitoring_address, plugins=[PluginStatus(plugin) for plugin in plugins])
     answer = _ask_daemon(settings)
-    reached = _ask_database(settings, status)
+    reached = _ask_database(settings, status, retained(parts, settings.keep))
     if isinstance(answer, DaemonReport) and answer.is_of_another(reached.id):
         answer = f"the daemon there writes to another database than that of {settings.uri_name}"
     _take_answer(settings, status, answer)
@@ -122,7 +126,7 @@ class Reached:
     trouble: str = ""
 
 
-def _ask_database(settings: Settings, status: Status) -> Reached:
+def _ask_database(settings: Settings, status: Status, tables: Sequence[Retained]) -> Reached:
     """Take over what the database holds."""
     try:
         engine = open_database(replace(settings, database_wait=0.0), PATIENCE)
@@ -132,6 +136,7 @@ def _ask_database(settings: Settings, status: Status) -> Reached:
             stop = min(time.time(), now) - settings.lateness - HEAD
             inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)
             _take_over(status, inventory, _suspended(connection))
+            status.staying = [str(its) for its in outlooks(connection, tables) if its.staying]
             return Reached(connection.scalar(select(DatabaseRow.id)) or "", now)
     except Unusable as error:
         return Reached(None, trouble=str(error))

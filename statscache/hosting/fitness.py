@@ -55,6 +55,7 @@ def check_plugin(plugin: BasePlugin) -> None:
     if not isinstance(plugin.reach, timedelta) or plugin.reach < timedelta(0) or plugin.reach.microseconds:
         raise TypeError(f"its reach is {plugin.reach!r}: it must be a timedelta of whole seconds, or of none")
     _check_version(plugin.version)
+    _check_keep(plugin.keep)
     if isinstance(plugin, DurationPlugin):
         plugin.episodes  # noqa: B018  which raises if its model is of another kind
     if plugin.queued and not isinstance(plugin.queue, Queue):
@@ -95,6 +96,11 @@ def _check_version(version: Any) -> None:
             f"its version is {version!r:.80}: it must be a whole number from 1 to {LAST_VERSION}, which is raised when "
             "what it counts changes"
         )
+
+
+def _check_keep(keep: Any) -> None:
+    if keep is not None and not (isinstance(keep, timedelta) and keep > timedelta(0)):
+        raise TypeError(f"its keep is {keep!r:.80}: it must be a timedelta above 0, or None for ever")
 
 
 def reason_of(error: BaseException) -> str:

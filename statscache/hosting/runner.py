@@ -76,6 +76,8 @@ class Runner(ABC):
         self.upserts = self.table is not None and only_upserts(part.plugin)
         #: Whether it reads its tables first, which nobody else may write until its upserts are committed.
         self.reads = type(part.plugin).update in READING
+        #: How long before a window's start messages still matter to it.
+        self.reach = part.plugin.reach
         self._topics = topics_of(part.plugin)
 
     def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:

@@ -55,6 +55,10 @@ class BasePlugin:
     #: The version of how it counts, a whole number from 1 on. Raise it when the same messages come to other figures
     #: than before: who reads figures is then told which of them are of an earlier version.
     version: ClassVar[int] = 1
+    #: How long rows are kept at least, unless `statscache.keep` says otherwise; None for as long as there is the table.
+    #: What a table of the same statistic with longer windows does not have in full is kept all the same, if there is
+    #: one: this is also the word of the author that a table without one may lose rows.
+    keep: ClassVar[timedelta | None] = None
     #: How long before a window's start messages still matter to it, in whole seconds.
     reach: timedelta = timedelta(0)
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Delete,
     Insert,
     SmallInteger,
+    column,
     delete,
     select,
+    table,
 )
 
 from statscache.database.arrays import array_of_numbers
 from statscache.plugins.episodes import Change, Episodes
 from statscache.plugins.upserts import arrays_of_keys, given, given_instants, given_keys, upsert
 from statscache.plugins.windows import changing
+
+#: What of each table is not kept any more, which is asked in the statement that writes.
+NOT_KEPT = table("statscache_not_kept", column("table_name"), column("times"))
 
 
 def apply_changes(session: Any, episodes: Episodes, changes: Iterable[Change]) -> None:
@@ -53,13 +59,20 @@ def _upsert(episodes: Episodes) -> Insert:
         episodes.windows,
         _changed(episodes),
         amounts,
-        lambda old, new: {column.name: old[column.name] + new[column.name] for column in amounts},
+        lambda old, new: {its.name: old[its.name] + new[its.name] for its in amounts},
+        kept=partial(_is_kept, episodes.windows.fullname),
     )
+
+
+def _is_kept(table: str, row: Any) -> ColumnElement[bool]:
+    """Return whether the window of a row is kept. A late begin can change an end whose window is not."""
+    is_gone = NOT_KEPT.c.table_name == table, NOT_KEPT.c.times.op("@>")(row.timestamp)
+    return ~select(NOT_KEPT.c.table_name).where(*is_gone).exists()
 
 
 @lru_cache(1024)
 def _removal(episodes: Episodes) -> Delete:
     """Return what deletes those of the rows that are given which count nothing any more."""
-    table, given = episodes.windows, select(*_changed(episodes)).subquery("given")
-    same = [table.c[column.name] == column for column in given.c]
-    return delete(table).where(*same, table.c.volume <= 0)
+    its, given = episodes.windows, select(*_changed(episodes)).subquery("given")
+    same = [its.c[key.name] == key for key in given.c]
+    return delete(its).where(*same, its.c.volume <= 0)

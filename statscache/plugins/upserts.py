@@ -40,6 +40,7 @@ def upsert(
     others: Sequence[Any],
     merge: Callable[[Any, Any], Mapping[str, ColumnElement[Any]]],
     only: OldAndNew | None = None,
+    kept: Callable[[Any], ColumnElement[bool]] | None = None,
 ) -> Insert:
     """Return what inserts rows, or merges them into those that there are.
 
@@ -47,10 +48,15 @@ def upsert(
     :param others: the other columns
     :param merge: what these come to
     :param only: whether they change at all; None for in any case
+    :param kept: which of the rows that are given are written; None for all
     """
     names = [column.name for column in unique]
     columns = [*names, *(column.name for column in others)]
-    statement = insert(table).from_select(columns, select(*unique, *others), include_defaults=False)
+    rows = select(*unique, *others)
+    if kept is not None:
+        each = rows.subquery("given")
+        rows = select(*each.c).where(kept(each.c))
+    statement = insert(table).from_select(columns, rows, include_defaults=False)
     new = statement.excluded
     where = None if only is None else only(table.c, new)
     return statement.on_conflict_do_update(index_elements=names, set_=merge(table.c, new), where=where)

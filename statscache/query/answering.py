@@ -13,6 +13,7 @@ from statscache.instants import END_OF_TIME
 from statscache.query.columns import ADDED, Column
 from statscache.query.completeness import Completeness, read_completeness, versions_of
 from statscache.query.extents import ExtentOf, extent_of_rows
+from statscache.query.kept import lost_periods
 from statscache.query.paging import Page, read_page
 from statscache.query.question import Question, question
 from statscache.query.sections import Form
@@ -57,7 +58,7 @@ def read_answer(connection: Connection, asking: Asking) -> Answered:
     served, values, form = asking.served, asking.values, asking.form
     if "step" in values:
         its = asked_periods(connection, asking.family, served, values, asking.now)
-        form = replace(form, periods=its)
+        form = replace(form, periods=its, lost=lost_periods(connection, served, its))
     asked = question(served, values, form)
     if "complete" not in values:
         return Answered(asked, asked.columns, read_page(connection, asked))

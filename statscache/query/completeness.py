@@ -86,6 +86,11 @@ def versions_of(known: Sequence[Completeness], start: int, stop: int) -> tuple[i
     return tuple(sorted({version for each in known for version in each.versions(start, stop)}))
 
 
+def all_cover(known: Sequence[Completeness], spans: Sequence[Span]) -> tuple[bool, ...]:
+    """Return for each span whether all of several readings say that no message is missing."""
+    return tuple(all(each.covers(span.start, span.stop) for each in known) for span in spans)
+
+
 def read_completeness(connection: Connection, tables: Collection[str], start: int, stop: int) -> Completeness:
     """Return of which time all of some tables have every message, and which versions have counted any of them.
 

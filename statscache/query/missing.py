@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, cast, extract, func, select, text
 from statscache.instants import END_OF_TIME
 from statscache.span import Span
 from statscache.store.coverage import GapRow
+from statscache.store.not_kept import not_kept
 from statscache.store.quarantine_tables import QuarantineRow
 from statscache.store.removals import removed
 
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     LOST = "lost"  # messages were lost on the way
     QUARANTINED = "quarantined"  # messages are in the quarantine
     REMOVED = "removed"  # somebody has removed rows
+    NOT_KEPT = "not_kept"  # its rows were dropped, as statscache.keep says
     UNCOUNTED = "uncounted"  # nobody has counted it
     BEFORE = "before"  # nobody has counted some of the time before it, of which it comes, too
 
@@ -94,7 +96,9 @@ def read_reasons(
     wider = Span(max(0, span.start - reach), span.stop)
     missing = [*_lost(connection, wider), *_quarantined(connection, plugins, wider)]
     events = [replace(event, span=Span(event.span.start, event.span.stop + reach)) for event in missing]
-    events += _removed(connection, tables, span)
+    for reason, found in ((Reason.REMOVED, removed), (Reason.NOT_KEPT, not_kept)):
+        parts = found(connection, tables, span).values()
+        events += [Event(part, Missing(reason)) for its in parts for part in its]
     return Reasons(tuple(sorted(events, key=lambda event: event.span)), now - COMMITTED)
 
 
@@ -110,11 +114,6 @@ def _lost(connection: Connection, span: Span) -> list[Event]:
         Event(Span(start, min(stop + 1, END_OF_TIME)), Missing(Reason.LOST, messages, reason))
         for start, stop, messages, reason in connection.execute(query)
     ]
-
-
-def _removed(connection: Connection, tables: Collection[str], span: Span) -> list[Event]:
-    found = removed(connection, tables, span)
-    return [Event(part, Missing(Reason.REMOVED)) for parts in found.values() for part in parts]
 
 
 def _quarantined(connection: Connection, plugins: Collection[str], span: Span) -> list[Event]:

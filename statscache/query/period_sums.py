@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, FromClause, Select, Subquery, func, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    FromClause,
+    Select,
+    Subquery,
+    all_,
+    case,
+    func,
+    literal,
+    select,
+    true,
+)
 
 from statscache.database.arrays import column_of_numbers
 from statscache.database.model import Instant
@@ -30,7 +42,7 @@ def sums_of_periods(
     """Return the columns and the section of figures of periods.
 
     Without a key to sum by, a period without a row is there, too, with the sums 0. It is not among the greatest of a
-    figure that does not add up, as it has none.
+    figure that does not add up, as it has none. One that is not kept any more has no figure at all.
     """
     assert form.periods is not None
     name = values.get("group", TIME)
@@ -39,7 +51,7 @@ def sums_of_periods(
     descending = values.get("order", "desc") == "desc"
     greatest = served.kind.greatest(values) if "top" in values else None
     figures = served.kind.answered(values)
-    its = PeriodSums(served, form.periods, conditions, key, descending, figures, greatest)
+    its = PeriodSums(served, form.periods, conditions, key, descending, figures, greatest, form.lost)
     return its.columns, (Section(its.keys, form.size(values), its.part, its.part, its.all),)
 
 
@@ -53,6 +65,7 @@ class PeriodSums:
     :param descending: whether the latest or the greatest come first
     :param figures: what each has
     :param greatest: the figure in whose order they are; None for the order of time
+    :param lost: the places of the periods that are not kept any more
     """
 
     served: Served
@@ -62,13 +75,15 @@ class PeriodSums:
     descending: bool
     figures: Sequence[Figure]
     greatest: Figure | None
+    lost: Collection[int] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """What an answer has of each sum; the values are those of `_Sources`."""
         time = self.served.column(TIME)
         start = Column(time.name, time.kind, time.value, ABOUT_START, False)
-        figures = (each.column(None, self.key is not None) for each in self.figures)
+        figures = [each.column(None, self.key is not None) for each in self.figures]
+        figures = [replace(its, nullable=True) for its in figures] if self.lost else figures
         return (start, *([self.key] if self.key else []), *figures)
 
     @property
@@ -106,10 +121,10 @@ class PeriodSums:
             each = query.add_columns(place).group_by(place).where(*inside(time, self.periods))
             sums = each.subquery("sums")
             whole = periods.join(sums, sums.c[PLACE] == periods.c[PLACE], isouter=self.key is None)
-            return _Sources(periods, sums, whole)
+            return _Sources(periods, sums, whole, self.lost)
         query = query.where(time >= periods.c[TIME], time < periods.c.stop)
         its = query.correlate(periods).lateral("sums")
-        return _Sources(periods, its, periods.join(its, true()))
+        return _Sources(periods, its, periods.join(its, true()), self.lost)
 
 
 def _as_table(periods: Sequence[Period], newest_first: bool) -> Subquery:
@@ -137,9 +152,15 @@ class _Sources:
     periods: Subquery
     sums: Any
     whole: FromClause
+    lost: Collection[int] = ()
 
     def figure(self, figure: Figure) -> Any:
-        return figure.of_any_rows(self.sums.c[figure.name])
+        its = figure.of_any_rows(self.sums.c[figure.name])
+        return case((self._is_kept, its)) if self.lost else its
+
+    @property
+    def _is_kept(self) -> Any:
+        return self.periods.c[PLACE] != all_(literal(list(self.lost), ARRAY(BigInteger)))
 
     def keys(self, its: PeriodSums) -> tuple[Key, ...]:
         time = its.served.column(TIME)
@@ -158,6 +179,8 @@ class _Sources:
 
     def joined(self, query: Select[Any], its: PeriodSums) -> Select[Any]:
         query = query.select_from(self.whole)
+        if its.greatest is not None and self.lost:
+            query = query.where(self._is_kept)
         if its.greatest is None or its.greatest.zero:
             return query
         return query.where(self.sums.c[its.greatest.name].is_not(None))

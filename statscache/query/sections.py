@@ -45,11 +45,13 @@ class Form:
     :param whole: whether it is for somebody who does not turn pages
     :param end: what is dated so late comes last of what is newest; None for in its place
     :param periods: what is summed, oldest first; None unless a step is asked for
+    :param lost: the places of the periods of which any time is not kept any more
     """
 
     whole: bool = False
     end: datetime | None = None
     periods: tuple[Period, ...] | None = None
+    lost: frozenset[int] = frozenset()
 
     def size(self, values: Mapping[str, Any]) -> int:
         """Return how many rows a page has."""

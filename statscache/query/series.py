@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -22,10 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from statscache.query.completeness import Completeness, read_completeness, versions_of
+from statscache.query.completeness import Completeness, all_cover, read_completeness, versions_of
 from statscache.query.extents import spans_behind
 from statscache.query.figures import Number
 from statscache.query.frame import Frame
+from statscache.query.kept import lost_periods
 from statscache.query.kinds import TIME
 from statscache.query.missing import Missing, Reason, Reasons, read_reasons
 from statscache.query.periods import Period
@@ -48,6 +49,11 @@ class Line:
     volumes: tuple[Number | None, ...]
     key: str | None = None
     rest: bool = False
+
+    def without(self, places: Collection[int]) -> Line:
+        """Return the line without the figures at some places."""
+        volumes = (None if place in places else its for place, its in enumerate(self.volumes))
+        return replace(self, volumes=tuple(volumes)) if places else self
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ class Series:
             return self.whole.volumes
         if len(self.lines) == 1:
             return self.lines[0].volumes
-        return tuple(map(self.frame.figure.total, zip(*(line.volumes for line in self.lines), strict=True)))
+        each = zip(*(line.volumes for line in self.lines), strict=True)
+        return tuple(None if None in its else self.frame.figure.total(its) for its in each)
 
 
 def read_series(connection: Connection, frame: Frame, now: datetime, why: bool = True) -> Series:
@@ -128,8 +135,10 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     apart = chosen and not frame.figure.adds_up
     whole = read_lines(connection, frame, frame.periods, None, 0)[0] if apart else None
     known = before, read_known(connection, table, spans)
-    complete = covered(known, spans)
+    complete = all_cover(known, spans)
     versions = tuple(versions_of(known, span.start, span.stop) for span in spans)
+    lost = () if all(complete) else lost_periods(connection, table, frame.periods)
+    lines, whole = tuple(line.without(lost) for line in lines), whole and whole.without(lost)
     reasons = read_why(connection, table, spans, now) if why and not all(complete) else None
     missing = tuple(
         () if whole or reasons is None else _missing(reasons, known, period, span)
@@ -140,7 +149,8 @@ def read_series(connection: Connection, frame: Frame, now: datetime, why: bool =
     past = spans_behind(connection, table, frame.compared)
     before = read_known(connection, table, past)
     compared = read_lines(connection, frame, frame.compared, None, 0)[0]
-    still = covered((before, read_known(connection, table, past)), past)
+    compared = compared.without(lost_periods(connection, table, frame.compared))
+    still = all_cover((before, read_known(connection, table, past)), past)
     return Series(frame, lines, ranked, complete, missing, whole, compared, still, versions=versions)
 
 
@@ -152,7 +162,7 @@ def _missing(
     :param span: the time of which they come, to the end of the period
     """
     found = reasons.of(span.start, span.stop)
-    own = covered(known, [Span(period.start, period.stop)])[0]
+    own = all_cover(known, [Span(period.start, period.stop)])[0]
     if own and all(each.reason is Reason.UNCOUNTED for each in found):
         return (Missing(Reason.BEFORE),)
     return found
@@ -161,11 +171,6 @@ def _missing(
 def read_known(connection: Connection, table: Served, spans: Sequence[Span]) -> Completeness:
     """Return of which of some time, which is in order, a table has every message, and by which versions."""
     return read_completeness(connection, [table.table.fullname], spans[0].start, spans[-1].stop)
-
-
-def covered(known: Sequence[Completeness], spans: Sequence[Span]) -> tuple[bool, ...]:
-    """Return for each span whether all readings say that no message is missing."""
-    return tuple(all(each.covers(span.start, span.stop) for each in known) for span in spans)
 
 
 def read_why(connection: Connection, table: Served, spans: Sequence[Span], now: datetime) -> Reasons:

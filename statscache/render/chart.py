@@ -120,7 +120,7 @@ class Chart:
         count = len(self.series.periods)
         for start, stop, kind in stretches([kind_of(missing) for missing in self.series.missing]):
             missing = list(dict.fromkeys(each for its in self.series.missing[start:stop] for each in its))
-            pattern = "uncounted" if kind is Reason.UNCOUNTED else "gap"
+            pattern = "uncounted" if kind in (Reason.UNCOUNTED, Reason.NOT_KEPT) else "gap"
             if kind is Reason.UNFINISHED:
                 continue
             title = tag("title", words(self._why(start, stop, missing)))

@@ -14,6 +14,7 @@ SHOWN = (
     Reason.LOST,
     Reason.REMOVED,
     Reason.QUARANTINED,
+    Reason.NOT_KEPT,
     Reason.UNFINISHED,
     Reason.UNCOUNTED,
     Reason.BEFORE,
@@ -34,6 +35,8 @@ def _told(missing: Missing, language: Language) -> str:
         return language.many("{count} message in quarantine", "{count} messages in quarantine", count)
     if missing.reason is Reason.REMOVED:
         return language.text("rows were removed by hand")
+    if missing.reason is Reason.NOT_KEPT:
+        return language.text("not kept any more")
     if missing.reason is Reason.UNFINISHED:
         return language.text("not over yet")
     if missing.reason is Reason.BEFORE:

@@ -41,7 +41,9 @@ def runs_of(values: Sequence[Number | None], complete: Sequence[bool], nothing: 
         tuple(_unsure(doubted, values, complete)),
         tuple(run[0] for run in sure if run[0] not in joined),
         tuple(
-            place for place, value in enumerate(values) if not (nothing is None or complete[place] or value)
+            place
+            for place, value in enumerate(values)
+            if not (nothing is None or value is None or complete[place] or value)
         ),
     )
 

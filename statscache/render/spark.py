@@ -35,7 +35,7 @@ def spark(series: Series, id: str, label: str) -> str:
     for start, stop, kind in stretches([kind_of(missing) for missing in series.missing]):
         if kind is Reason.UNFINISHED:
             continue
-        pattern = "uncounted" if kind is Reason.UNCOUNTED else "gap"
+        pattern = "uncounted" if kind in (Reason.UNCOUNTED, Reason.NOT_KEPT) else "gap"
         given = {"y": 0, "height": HEIGHT, "fill": f"url(#{id}-{pattern})"}
         parts.append(tag("rect", x=WIDTH * start / count, width=WIDTH * (stop - start) / count, **given))
     for its, dashes in ((runs.sure, None), (runs.unsure, "4 3")):

@@ -9,7 +9,8 @@ from statscache.schema.objects import Definition, Variant, home_of, see_to
 from statscache.store.removals import REMOVED
 
 #: Complete is what every plugin that writes the table has covered, without the seconds of which a message is in the
-#: quarantine for it, each span less the plugin's reach at its start, and without what somebody has removed from it.
+#: quarantine for it, each span less the plugin's reach at its start, and without what somebody has removed from it or
+#: what is not kept any more.
 QUERY = f"""
 WITH removed AS ({REMOVED}
 ), quarantined AS (
@@ -36,7 +37,8 @@ WITH removed AS ({REMOVED}
     FROM counted
     GROUP BY table_name
 ), present AS (
-    SELECT *, counted - coalesce(removed, '{{}}') AS complete FROM counts LEFT JOIN removed USING (table_name)
+    SELECT *, counted - coalesce(removed, '{{}}') - coalesce(times, '{{}}') AS complete
+    FROM counts LEFT JOIN removed USING (table_name) LEFT JOIN statscache_not_kept USING (table_name)
 ), newest AS (
     SELECT *, (SELECT span FROM unnest(complete) AS span ORDER BY span DESC LIMIT 1) AS newest FROM present
 )
@@ -44,8 +46,8 @@ SELECT table_name,
     lower(newest) AS complete_from,
     upper(newest) AS complete_through,
     last_flush,
-    (SELECT count(*) FROM unnest(tstzmultirange(tstzrange(least(since, upper(newest)), upper(newest))) - complete))
-        AS open_gaps,
+    (SELECT count(*) FROM unnest(tstzmultirange(tstzrange(least(since, upper(newest)), upper(newest))) - complete
+        - coalesce(times, '{{}}'))) AS open_gaps,
     quarantined,
     late,
     complete,
@@ -53,7 +55,8 @@ SELECT table_name,
     coalesce(removed, '{{}}') AS removed,
     since AS history_from,
     versions,
-    (SELECT jsonb_agg(its) FROM statscache_version AS its WHERE plugin = ANY (plugins)) AS earlier_versions
+    (SELECT jsonb_agg(its) FROM statscache_version AS its WHERE plugin = ANY (plugins)) AS earlier_versions,
+    coalesce(times, '{{}}') AS not_kept
 FROM newest
 """
 COMMENTS = {
@@ -70,6 +73,7 @@ COMMENTS = {
     "history_from": "from when on it is to have every message that history has",
     "versions": "the version of each of these plugins that counts now, in JSON",
     "earlier_versions": "what statscache_version has of these plugins, in JSON; null for nothing",
+    "not_kept": "the times that are not kept any more, as statscache.keep says: neither complete nor a gap",
 }
 NAME = "statscache_freshness"
 

@@ -41,6 +41,7 @@ PUBLIC = (
     "statscache_verification",
     "statscache_version",
     "statscache_schema",
+    "statscache_not_kept",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

@@ -28,6 +28,7 @@ from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.not_kept import NotKeptRow
 from statscache.store.notes import NoteRow
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
@@ -60,6 +61,7 @@ CORE_MODELS = (
     VerificationRow,
     VersionRow,
     SchemaRow,
+    NotKeptRow,
 )
 #: The tables that statscache keeps for itself, and their names.
 CORE: list[Table] = [model.__table__ for model in CORE_MODELS]  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from statscache.errors import Unusable
 from statscache.setting import types
 from statscache.setting.bots import BOTS, PATTERNS
+from statscache.setting.keep import KEEP
 from statscache.setting.setting import Setting, SettingType
 
 URI = "statscache.sqlalchemy.uri"
@@ -46,10 +48,7 @@ class Settings:
         }
     )
     frequency: float = _setting(
-        "statscache.producer.frequency",
-        types.SECONDS,
-        1.0,
-        "how often counts are written to the database",
+        "statscache.producer.frequency", types.SECONDS, 1.0, "how often counts are written to the database"
     )
     enabled: frozenset[str] = _setting(
         "statscache.plugins.enabled",
@@ -70,10 +69,7 @@ class Settings:
         "the accounts that are bots, as patterns of names: figures about people leave them out, also those of the past",
     )
     database_wait: float = _setting(
-        "statscache.database.wait",
-        types.SECONDS,
-        30.0,
-        "how long a start waits for a database that cannot be reached",
+        "statscache.database.wait", types.SECONDS, 30.0, "how long a start waits for a database that is away"
     )
     consumer_enabled: bool = _setting(
         "statscache.consumer.enabled", types.FLAG, False, "whether the hub runs statscache at all"
@@ -107,6 +103,13 @@ class Settings:
         types.DAYS,
         8,
         "how long the ledger remembers a counted message, so that it is not counted again",
+    )
+    keep: Mapping[str, timedelta] = _setting(
+        "statscache.keep",
+        KEEP,
+        {},
+        "how long rows are kept, by the length of a table's windows or the ident of a plugin, which wins; what names "
+        "no table is kept for ever",
     )
     plugin_budget: float = _setting(
         "statscache.plugin.budget",
@@ -152,10 +155,7 @@ class Settings:
         "the datagrepper to fill gaps from, such as https://apps.fedoraproject.org/datagrepper; '' for none",
     )
     datagrepper_connections: int = _setting(
-        "statscache.datagrepper.connections",
-        types.CONNECTIONS,
-        4,
-        "how many requests to that datagrepper run at once",
+        "statscache.datagrepper.connections", types.CONNECTIONS, 4, "how many requests to it run at once"
     )
     amqp_config: str = _setting(
         "statscache.amqp.config",

@@ -22,6 +22,7 @@ from statscache.plugins import Base
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.kept_back_table import KeptRow
+from statscache.store.not_kept import not_needed
 from statscache.store.positions import SpoolRow
 from statscache.store.verification import clip
 
@@ -172,8 +173,9 @@ def covered(connection: Connection, plugins: Collection[str], span: Span) -> dic
 
 
 def gaps(connection: Connection, plugins: Collection[str], span: Span) -> dict[str, list[Span]]:
-    """Return what of a span each of these plugins has not covered, oldest first."""
-    return _spans(connection, plugins, ranges(span) - CoverageRow.covered)
+    """Return what of a span each of these plugins has not covered, oldest first, without what it need not."""
+    needless = not_needed("statscache_coverage.plugin")
+    return _spans(connection, plugins, ranges(span) - CoverageRow.covered - needless)
 
 
 def wanted(connection: Connection, plugins: Collection[str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from statscache.store.not_kept import IS_THERE, NOT_NEEDED
 from statscache.store.removals import Removal, removals
 
 #: The ledger's rows are estimated, as to count them takes seconds.
@@ -16,7 +17,7 @@ LEDGER = text(
     "FROM pg_stat_user_tables JOIN pg_class ON oid = relid WHERE relid = to_regclass('statscache_ledger')"
 )
 #: What each plugin lacks up to :stop, in seconds since 1970.
-PLUGINS = text("""
+PLUGINS = """
 WITH quarantined AS (
     SELECT plugin, count(*) AS messages, max(last_failure) FILTER (WHERE attempts > 0) AS failed
     FROM statscache_quarantine WHERE plugin = ANY(:plugins) GROUP BY plugin
@@ -28,11 +29,11 @@ LEFT JOIN quarantined USING (plugin)
 CROSS JOIN LATERAL (
     SELECT count(*) AS number, coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0) AS seconds
     FROM date_trunc('second', since + interval '999999 microseconds') AS start,
-        unnest(tstzmultirange(tstzrange(start, greatest(start, to_timestamp(:stop)))) - covered) AS span
+        unnest(tstzmultirange(tstzrange(start, greatest(start, to_timestamp(:stop)))) - covered{less}) AS span
 ) AS gap
 WHERE plugin = ANY(:plugins)
 ORDER BY plugin
-""")
+"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def take_inventory(connection: Connection, plugins: Iterable[str], stop: float) 
     :param stop: only what was before is a gap, in seconds since 1970
     """
     rows, size = connection.execute(LEDGER).one_or_none() or (0, 0)
-    found = connection.execute(PLUGINS, {"plugins": list(plugins), "stop": stop})
+    # A daemon of an earlier version keeps all.
+    less = f" - {NOT_NEEDED.format(plugin='plugin')}" if connection.scalar(IS_THERE) else ""
+    found = connection.execute(text(PLUGINS.format(less=less)), {"plugins": list(plugins), "stop": stop})
     each = {
         plugin: PluginInventory(updated, until, quarantined, failed, gaps, float(seconds))
         for plugin, updated, until, quarantined, failed, gaps, seconds in found

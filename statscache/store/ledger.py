@@ -41,6 +41,7 @@ from statscache.store.canonical_ids import IS_CANONICAL
 from statscache.store.coverage import CoverageRow
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.lost_sets import find_again
+from statscache.store.not_kept import not_needed
 
 #: The constraint by which each flush of an earlier version fails, which knows messages by other ids and would count
 #: them again. Its log says the name.
@@ -222,11 +223,12 @@ def prune(engine: Engine, keep: timedelta) -> int:
 
 
 def _done() -> Subquery:
-    """Return, for each set of plugins, the time that all of them have covered or do not want."""
+    """Return, for each set of plugins, the time that all of them have covered, do not want or do not keep."""
     plugins = select(PluginSet.id, func.unnest(PluginSet.plugins).label("plugin")).subquery("members")
     # What came a little late just after the first start is wanted when somebody lets history begin earlier.
     unwanted = func.tstzmultirange(func.tstzrange(None, CoverageRow.since.op("-")(text("interval '1 day'"))))
-    each = func.coalesce(CoverageRow.covered + unwanted, text("'{}'::tstzmultirange"))
+    needless = not_needed("statscache_coverage.plugin")
+    each = func.coalesce(CoverageRow.covered + unwanted + needless, text("'{}'::tstzmultirange"))
     return (
         select(plugins.c.id, func.range_intersect_agg(each, type_=TSTZMULTIRANGE).label("covered"))
         .outerjoin(CoverageRow, CoverageRow.plugin == plugins.c.plugin)

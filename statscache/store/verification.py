@@ -125,7 +125,7 @@ def claim(connection: Connection, archive: str, spans: Mapping[str, Sequence[Spa
     :param spans: by table; nothing is claimed where there are none
     """
     return {
-        table: connection.execute(CLAIM, {"table": table, "archive": archive, **_ends(its)}).scalar_one()
+        table: connection.execute(CLAIM, {"table": table, "archive": archive, **ends(its)}).scalar_one()
         for table, its in spans.items()
         if its
     }
@@ -147,10 +147,10 @@ def settle(connection: Connection, claim: int, found: Found) -> None:
 
     :param connection: holds the lock of `statscache.database.lock.counting`
     """
-    compared = _ends([*found.agreeing, *found.differing])
+    compared = ends([*found.agreeing, *found.differing])
     connection.execute(REPLACE, {"table": found.table, **compared})
     for agrees, spans in ((True, found.agreeing), (False, found.differing)):
-        connection.execute(KEEP, {"claim": claim, "agrees": agrees, **_ends(spans)})
+        connection.execute(KEEP, {"claim": claim, "agrees": agrees, **ends(spans)})
     forget(connection, [claim])
 
 
@@ -163,7 +163,7 @@ def clip(connection: Connection, plugins: Collection[str], spans: Iterable[Span]
     """Note that what plugins have counted of some time may have changed: nothing is known of it any more."""
     spans = list(spans)
     if spans and not connection.get_execution_options().get(APART):
-        connection.execute(CLIP, {"plugins": list(plugins), **_ends(spans)})
+        connection.execute(CLIP, {"plugins": list(plugins), **ends(spans)})
 
 
 def tidy(connection: Connection) -> None:
@@ -175,7 +175,8 @@ def tidy(connection: Connection) -> None:
         connection.execute(statement)
 
 
-def _ends(spans: Iterable[Span]) -> dict[str, str]:
+def ends(spans: Iterable[Span]) -> dict[str, str]:
+    """Return the ends of spans, as `TIMES` takes them."""
     spans = list(spans)
     starts, stops = (array_of_numbers(getattr(span, end) for span in spans) for end in ("start", "stop"))
     return {"starts": starts, "stops": stops}

@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.arrays import array_of_numbers
-from statscache.database.lock import APART
 from statscache.plugins import Base
 from statscache.span import Span
 
@@ -65,26 +64,16 @@ SELECT ident, version, added FROM noted WHERE NOT isempty(added) AND NOT EXISTS 
 ) ORDER BY ident, version
 ON CONFLICT (plugin, version) DO UPDATE SET times = known.times + excluded.times
 """)
-#: Whether anything is to be noted: as long as a plugin never had another version, nothing is.
-MATTERS = text("""
-SELECT EXISTS (SELECT FROM statscache_version) OR EXISTS (
+#: Whether it is to be noted what versions of plugins count: as long as a plugin never had another version, it is not.
+MATTERS = """(EXISTS (SELECT FROM statscache_version) OR EXISTS (
     SELECT FROM unnest(CAST(:plugins AS text[]), CAST(:versions AS integer[])) AS given (plugin, version)
     JOIN statscache_plugin AS known ON ident = given.plugin WHERE coalesce(known.version, 1) <> given.version
-)
-""")
+))"""
 CLEAR = text("""
 UPDATE statscache_version SET times = times - tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))
 WHERE plugin = ANY (CAST(:plugins AS text[]))
 """)
 FORGET = text("DELETE FROM statscache_version WHERE isempty(times)")
-
-
-def versions_matter(connection: Connection, versions: Mapping[str, int]) -> bool:
-    """Return whether it is to be noted what versions of plugins count, until the end of the transaction."""
-    if connection.get_execution_options().get(APART):
-        return False
-    given = {"plugins": list(versions), "versions": list(versions.values())}
-    return bool(connection.scalar(MATTERS, given))
 
 
 def note_versions(connection: Connection, versions: Mapping[str, int], spans: Iterable[Span]) -> None:

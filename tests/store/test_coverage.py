@@ -28,6 +28,7 @@ from statscache.store.coverage import (
     wanted,
 )
 from statscache.store.kept_back_table import KeptRow
+from statscache.store.not_kept import NotKeptRow
 from statscache.store.verification import VerificationRow
 
 AB = ["a", "b"]
@@ -42,7 +43,8 @@ def book(database: str) -> Iterator[Engine]:
     """An engine on a database in which two plugins have covered nothing."""
     engine = make_engine(database)
     create_tables(
-        engine, [row.__table__ for row in (CoverageRow, HeardRow, KeptRow, PluginRow, VerificationRow)]
+        engine,
+        [row.__table__ for row in (CoverageRow, HeardRow, KeptRow, NotKeptRow, PluginRow, VerificationRow)],
     )
     with counting(engine) as connection:
         want(connection, dict.fromkeys("ab", datetime.fromtimestamp(YEAR, UTC)))

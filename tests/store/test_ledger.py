@@ -16,12 +16,14 @@ from sqlalchemy import Engine, text
 from statscache.database.engine import make_engine
 from statscache.database.lock import counting
 from statscache.messages.message import Message
+from statscache.schema.registry import PluginRow
 from statscache.schema.tables import create_tables
 from statscache.span import Span
 from statscache.store import ledger
 from statscache.store.coverage import CoverageRow, cover, want
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.not_kept import NotKeptRow
 
 FIXTURE = [HealthCheck.function_scoped_fixture]
 AB, ABC, C = frozenset("ab"), frozenset("abc"), frozenset("c")
@@ -37,7 +39,10 @@ batches = st.lists(
 def book(database: str) -> Iterator[Engine]:
     """An engine on a database with an empty ledger, and three plugins that want history since the year 2000."""
     engine = make_engine(database)
-    create_tables(engine, [model.__table__ for model in (PluginSet, LedgerRow, CoverageRow, KeptRow)])
+    create_tables(
+        engine,
+        [model.__table__ for model in (PluginSet, LedgerRow, CoverageRow, KeptRow, PluginRow, NotKeptRow)],
+    )
     with counting(engine) as connection:
         want(connection, dict.fromkeys("abc", datetime(2000, 1, 1, tzinfo=UTC)))
     yield engine

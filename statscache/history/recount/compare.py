@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     cast,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -26,6 +27,7 @@ from statscache.history.recount.shadow import shadow
 from statscache.history.recount.targets import Target
 from statscache.plugins import Rows
 from statscache.span import Span
+from statscache.store.not_kept import NotKeptRow
 
 Row = dict[str, Any]
 #: The table that holds all that differs while it is exchanged.
@@ -57,7 +59,8 @@ class Differences:
 class Comparison:
     """A table and what was counted again, row by row.
 
-    Of the latest states, a row that is later than the span is as it should be: it replaced what the span has.
+    Of the latest states, a row that is later than the span is as it should be: it replaced what the span has. Windows
+    that are not kept any more are left out, also of what was counted before they were dropped.
     """
 
     def __init__(self, target: Target, span: Span) -> None:
@@ -150,7 +153,11 @@ class Comparison:
 
     def _inside(self, side: Any) -> ColumnElement[bool]:
         start, stop = self._instant(self._span.start), self._instant(self._span.stop)
-        return and_(side.c.timestamp >= start, side.c.timestamp < stop)
+        when = side.c.timestamp
+        if self._target.rows is not Rows.WINDOW:
+            return and_(when >= start, when < stop)
+        its = NotKeptRow.table_name == self._real.fullname, NotKeptRow.times.contains(when)
+        return and_(when >= start, when < stop, ~exists(NotKeptRow.table_name).where(*its))
 
     @staticmethod
     def _instant(second: int) -> ColumnElement[Any]:

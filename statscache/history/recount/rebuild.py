@@ -26,10 +26,11 @@ from statscache.history.recount.targets import Target, choose, wanted_since
 from statscache.history.recount.verify import MOST, closed
 from statscache.plugins import Base, Rows
 from statscache.schema.relations import note_relations
-from statscache.span import Span
+from statscache.span import Span, without
 from statscache.store import kept_back, ledger, quarantine
 from statscache.store.coverage import cover
 from statscache.store.ledger import LedgerRow, PluginSet
+from statscache.store.not_kept import not_kept
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
 from statscache.store.verification import clip
@@ -66,6 +67,8 @@ def rebuild(
     targets, unfit = choose(app, plugins)
     targets, partial = _whole(app, targets, span)
     unfit += partial
+    targets, dropped = _kept(app, targets, span)
+    unfit += dropped
     spans = _windows(app, targets, span)
     for sentence in unfit:
         report(sentence)
@@ -96,6 +99,19 @@ def _whole(app: App, targets: Collection[Target], span: Span) -> tuple[list[Targ
                     f"{begin:%Y-%m-%d %H:%M:%S} UTC, so begin there"
                 )
     return [target for target in targets if target not in refused], list(refused.values())
+
+
+def _kept(app: App, targets: Collection[Target], span: Span) -> tuple[list[Target], list[str]]:
+    """Return the tables that keep any of a span, and a sentence for each other."""
+    names = [target.table.fullname for target in targets]
+    with app.engine.connect() as connection:
+        gone = not_kept(connection, names, span)
+    refused = [target for target in targets if not without(span, gone[target.table.fullname])]
+    return [target for target in targets if target not in refused], [
+        f"{target.name} cannot be counted again for {span}: that is not kept any more, "
+        f"`statscache prune --restore {min(target.plugins)}` changes that"
+        for target in refused
+    ]
 
 
 def _windows(app: App, targets: Collection[Target], span: Span) -> Spans:

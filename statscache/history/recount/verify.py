@@ -23,6 +23,7 @@ from statscache.history.recount.targets import Target, choose, wanted_since
 from statscache.plugins import Rows
 from statscache.span import Span, without
 from statscache.store.coverage import gaps, wanted
+from statscache.store.not_kept import not_kept
 from statscache.store.removals import removed
 
 #: So many rows that differ are kept of each table.
@@ -190,11 +191,12 @@ def _windows(
 
 
 def _incomplete(connection: Connection, target: Target, span: Span) -> list[Span]:
-    """Return what of the span some plugin of the table has not covered or is gone, or all if one is unknown."""
+    """Return what of the span some plugin of the table lacks, or is gone or not kept; all if a plugin is unknown."""
     (needed,) = target.fetched([span])
     lacking = gaps(connection, target.plugins, needed)
     its = [Span(gap.start, gap.stop + target.reach) for found in lacking.values() for gap in found]
-    its += removed(connection, [target.table.fullname], span)[target.table.fullname]
+    for lost in (removed, not_kept):
+        its += lost(connection, [target.table.fullname], span)[target.table.fullname]
     known = wanted(connection, target.plugins)
     if target.plugins - known.keys():
         return [span]

@@ -32,7 +32,10 @@ def top(its: WindowTable) -> list[Variant]:
 
 
 def _series(its: WindowTable) -> Variant:
-    about = "every window from start to before stop, with 0 for those without messages"
+    about = (
+        "every window from start to before stop, with 0 for those without messages, NULL for those not kept"
+    )
+    its = its.asked_once
     if not its.keys:
         return variant(its, RANGE, _answer(its, its.keys), _windows(its, [], "", []), about)
     keys = ", ".join(f"r.{key}" for key in its.columns)
@@ -45,7 +48,11 @@ def _series(its: WindowTable) -> Variant:
 def _series_of_one(its: WindowTable) -> Variant:
     given = [(name, kind, "") for name, kind in key_arguments(its.keys).items()]
     values = [f"CAST (${n} AS {kind})" for n, kind in enumerate(its.keys.values(), start=3)]
-    about = "every window from start to before stop, with 0 for those without messages, for one key"
+    about = (
+        "every window from start to before stop, with 0 for those without messages, NULL for those not kept, "
+        "for one key"
+    )
+    its = its.asked_once
     start, stop = (argument[:2] for argument in RANGE)
     arguments = [(*start, ""), (*stop, ""), *given]
     return variant(its, arguments, _answer(its, its.keys), _windows(its, values, "", values), about)
@@ -67,10 +74,13 @@ def _windows(its: WindowTable, columns: Sequence[str], others: str, keys: Sequen
     same = "".join(f" AND d.{own} = {key}" for own, key in zip(its.columns, keys, strict=False))
     last = f"{END} - interval {MOMENT}"
     whole = its.complete("w.start", f"w.start + {its.length}")
-    figures = [figure.of_any_rows(f"d.{quoted(name)}") for name, figure in its.figures.items()]
+    figures = [
+        its.kept(figure.of_any_rows(f"d.{quoted(name)}"), "w.start", f"w.start + {its.length}")
+        for name, figure in its.figures.items()
+    ]
     chosen = ", ".join(["w.start", *columns, *figures, whole])
     return (
-        f"SELECT {chosen} "
+        f"WITH {its.known_once} SELECT {chosen} "
         f"FROM generate_series({its.start_of('$1')}, {last}, {its.length}) AS w (start) {others} "
         f'LEFT JOIN {its.name} AS d ON d."timestamp" = w.start AND {its.inside("d")}{same} '
         f"WHERE $1 < $2 ORDER BY {', '.join(['w.start', *(c for c in columns if c.startswith('k.'))])}"

@@ -56,7 +56,9 @@ def quantile(its: WindowTable) -> Variant:
         f"WITH {parts.bounds}, bucket AS ({_running(parts)}), figure AS (SELECT {groups}, min(b.whole) AS volume, "
         f"min(b.bucket) FILTER (WHERE b.reached >= {quoted(its.home)}.{CHECK}($3) * b.whole) AS bucket "
         f"FROM bucket AS b GROUP BY {groups}) "
-        f"SELECT {', '.join(['p.begins', *parts.keys_of('f')])}, coalesce(CAST (f.volume AS bigint), 0), {SECONDS}, "
+        f"SELECT {', '.join(['p.begins', *parts.keys_of('f')])}, "
+        f"{its.kept('coalesce(CAST (f.volume AS bigint), 0)', 'p.begins', 'p.ends')}, "
+        f"{its.kept(SECONDS, 'p.begins', 'p.ends')}, "
         f"{its.complete('p.begins', 'p.ends')} FROM period AS p LEFT JOIN figure AS f USING (place) "
         f"WHERE f.place IS NOT NULL OR {parts.every} {parts.in_order('f')}"
     )

@@ -22,7 +22,7 @@ def distinct(its: WindowTable) -> Variant:
         f"WITH {parts.bounds}, seen AS MATERIALIZED ({parts.each(chosen, distinct=True)}), "
         f"{_people(its, 'seen')}, figure AS (SELECT s.place{keys}, count(*) AS people "
         f"FROM seen AS s JOIN people USING (person) GROUP BY s.place{keys}) "
-        f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), 'coalesce(f.people, 0)'])}, "
+        f"SELECT {', '.join(['p.begins', *parts.keys_of('f')])}, {_figure(its, 'f.people')}, "
         f"{its.complete('p.begins', 'p.ends')} FROM period AS p LEFT JOIN figure AS f USING (place) "
         f"WHERE f.place IS NOT NULL OR {parts.every} "
         f"{parts.in_order('f')}"
@@ -49,8 +49,9 @@ def activity(its: WindowTable) -> Variant:
         "count(*) FILTER (WHERE NOT m.stayed AND f.first < p.begins) AS returned, "
         "count(*) FILTER (WHERE m.leaves) AS leaving "
         "FROM marked AS m JOIN period AS p USING (place) JOIN firsts AS f USING (person) GROUP BY m.place) "
-        "SELECT p.begins, coalesce(f.active, 0), coalesce(f.new, 0), coalesce(f.retained, 0), "
-        "coalesce(f.returned, 0), coalesce(b.leaving, 0), "
+        f"SELECT p.begins, {_figure(its, 'f.active')}, {_figure(its, 'f.new')}, "
+        f"{_figure(its, 'f.retained', 'e.begins')}, {_figure(its, 'f.returned')}, "
+        f"{_figure(its, 'b.leaving', 'e.begins')}, "
         f"{its.complete('p.begins', 'p.ends')}, {its.since_ever('p.begins', 'p.ends')}, "
         f"{its.complete('e.begins', 'p.ends')} "
         "FROM period AS p JOIN period AS e ON e.place = p.place - 1 LEFT JOIN figure AS f ON f.place = p.place "
@@ -76,7 +77,8 @@ def cohorts(its: WindowTable) -> Variant:
         f"WITH RECURSIVE {parts.bounds}, {_active(parts)}, "
         "figure AS (SELECT width_bucket(f.first, (SELECT b.begins FROM bounds AS b)) AS came, a.place, "
         "count(*) AS people FROM active AS a JOIN firsts AS f USING (person) GROUP BY came, a.place) "
-        "SELECT c.begins, p.begins, p.place - c.place, coalesce(f.people, 0), "
+        f"SELECT c.begins, p.begins, p.place - c.place, "
+        f"{its.kept(_figure(its, 'f.people'), 'c.begins', 'c.ends')}, "
         f"{its.since_ever('c.begins', 'p.ends')} FROM period AS c JOIN period AS p ON p.place >= c.place "
         "LEFT JOIN figure AS f ON f.came = c.place AND f.place = p.place ORDER BY c.begins, p.begins"
     )
@@ -107,7 +109,8 @@ def half(its: WindowTable) -> Variant:
         "WINDOW each AS (PARTITION BY s.place ORDER BY s.volume DESC, s.person ROWS UNBOUNDED PRECEDING)), "
         "figure AS (SELECT r.place, min(r.rank) FILTER (WHERE 2 * r.running >= r.whole) AS people, "
         "count(*) AS active, min(r.whole) AS volume FROM ranked AS r GROUP BY r.place) "
-        "SELECT p.begins, coalesce(f.people, 0), coalesce(f.active, 0), coalesce(CAST (f.volume AS bigint), 0), "
+        f"SELECT p.begins, {_figure(its, 'f.people')}, {_figure(its, 'f.active')}, "
+        f"{_figure(its, 'CAST (f.volume AS bigint)')}, "
         f"{its.complete('p.begins', 'p.ends')} "
         "FROM period AS p LEFT JOIN figure AS f USING (place) ORDER BY p.begins"
     )
@@ -123,6 +126,11 @@ def half(its: WindowTable) -> Variant:
         "complete": BOOLEAN,
     }
     return variant(its, parts.arguments, columns, body, about)
+
+
+def _figure(its: WindowTable, figure: str, start: str = "p.begins") -> str:
+    """Return a figure of a period, or of the time from an instant before it, 0 where there is nobody."""
+    return its.kept(f"coalesce({figure}, 0)", start, "p.ends")
 
 
 def _person(its: WindowTable) -> str:

@@ -150,7 +150,8 @@ def summed(its: WindowTable, figures: Figures) -> Variant:
     grouped = f"GROUP BY {_numbers(len(its.keys))}" if its.keys else ""
     body = (
         f"WITH {parts.bounds}, figure AS ({parts.each([*parts.key_columns, *merged], grouped)}) "
-        f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), *_zeros(figures), its.complete('p.begins', 'p.ends')])} "
+        f"SELECT {', '.join(['p.begins', *parts.keys_of('f'), *_zeros(its, figures)])}, "
+        f"{its.complete('p.begins', 'p.ends')} "
         f"FROM period AS p LEFT JOIN figure AS f USING (place) WHERE f.place IS NOT NULL OR {parts.every} "
         f"{parts.in_order('f')}"
     )
@@ -165,6 +166,9 @@ def _numbers(count: int) -> str:
     return ", ".join(map(str, range(1, count + 1)))
 
 
-def _zeros(figures: Figures) -> Sequence[str]:
-    """Return the figures of a row that may have none: zero for what adds up, else nothing."""
-    return [figure.of_any_rows(f"f.{quoted(name)}") for name, figure in figures.items()]
+def _zeros(its: WindowTable, figures: Figures) -> Sequence[str]:
+    """Return the figures of a row that may have none: zero for what adds up and is kept, else nothing."""
+    return [
+        its.kept(figure.of_any_rows(f"f.{quoted(name)}"), "p.begins", "p.ends")
+        for name, figure in figures.items()
+    ]

@@ -74,7 +74,7 @@ class WindowTable:
     @property
     def known_once(self) -> str:
         """A part of a WITH: what `statscache_freshness` says of the table."""
-        return f"known AS MATERIALIZED (SELECT f.complete, f.history_from FROM {self._freshness})"
+        return f"known AS MATERIALIZED (SELECT f.complete, f.history_from, f.not_kept FROM {self._freshness})"
 
     @property
     def _freshness(self) -> str:
@@ -88,6 +88,10 @@ class WindowTable:
     def complete(self, start: str, stop: str) -> str:
         """Return whether the table has every message of a time."""
         return f"coalesce({self.known('complete')} @> tstzrange({start}, {stop}), false)"
+
+    def kept(self, figure: str, start: str, stop: str) -> str:
+        """Return a figure of a time, which is NULL where any of that is not kept any more."""
+        return f"CASE WHEN {self.known('not_kept')} && tstzrange({start}, {stop}) THEN NULL ELSE {figure} END"
 
     def since_ever(self, start: str, stop: str) -> str:
         """Return whether the table has every message of a time, and of all before of which history is wanted."""

@@ -1,0 +1,37 @@
+"""What each transaction that counts asks before it writes, in one question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from statscache.database.lock import APART
+from statscache.store.not_kept import BEFORE
+from statscache.store.versions import MATTERS
+
+STANDING = text(f"SELECT {MATTERS} AS matters, coalesce({BEFORE}, 0) AS before")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is so until the end of a transaction that holds the lock, alone or shared.
+
+    :param versions: the version of each plugin; none where it need not be noted what they count
+    :param kept_from: the second since 1970 from which on all windows of all tables are kept
+    """
+
+    versions: Mapping[str, int]
+    kept_from: int
+
+
+def ask(connection: Connection, versions: Mapping[str, int]) -> Standing:
+    """Ask it.
+
+    :param versions: the version of each plugin that runs
+    """
+    given = {"plugins": list(versions), "versions": list(versions.values())}
+    matters, before = connection.execute(STANDING, given).one()
+    is_apart = connection.get_execution_options().get(APART)
+    return Standing(versions if matters and not is_apart else {}, before)

@@ -1,0 +1,135 @@
+"""What of a table is to be dropped now, what stays though it is old enough, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Connection, func, literal, select, text
+
+from statscache.errors import some_of
+from statscache.instants import END_OF_TIME, FIRST
+from statscache.query.completeness import read_completeness
+from statscache.span import Span, clipped, without
+from statscache.store.not_kept import not_kept
+from statscache.upkeep.retention.tables import Retainable, Retained
+from statscache.upkeep.retention.windows import Coarser, Windows, droppable
+
+#: Up to when any of some plugins has counted, or up to now if that is earlier: a clock that is ahead drops nothing.
+COUNTED = text("""
+SELECT floor(extract(epoch FROM least(max(upper(covered)), now())))::bigint
+FROM statscache_coverage WHERE plugin = ANY (:plugins)
+""")
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is to become of a table.
+
+    :param pending: what is to be dropped now, oldest first
+    :param gone: what is not kept any more
+    :param staying: what is old enough and stays all the same
+    :param why: why it stays; empty where nothing does
+    """
+
+    its: Retained
+    pending: list[Span] = field(default_factory=list)
+    gone: list[Span] = field(default_factory=list)
+    staying: list[Span] = field(default_factory=list)
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Say what stays, and why."""
+        times = some_of([str(span) for span in self.staying], 2)
+        return f"{self.its.table.fullname} keeps {times}: {self.why}"
+
+
+def look(connection: Connection, its: Retained) -> Outlook:
+    """Return what is to become of a table now.
+
+    Whoever acts on it must have asked in a transaction that has the lock alone.
+    """
+    stop = keep_from(connection, its)
+    old = Span(0, stop) if stop else None
+    if its.windows is None or its.fault:
+        return Outlook(its, staying=_with_rows(connection, its, [old] if old else []), why=its.fault)
+    gone = not_kept(connection, [its.table.fullname], Span(FIRST, END_OF_TIME))[its.table.fullname]
+    if old is None:
+        return Outlook(its, gone=gone)
+    allowed = _allowed(connection, its, its.windows, old)
+    return _outlook(connection, its, old, gone, allowed)
+
+
+def outlooks(connection: Connection, tables: Iterable[Retained]) -> list[Outlook]:
+    """Return what is to become of those of some tables that are there."""
+    return [look(connection, its) for its in tables if _is_there(connection, its)]
+
+
+def _is_there(connection: Connection, its: Retained) -> bool:
+    return connection.scalar(select(func.to_regclass(its.table.fullname))) is not None
+
+
+def _outlook(
+    connection: Connection, its: Retained, old: Span, gone: list[Span], allowed: list[Span]
+) -> Outlook:
+    fresh = [part for span in allowed for part in without(span, gone)]
+    # Somebody has written rows into what is not kept: a daemon of an earlier version, or a person.
+    again = [span for span in clipped(allowed, gone) if _has_rows(connection, its, span)]
+    rest = [part for span in without(old, allowed) for part in without(span, gone)]
+    staying = _with_rows(connection, its, rest)
+    return Outlook(its, sorted([*fresh, *again]), gone, staying, _why(its) if staying else "")
+
+
+def keep_from(connection: Connection, its: Retained) -> int:
+    """Return the second since 1970 from which on a table's windows are not old enough; 0 where none is."""
+    counted = connection.scalar(COUNTED, {"plugins": list(its.plugins)})
+    if counted is None:
+        return 0
+    stop = counted - math.ceil(its.wish.keep.total_seconds())
+    return max(0, stop if its.windows is None else its.windows.start(stop))
+
+
+def _allowed(connection: Connection, its: Retained, windows: Windows, old: Span) -> list[Span]:
+    if not its.coarser:
+        return droppable(old, windows, None) if its.wish.named else []
+    following = its.coarser[0].windows
+    assert following is not None  # a coarser table has windows, which are longer
+    return droppable(old, windows, Coarser(following, tuple(_had(connection, its.coarser))))
+
+
+def _had(connection: Connection, tables: Sequence[Retainable]) -> list[Span]:
+    """Return the time that the first of some tables has in full; where that is dropped itself, that of the others."""
+    name = tables[0].table.fullname
+    complete = read_completeness(connection, [name], 0, END_OF_TIME).spans
+    gone = not_kept(connection, [name], Span(0, END_OF_TIME))[name]
+    later = clipped(gone, _had(connection, tables[1:])) if gone and tables[1:] else []
+    return clipped([Span(0, END_OF_TIME)], [*complete, *later])
+
+
+def _why(its: Retained) -> str:
+    if its.coarser:
+        return f"{its.coarser[0].table.fullname} does not have all of that time in whole windows"
+    return "no table has longer windows of the same statistic, and statscache.keep does not name this plugin"
+
+
+def _with_rows(connection: Connection, its: Retained, spans: Iterable[Span]) -> list[Span]:
+    """Return those of the spans of which a table has rows, from its first row on; none of one without instants."""
+    if "timestamp" not in its.table.columns:
+        return []
+    first = connection.scalar(select(func.min(its.table.c.timestamp)))
+    if first is None:
+        return []
+    since = Span(max(0, int(first.timestamp())), END_OF_TIME)
+    return [span for span in clipped(spans, [since]) if _has_rows(connection, its, span)]
+
+
+def _has_rows(connection: Connection, its: Retained, span: Span) -> bool:
+    row = select(literal(1)).select_from(its.table).where(*inside(its, span)).limit(1)
+    return connection.scalar(row) is not None
+
+
+def inside(its: Retained, span: Span) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for rows of a span."""
+    when = its.table.c.timestamp
+    return when >= func.to_timestamp(span.start), when < func.to_timestamp(span.stop)
