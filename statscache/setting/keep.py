@@ -15,12 +15,12 @@ EXPECTED = (
 )
 #: The units of a length of time, in seconds. A year is one of 366 days, so that nothing is kept for less than it says.
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 366 * 86_400}
-LENGTH = re.compile(r"(\d{1,9})([smhdwy])")
+LENGTH = re.compile(r"([0-9]{1,9})([smhdwy])")
 LONGEST = timedelta(days=100 * 366)
 
 
 def _length(value: Any) -> timedelta:
-    if isinstance(value, str) and (match := LENGTH.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := LENGTH.fullmatch(value)):
         value = timedelta(seconds=min(int(match[1]) * UNITS_S[match[2]], 2 * LONGEST.total_seconds()))
     if not isinstance(value, timedelta) or not timedelta(0) < value <= LONGEST:
         raise ValueError(EXPECTED)

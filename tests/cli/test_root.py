@@ -33,6 +33,7 @@ COMMANDS = [
         "uri",
         "serve",
         "export",
+        "prune",
         "publish",
         "grant",
         "note",

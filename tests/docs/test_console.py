@@ -29,6 +29,7 @@ READING = {
     ("quarantine", "list"): {0},
     ("note", "list"): {0},
     ("backfill", "--dry-run"): {0},
+    ("prune", "--dry-run"): {0},
 }
 #: Where the HTTP API answers unless it is told otherwise.
 WEB = "http://127.0.0.1:8080"

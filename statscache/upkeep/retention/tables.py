@@ -18,7 +18,7 @@ from statscache.schema.tables import table_of
 from statscache.upkeep.retention.windows import Windows
 
 #: The length of windows, as `Schedule` writes it.
-LENGTH = re.compile(r"(\d+[dhms])+")
+LENGTH = re.compile(r"([0-9]+[dhms])+")
 
 
 @dataclass(frozen=True)
