@@ -10,7 +10,9 @@ from statscache.history.archives.archive import Archive, Hole
 from statscache.history.plan import to_fetch
 from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.instants import write_second
+from statscache.schema.tables import table_of
 from statscache.store.coverage import wanted
+from statscache.store.not_kept import not_kept
 
 
 class Backfill:
@@ -32,6 +34,12 @@ class Backfill:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
             self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
             first = min(wanted(connection, self.plugins).values(), default=stop)
+            its = [
+                table.fullname
+                for part in app.parts
+                if part.ident in plugins and (table := table_of(part)) is not None
+            ]
+            self._some_is_lost = any(not_kept(connection, its, self.span).values())
         self._unwanted = first if start is None and first >= stop else None
 
     @property
@@ -47,7 +55,8 @@ class Backfill:
                 "and nothing of that is old enough; name an earlier time by --since, or set statscache.consumer.epoch"
             )
         else:
-            said = f"{self.span} is covered already: there is nothing to fill"
+            lost = ", or not kept any more" if self._some_is_lost else ""
+            said = f"{self.span} is covered already{lost}: there is nothing to fill"
         return f"{said} ({left_out})" if self.suspended else said
 
     @property

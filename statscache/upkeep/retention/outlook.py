@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
 from statscache.errors import some_of
-from statscache.instants import END_OF_TIME, FIRST
 from statscache.query.completeness import read_completeness
-from statscache.span import Span, clipped, without
+from statscache.span import Span, without
 from statscache.store.not_kept import not_kept
 from statscache.upkeep.retention.tables import Retainable, Retained
-from statscache.upkeep.retention.windows import Coarser, Windows, droppable
+from statscache.upkeep.retention.windows import EVER, Coarser, Windows, both, droppable, less
 
 #: Up to when any of some plugins has counted, or up to now if that is earlier: a clock that is ahead drops nothing.
 COUNTED = text("""
@@ -54,7 +53,7 @@ def look(connection: Connection, its: Retained) -> Outlook:
     old = Span(0, stop) if stop else None
     if its.windows is None or its.fault:
         return Outlook(its, staying=_with_rows(connection, its, [old] if old else []), why=its.fault)
-    gone = not_kept(connection, [its.table.fullname], Span(FIRST, END_OF_TIME))[its.table.fullname]
+    gone = not_kept(connection, [its.table.fullname], EVER)[its.table.fullname]
     if old is None:
         return Outlook(its, gone=gone)
     allowed = _allowed(connection, its, its.windows, old)
@@ -73,11 +72,10 @@ def _is_there(connection: Connection, its: Retained) -> bool:
 def _outlook(
     connection: Connection, its: Retained, old: Span, gone: list[Span], allowed: list[Span]
 ) -> Outlook:
-    fresh = [part for span in allowed for part in without(span, gone)]
+    fresh = less(allowed, gone)
     # Somebody has written rows into what is not kept: a daemon of an earlier version, or a person.
-    again = [span for span in clipped(allowed, gone) if _has_rows(connection, its, span)]
-    rest = [part for span in without(old, allowed) for part in without(span, gone)]
-    staying = _with_rows(connection, its, rest)
+    again = [span for span in both(allowed, gone) if _has_rows(connection, its, span)]
+    staying = _with_rows(connection, its, without(old, [*allowed, *gone]))
     return Outlook(its, sorted([*fresh, *again]), gone, staying, _why(its) if staying else "")
 
 
@@ -101,10 +99,10 @@ def _allowed(connection: Connection, its: Retained, windows: Windows, old: Span)
 def _had(connection: Connection, tables: Sequence[Retainable]) -> list[Span]:
     """Return the time that the first of some tables has in full; where that is dropped itself, that of the others."""
     name = tables[0].table.fullname
-    complete = read_completeness(connection, [name], 0, END_OF_TIME).spans
-    gone = not_kept(connection, [name], Span(0, END_OF_TIME))[name]
-    later = clipped(gone, _had(connection, tables[1:])) if gone and tables[1:] else []
-    return clipped([Span(0, END_OF_TIME)], [*complete, *later])
+    complete = read_completeness(connection, [name], EVER.start, EVER.stop).spans
+    gone = not_kept(connection, [name], EVER)[name]
+    later = both(gone, _had(connection, tables[1:])) if gone and tables[1:] else []
+    return both([EVER], [*complete, *later])
 
 
 def _why(its: Retained) -> str:
@@ -120,8 +118,8 @@ def _with_rows(connection: Connection, its: Retained, spans: Iterable[Span]) -> 
     first = connection.scalar(select(func.min(its.table.c.timestamp)))
     if first is None:
         return []
-    since = Span(max(0, int(first.timestamp())), END_OF_TIME)
-    return [span for span in clipped(spans, [since]) if _has_rows(connection, its, span)]
+    since = Span(max(0, int(first.timestamp())), EVER.stop)
+    return [span for span in both(spans, [since]) if _has_rows(connection, its, span)]
 
 
 def _has_rows(connection: Connection, its: Retained, span: Span) -> bool:
