@@ -37,7 +37,8 @@ def test_old_rows_go_and_all_others_stay(counted: Place, engine: Engine) -> None
     before = tables_in(engine)
     code, output, errors = counted.run("prune", "--dry-run", "--json")
     assert (
-        errors == "statscache.keep names 'volume-2s', which is no plugin that runs and no length of windows\n"
+        errors
+        == "statscache: statscache.keep names 'volume-2s', which is no plugin that runs and no length of windows\n"
     )
     told = {its["table"]: its for its in json.loads(output)}
     assert code == 0

@@ -17,8 +17,9 @@ from statscache.upkeep.retention.tables import Retained, retained, unread
 
 log = logging.getLogger(__name__)
 
-#: How many seconds lie between two times, once all is dropped that may be.
-PACE = 300.0
+#: How long at most, in seconds, nobody looks once all is dropped that may be; and as a share of the shortest time that
+#: rows are kept.
+PACE, SHARE = 300.0, 0.1
 
 
 class DropOldRows:
@@ -57,7 +58,9 @@ class DropOldRows:
         self._left = self._left or self._tables[::-1]
         if prune_for_a_while(self._drop_some):
             return True
-        self._due = self._clock() + PACE
+        self._due = self._clock() + min(
+            PACE, SHARE * min(its.wish.keep.total_seconds() for its in self._tables)
+        )
         return False
 
     def _drop_some(self) -> bool:

@@ -121,6 +121,7 @@ class Inspector:
             expected |= legacy_tables(messages, counts)
         found = tables.cells(self._legacy)
         expected = without_pruned(expected, found, tables.pruned)
+        expected = without_dropped(expected, tables.not_kept)
         self.cells += sum(map(len, expected.values()))
         for table, number in differences(found, expected).items():
             self._differences.append(
@@ -152,6 +153,17 @@ def ident(body: Body) -> str:
 def poisoned(place: Place, key: str) -> bool:
     """Return whether the suite's constraint refuses the key."""
     return place == POISONED and POISON in key
+
+
+def without_dropped(expected: Cells, not_kept: Iterable[tuple[str, range]]) -> Cells:
+    """Return cells without those of windows that are not kept, of which tables must hold none."""
+    left = dict(expected)
+    for table, times in not_kept:
+        cells = left.get(table, {}).items()
+        left[table] = {
+            key: its for key, its in cells if (key[0] if isinstance(key, tuple) else key) not in times
+        }
+    return left
 
 
 def legacy_tables(messages: Mapping[str, Body], counts: Callable[[Place, str], bool]) -> Cells:

@@ -35,6 +35,8 @@ RESTORE: dict[str, Any] = {
     "forgets": True,
     "deadlocks": True,
 }
+#: Seconds are dropped as soon as the windows of five or fifteen that they lie in are complete.
+KEPT_SHORT: dict[str, Any] = {"statscache.keep": {"1s": "2s"}}
 CLOCK: dict[str, Any] = {"database_faults": {}, "sets_clocks": True}
 UNREADABLE: dict[faults.HubFault, int] = {hardships.fail_reading: 2, hardships.hide_segments: 1}
 DAMAGE: dict[faults.HubFault, int] = {hardships.flip_byte: 2, hardships.remove_spool: 1}
@@ -63,6 +65,7 @@ SCENARIOS = (
     Scenario("plugins that join later", hubs=(WITHOUT_OTHERS, {}), later=1),
     Scenario("plugins of statscache 0.0.4", legacy=True, odd=True),
     Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
+    Scenario("old rows are dropped", group="keep", hubs=({}, {}), settings=KEPT_SHORT),
     Scenario("failover of one daemon", group="failover", **FAILOVER),
     Scenario("failover of two daemons", group="failover", hubs=({}, {}), **FAILOVER),
     Scenario("restore", group="restore", hubs=({}, {}), **RESTORE),

@@ -85,6 +85,13 @@ class Tables:
         """The seconds of which events may be deleted, by their table."""
         return list(pruned_in(self._connection))
 
+    @cached_property
+    def not_kept(self) -> list[tuple[str, range]]:
+        """The seconds that are not kept any more, by their table."""
+        query = "SELECT table_name, extract(epoch FROM lower(part))::bigint, extract(epoch FROM upper(part))::bigint "
+        rows = self._rows(f"{query} FROM statscache_not_kept, unnest(times) AS part")
+        return [(table, range(start, stop)) for table, start, stop in rows]
+
     def cells(self, legacy: bool) -> Cells:
         """Return what the plugins' tables hold."""
         cells = tables_in(self._engine) | kinds_in(self._connection)
