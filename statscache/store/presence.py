@@ -1,7 +1,6 @@
 """Whether the tables are all there: while a dump is restored they are not, and nothing may be written to them.
 
-Nor may anything be written to those of a dump of an earlier version, whose ledger knows messages by other ids, or to
-those of a later version that have lost the form which this program knows.
+Nor may anything be written to those of a dump of an earlier version, whose ledger knows messages by other ids.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from statscache.store.continuity import DatabaseIncomplete
 from statscache.store.ledger import CANONICAL_IDS, HAS_CANONICAL_IDS
-from statscache.store.revisions import SchemaRow, check_known
 
 #: Tables without their keys, which a dump's tables get last; and the constraint of the ledger where that is lacking.
 LACKING = text(
@@ -47,7 +45,6 @@ class Presence:
 
         :raises DatabaseIncomplete: if one of statscache itself is missing or lacks its key, or for some minutes one
             of a plugin lacks its key; or if the ledger is that of an earlier version
-        :raises DatabaseNewer: if a later version has taken away the form that this program knows
         """
         found: dict[str, bool] = dict(connection.execute(LACKING, {"names": self._names}).all())
         is_old = found.pop(CANONICAL_IDS, None) is not None
@@ -68,7 +65,6 @@ class Presence:
                 "the ids in statscache_ledger are those of an earlier version; nothing is written until a start of "
                 "the daemon has made them canonical: restart it"
             )
-        check_known(connection.scalars(select(SchemaRow.version_num)))
 
     def _may_come(self) -> bool:
         now = self._clock()

@@ -9,9 +9,13 @@ from sqlalchemy import Connection, text
 
 from statscache.database.lock import APART
 from statscache.store.not_kept import BEFORE
+from statscache.store.revisions import check_known
 from statscache.store.versions import MATTERS
 
-STANDING = text(f"SELECT {MATTERS} AS matters, coalesce({BEFORE}, 0) AS before")
+STANDING = text(
+    f"SELECT {MATTERS} AS matters, coalesce({BEFORE}, 0) AS before, "
+    "ARRAY(SELECT version_num FROM statscache_schema) AS revisions"
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,10 @@ def ask(connection: Connection, versions: Mapping[str, int]) -> Standing:
     """Ask it.
 
     :param versions: the version of each plugin that runs
+    :raises DatabaseNewer: if a later version has taken away the form of the tables that this program knows
     """
     given = {"plugins": list(versions), "versions": list(versions.values())}
-    matters, before = connection.execute(STANDING, given).one()
+    matters, before, revisions = connection.execute(STANDING, given).one()
+    check_known(revisions)
     is_apart = connection.get_execution_options().get(APART)
     return Standing(versions if matters and not is_apart else {}, before)
