@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from urllib.parse import quote, urlencode
 
 from hypothesis import HealthCheck, given, settings
@@ -75,6 +76,9 @@ def test_no_request_makes_the_server_fail(site: Server) -> None:
     def ask(path: str, fields: list[tuple[str, str]], accept: str) -> None:
         query = urlencode(fields, errors="surrogatepass")
         reply = site.get(f"{path}?{query}", Accept=accept)
+        if reply.status == 503:  # beside much else on this machine the database may take too long
+            time.sleep(2)
+            reply = site.get(f"{path}?{query}", Accept=accept)
         assert reply.status in (200, 400, 404, 405), (reply.status, path, fields, reply.body[:300])
         if reply.status != 200:
             assert b"Traceback" not in reply.body
