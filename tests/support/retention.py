@@ -52,7 +52,7 @@ class Stateful(BasePlugin):
     interval = timedelta(minutes=1)
     rows = Rows.WINDOW
     keep = HALF_AN_HOUR
-    model = counting_model("test_stateful", "messages by the minute")
+    model = counting_model("test_kept_stateful", "messages by the minute")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

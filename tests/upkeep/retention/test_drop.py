@@ -153,12 +153,12 @@ def test_the_ident_wins_over_the_length_and_that_over_the_author(make_kept: Make
     def lengths(**keep: timedelta) -> dict[str, tuple[timedelta, bool]]:
         return {its.table.name: (its.wish.keep, its.wish.named) for its in keeping(bench, **keep)}
 
-    assert lengths() == {"test_stateful": (HALF_AN_HOUR, True)}
+    assert lengths() == {"test_kept_stateful": (HALF_AN_HOUR, True)}
     assert lengths(_1m=day, words_1m=week) == {
         "test_words_1m": (week, True),
-        "test_stateful": (day, True),
+        "test_kept_stateful": (day, True),
     }
-    assert lengths(_1m=timedelta(minutes=1))["test_stateful"] == (timedelta(minutes=1), False)
+    assert lengths(_1m=timedelta(minutes=1))["test_kept_stateful"] == (timedelta(minutes=1), False)
 
 
 def test_a_plugin_with_state_of_its_own_writes_no_row_of_what_is_dropped(make_kept: MakeKept) -> None:
@@ -167,7 +167,7 @@ def test_a_plugin_with_state_of_its_own_writes_no_row_of_what_is_dropped(make_ke
     count_all(bench)
     drop_all(bench, keeping(bench))
     sends(bench, 10, OLD + 10)
-    query = "SELECT extract(epoch FROM min(timestamp))::int, sum(volume)::int FROM test_stateful"
+    query = "SELECT extract(epoch FROM min(timestamp))::int, sum(volume)::int FROM test_kept_stateful"
     assert bench.execute(query) == [(START + OLD, 181)]
 
 
