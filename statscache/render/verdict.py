@@ -61,6 +61,13 @@ def _lacking(lacking: Sequence[Sequence[Missing]], over: int, language: Language
             "Complete but for {count} messages in quarantine.",
             sum(quarantined),
         )
+    if all(_is_dropped(missing) for missing in lacking):
+        return language.many(
+            "Not complete: {count} of {all} periods is not kept any more.",
+            "Not complete: {count} of {all} periods are not kept any more.",
+            len(lacking),
+            all=language.number(over),
+        )
     return language.many(
         "Not complete: {count} of {all} periods lacks messages, or may lack some.",
         "Not complete: {count} of {all} periods lack messages, or may lack some.",
@@ -95,6 +102,10 @@ def _day(when: datetime, series: Series, language: Language) -> str:
 
 def _is_quarantine(missing: Sequence[Missing]) -> bool:
     return all(each.reason in (Reason.QUARANTINED, Reason.UNFINISHED) for each in missing)
+
+
+def _is_dropped(missing: Sequence[Missing]) -> bool:
+    return any(each.reason is Reason.NOT_KEPT for each in missing)
 
 
 def labels(series: Series, language: Language) -> list[str]:

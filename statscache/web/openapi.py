@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -122,8 +123,10 @@ def _sums_of(served: Served, answered: Iterable[Figure]) -> list[dict[str, Any]]
     rows = [{name: schema, **figures} for name, schema in others.items()]
     if STEP.name in served.parameters:
         time = {TIME: others[TIME]}
-        rows += [{**time, name: schema, **figures} for name, schema in others.items() if name != TIME]
-        rows.append(time | {figure.name: figure.column(None, False).schema for figure in answered})
+        # A period that is not kept any more has none.
+        maybe = {figure.name: replace(figure.column(None), nullable=True).schema for figure in answered}
+        rows += [{**time, name: schema, **maybe} for name, schema in others.items() if name != TIME]
+        rows.append(time | maybe)
     return rows
 
 

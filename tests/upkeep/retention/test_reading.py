@@ -18,6 +18,7 @@ from statscache.query.tables import serve
 from statscache.query.view import View
 from statscache.render.files import as_csv
 from statscache.render.language import language
+from statscache.render.verdict import sentence
 from statscache.schema.functions.create import create_functions
 from statscache.store.inventory import take_inventory
 from tests.support.recounting import HOURS, START
@@ -74,6 +75,8 @@ def test_the_page_has_no_figure_and_says_why(dropped: KeptBench) -> None:
     first = as_csv(found, language("en")).splitlines()[1]
     assert first.startswith("2023-11-14T22:00:00Z,2023-11-14T22:01:00Z,a,,false,not kept any more,words-1m")
     assert "nicht mehr aufbewahrt" in as_csv(found, language("de"))
+    said = "Not complete: 90 of 120 periods are not kept any more."
+    assert sentence(found, language("en")).startswith(said)
 
 
 @pytest.mark.parametrize("more", [{}, {"complete": True}, {"top": 200}, {"group": "word"}])
