@@ -43,7 +43,7 @@ def runs_of(values: Sequence[Number | None], complete: Sequence[bool], nothing: 
         tuple(
             place
             for place, value in enumerate(values)
-            if not (nothing is None or value is None or complete[place] or value)
+            if value == 0 and not (nothing is None or complete[place])
         ),
     )
 

@@ -50,7 +50,7 @@ def test_a_line_is_whole_only_where_it_is_sure(values: list[int | None], data: s
     doubted = {place for run in runs.unsure for place in run if not complete[place]}
     assert doubted == {place for place, value in enumerate(values) if value and not complete[place]}
     assert set(runs.unknown) == {
-        place for place, value in enumerate(values) if not value and not complete[place]
+        place for place, value in enumerate(values) if value == 0 and not complete[place]
     }
     for run in (*runs.sure, *runs.unsure):
         assert list(run) == list(range(run[0], run[-1] + 1))
