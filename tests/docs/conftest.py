@@ -59,7 +59,7 @@ class Filled:
 
 @pytest.fixture(scope="session")
 def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    """Ten weeks of traffic, up to now: with a gap, a loss, removed rows, a quarantine and a suspension."""
+    """Ten weeks of traffic, up to now: with a gap, a loss, removed rows, a quarantine and a suspension; and one not kept."""
     directory = tmp_path_factory.mktemp("reader")
     with new_database(server) as url:
         settings = {
@@ -84,6 +84,11 @@ def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "VALUES ('data_volume_1m', '{[2024-01-01, 2024-02-01)}', true, 'an archive')",
         )
         run(engine, "DELETE FROM data_volume_1s WHERE timestamp < now() - interval '60 days'")
+        run(
+            engine,
+            "INSERT INTO statscache_not_kept (table_name, times) "
+            "VALUES ('data_volume_5s', '{[2024-01-01, 2024-02-01)}')",
+        )
         yield Filled(url, engine, place)
         engine.dispose()
         daemon.engine.dispose()
