@@ -59,7 +59,7 @@ class Filled:
 
 @pytest.fixture(scope="session")
 def filled(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    """Ten weeks of traffic, up to now: with a gap, a loss, removed rows, a quarantine and a suspension; and one not kept."""
+    """Ten weeks of traffic, up to now: with a gap, a loss, rows removed and not kept, a quarantine and a suspension."""
     directory = tmp_path_factory.mktemp("reader")
     with new_database(server) as url:
         settings = {
