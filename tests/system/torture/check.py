@@ -35,6 +35,8 @@ class Inspector:
         self.completeness = Completeness(self._sent, stage.publisher, self._reference)
         self._differences: list[str] = []
         self.cells = 0
+        #: How many seconds of tables were found not to be kept any more.
+        self.dropped = 0
 
     def expect(self, bodies: Iterable[Body]) -> None:
         """Expect messages that will be sent, for the first time or again."""
@@ -122,6 +124,7 @@ class Inspector:
         found = tables.cells(self._legacy)
         expected = without_pruned(expected, found, tables.pruned)
         expected = without_dropped(expected, tables.not_kept)
+        self.dropped = sum(len(times) for _, times in tables.not_kept)
         self.cells += sum(map(len, expected.values()))
         for table, number in differences(found, expected).items():
             self._differences.append(

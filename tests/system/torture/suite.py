@@ -115,7 +115,8 @@ class Suite:
     def _tell(self, played: str, inspector: Inspector, found: list[str]) -> None:
         completeness = inspector.completeness
         called = f"{len(completeness.false_seconds)} of {len(completeness.checked)} seconds called complete are not"
-        self._say(f"{played}, {inspector.cells} cells, {len(found)} differences, {called}")
+        dropped = f", {inspector.dropped} seconds of tables dropped" if inspector.dropped else ""
+        self._say(f"{played}, {inspector.cells} cells, {len(found)} differences, {called}{dropped}")
         for line in found:
             self._say(f"  {line}")
 
