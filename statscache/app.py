@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from statscache.counting.known_names import KnownNames
 from statscache.counting.measures import Measures
 from statscache.counting.update import PluginUpdates
 from statscache.counting.writer import Writer
@@ -23,8 +24,11 @@ from statscache.hosting.runner import QueuedRunner, make_runner
 from statscache.hosting.suspension_policy import SuspensionPolicy
 from statscache.hosting.suspensions import Suspensions
 from statscache.hosting.watchdog import Watch, Watchdog
+from statscache.messages.logs import keep_names_out
 from statscache.messages.message import Naming
 from statscache.messages.naming import Meta
+from statscache.messages.pseudonyms import Pseudonyms
+from statscache.messages.renaming import Renaming
 from statscache.plugins.in_windows import tables_of
 from statscache.schema.prepare import CORE_TABLES, prepare
 from statscache.settings import Settings, read_settings
@@ -49,18 +53,22 @@ class App:
         naming: Naming,
         suspensions: Suspensions | None = None,
     ) -> None:
-        runners = [make_runner(part) for part in parts]
+        #: Finds whom messages name, but for those who are forgotten.
+        self.naming = naming if isinstance(naming, Renaming) else Renaming(naming, Pseudonyms())
+        self.pseudonyms = self.naming.pseudonyms
+        self.names = KnownNames(self.pseudonyms, settings.forget_key)
+        keep_names_out(self.pseudonyms)
+        runners = [make_runner(part, self.pseudonyms) for part in parts]
         queued = [runner for runner in runners if isinstance(runner, QueuedRunner)]
         self._queued = queued
         #: What does not run that should, and why.
         self.unable: Mapping[str, str] = {}
         self.settings = settings
         self.engine = engine
-        self.naming = naming
         self.parts = parts
         #: The plugins by ident.
         self.plugins = {part.ident: part.plugin for part in parts}
-        self.suspensions = suspensions or Suspensions(engine)
+        self.suspensions = suspensions or Suspensions(engine, pseudonyms=self.pseudonyms)
         holds = self.suspensions.holds
         #: Which plugin is being called, on the thread of the intake and on that which writes.
         self.watches = Watch(), Watch()
@@ -72,10 +80,17 @@ class App:
         measures = Measures(runner.ident for runner in runners)
         updates = PluginUpdates(policy, self.watches[1], measures)
         presence = Presence(CORE_TABLES, _keyed_tables(engine, parts))
-        self.writer = Writer(engine, runners, updates, naming, settings.ledger_keep, presence)
+        self.writer = Writer(
+            engine, runners, updates, self.naming, settings.ledger_keep, presence, self.names
+        )
 
     def open(self) -> None:
-        """Learn from the database which plugins are suspended."""
+        """Learn from the database which plugins are suspended, and who is forgotten.
+
+        :raises Unusable: if somebody is, and the key for that is not here
+        """
+        with self.engine.connect() as connection:
+            self.names.look(connection)
         self.suspensions.load()
         self.leave_out()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from statscache.counting.keeping import Keeping
 from statscache.counting.writer import Writer
 from statscache.hosting.surroundings import SURROUNDINGS
@@ -10,6 +12,9 @@ from statscache.intake.batch import Batch
 from statscache.process.forks import FORKS
 from statscache.store.buses import Buses
 from statscache.store.continuity import Continuity, WentBack
+from statscache.store.forgotten import NamesChanged
+
+log = logging.getLogger(__name__)
 
 #: After so many failures in a row the connections are given up: a session keeps what was set when it was opened, such
 #: as that it may only read, and what is at the other end of an address may have become another server.
@@ -56,6 +61,9 @@ class Commits:
             self._writer.write(batch, self._continuity, self._buses, self._keeping)
         except WentBack as back:
             self._backlog.take_back(back.commit)
+        except NamesChanged as changed:
+            log.info("%s", changed)
+            self._backlog.failed(batch)
         except BaseException:
             self._failures += 1
             if self._failures >= RENEW:

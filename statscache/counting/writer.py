@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from statscache.counting.doubt import doubt, doubt_seconds
 from statscache.counting.keeping import Keeping, released
+from statscache.counting.known_names import KnownNames
 from statscache.counting.losses import write_losses
 from statscache.counting.not_kept import LeavingOut
 from statscache.counting.notifications import telling
@@ -45,6 +46,7 @@ class Writer:
     :param updates: lets the plugins write
     :param keep: how far the ledger reaches back
     :param presence: checks that all tables are there
+    :param names: knows who is forgotten
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Writer:
         naming: Naming,
         keep: timedelta,
         presence: Presence,
+        names: KnownNames,
     ) -> None:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
@@ -65,6 +68,7 @@ class Writer:
         self._naming = naming
         self._keep = keep
         self._presence = presence
+        self._names = names
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
         #: What has been done since the start.
@@ -101,7 +105,7 @@ class Writer:
         self, batch: Batch, continuity: Continuity, buses: Buses, keeping: Keeping, shared: bool = False
     ) -> None:
         start = time.monotonic()
-        with self._counting(shared=shared) as transaction:
+        with self._counting(batch, shared=shared) as transaction:
             connection = transaction.connection
             own = batch.spool.id == continuity.spool
             heard = keeping.limit(connection, batch)
@@ -137,10 +141,9 @@ class Writer:
         :return: for how many plugins; 0 if others have been faster
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
-        with self._counting() as transaction:
+        with self._counting(batch) as transaction:
             connection = transaction.connection
-            plugins = lacking(connection, plugins, span)
-            if not plugins:
+            if not (plugins := lacking(connection, plugins, span)):
                 return 0
             if batch.refs:
                 remember = span.stop > kept_back.from_when(connection, self._horizon(connection) - MARGIN_S)
@@ -155,7 +158,7 @@ class Writer:
         :param plugins: None for all
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
-        with self._counting() as transaction:
+        with self._counting(batch) as transaction:
             connection = transaction.connection
             plugins = self.plugins if plugins is None else plugins
             missing = ledger.enter(connection, batch.refs, batch.seconds, plugins)
@@ -179,7 +182,7 @@ class Writer:
         :param chosen: selects `plugin` and `msg_id`, all of that plugin
         :raises Exception: if the transaction failed; then all are still in the quarantine
         """
-        with self._counting("retries") as transaction:
+        with self._counting(work="retries") as transaction:
             patients = quarantine.take(transaction.connection, chosen, self._naming)
             failures: Mapping[str, Failure] = {}
             seconds = {id: its.message.second for id, its in patients.items()}
@@ -192,17 +195,19 @@ class Writer:
         return len(patients) - len(failures)
 
     @contextmanager
-    def _counting(self, work: Work = "flushes", shared: bool = False) -> Iterator[Transaction]:
-        """Give a transaction; if it fails no plugin keeps anything of it.
+    def _counting(
+        self, batch: Batch | OldBatch | None = None, work: Work = "flushes", shared: bool = False
+    ) -> Iterator[Transaction]:
+        """Give a transaction; if it fails no plugin keeps anything of it, else those who listen are told of it.
 
-        Once it is committed, those who listen are told what has changed.
-
+        :param batch: what plugins have taken before it, if anything
         :param shared: whether others may count meanwhile
         """
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
                 self._presence.check(connection)
                 standing = ask(connection, self._versions)
+                self._names.check(connection, batch, standing.forgotten)
                 trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
                 transaction = Transaction(connection, alive, self._tables, standing, work, trip)
                 yield transaction

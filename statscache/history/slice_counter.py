@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from statscache.intake.batch import OldBatch
 from statscache.messages.message import Message
 from statscache.reasons import ReasonCounter
 from statscache.span import Span
+from statscache.store.forgotten import NamesChanged
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         self._take(batch, messages, self._app.dispatch(plugins))
         if plugins:
-            self._app.writer.write_slice(batch, span, plugins)
+            _write(batch, partial(self._app.writer.write_slice, span=span, plugins=plugins))
         return len(batch.refs)
 
     def count_loose(self, messages: Iterable[Message], plugins: frozenset[str] | None = None) -> int:
@@ -68,7 +70,8 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         dispatch = self._app.own if plugins is None else self._app.dispatch(plugins)
         double = self._take(batch, messages, dispatch)
-        return double + (self._app.writer.write_loose(batch, plugins) if batch.refs else 0)
+        write = partial(self._app.writer.write_loose, plugins=plugins)
+        return double + (_write(batch, write) if batch.refs else 0)
 
     def _message(self, body: Body) -> Message | None:
         try:
@@ -96,6 +99,14 @@ class SliceCounter:
         dispatch.take(add_to_batch())
         batch.taken = dispatch.cut()
         return double
+
+
+def _write(batch: OldBatch, write: Callable[[OldBatch], int]) -> int:
+    """Write a batch; once more if somebody was forgotten meanwhile."""
+    try:
+        return write(batch)
+    except NamesChanged:
+        return write(batch.afresh())
 
 
 def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:

@@ -18,6 +18,7 @@ from statscache.hosting.loader import Part
 from statscache.hosting.results import check_result
 from statscache.hosting.watchdog import Watch
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins import (
     BasePlugin,
     CountingPlugin,
@@ -116,9 +117,10 @@ class QueuedRunner(Runner):
     back and handed over again on the other, without a thread ever waiting for the other.
     """
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, pseudonyms: Pseudonyms) -> None:
         super().__init__(part)
         self._plugin = part.make()
+        self._pseudonyms = pseudonyms
         #: Hands messages to the plugin as they arrive, on the intake's thread.
         self.live = Recipient(part.ident, part.plugin)
         #: The same on the flush's thread.
@@ -135,8 +137,10 @@ class QueuedRunner(Runner):
         return bool(taken.items)
 
     def update(self, session: Session, taken: Taken) -> None:
-        queue = self._plugin.queue
-        queue.offer(taken.items)
+        queue, items = self._plugin.queue, taken.items
+        if self._pseudonyms:
+            items = self._plugin.renamed(items, self._pseudonyms)
+        queue.offer(items)
         try:
             _call(self._plugin.update, session)
         finally:
@@ -208,9 +212,12 @@ def _call(method: Callable[[Any], Any], argument: Any) -> None:
         FORKS.end_child()
 
 
-def make_runner(part: Part) -> Runner:
-    """Return what runs this plugin."""
-    return QueuedRunner(part) if _only_queues(part.plugin) else StatefulRunner(part)
+def make_runner(part: Part, pseudonyms: Pseudonyms) -> Runner:
+    """Return what runs this plugin.
+
+    :param pseudonyms: what is written instead of the names of people who are forgotten
+    """
+    return QueuedRunner(part, pseudonyms) if _only_queues(part.plugin) else StatefulRunner(part)
 
 
 def only_upserts(plugin: BasePlugin) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statscache.component import Backoff
 from statscache.database.trouble import first_line
 from statscache.instants import write_instant
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins import Base
 from statscache.store.failure import ERROR, printable
 
@@ -66,6 +67,7 @@ class Suspensions:
 
     :param clock: gives the present as an aware UTC datetime
     :param monotonic: gives seconds, and never goes back
+    :param pseudonyms: what is written instead of names in reasons; None for nothing
     """
 
     def __init__(
@@ -73,10 +75,12 @@ class Suspensions:
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._monotonic = monotonic
+        self._pseudonyms = pseudonyms or Pseudonyms()
         self._found: dict[str, Suspension] = {}
         # When each ends on the monotonic clock: the other can be set while it lasts.
         self._ends: dict[str, float] = {}
@@ -115,7 +119,7 @@ class Suspensions:
 
     def suspend(self, plugin: str, reason: str, hung: bool = False) -> None:
         """Leave the plugin alone from now on, for twice as long as the last time."""
-        now, before = self._clock(), self._found.get(plugin)
+        now, before, reason = self._clock(), self._found.get(plugin), self._pseudonyms.throughout(reason)
         times = before.times + 1 if before and now - before.since < MEMORY else 1
         self._keep(plugin, Suspension(now, _until(now, times, hung), times, printable(reason, ERROR)))
         log.error(
@@ -131,7 +135,7 @@ class Suspensions:
         if self.unproven(plugin):
             log.warning("%s works again", plugin)
             self._keep(plugin, replace(self._found[plugin], until=self._found[plugin].since))
-            self._store(plugin)
+            self._store(plugin, "until")
 
     def _keep(self, plugin: str, found: Suspension) -> None:
         """Keep what is found of a plugin. How long it lasts is seen but once."""
@@ -139,12 +143,18 @@ class Suspensions:
             self._ends[plugin] = self._monotonic() + found.seconds_left(self._clock())
             self._found[plugin] = found
 
-    def _store(self, plugin: str) -> None:
+    def _store(self, plugin: str, *changed: str) -> None:
+        """Write what is found of a plugin.
+
+        :param changed: the columns to be written if it has a row; none for all
+        """
         row = asdict(self._found[plugin])
+        row["reason"] = self._pseudonyms.throughout(row["reason"])
+        new = {name: row[name] for name in changed or row}
         statement = insert(SuspensionRow).values(plugin=plugin, **row)
         try:
             with self._engine.begin() as connection:
-                connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=row))
+                connection.execute(statement.on_conflict_do_update(index_elements=["plugin"], set_=new))
         except DBAPIError as error:
             self._unstored.add(plugin)
             log.error("the suspension of %s could not be stored: %s", plugin, first_line(error))

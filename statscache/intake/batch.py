@@ -9,7 +9,7 @@ from typing import Any
 
 from statscache.hosting.dispatch import Taken
 from statscache.intake.losses import Losses
-from statscache.messages.message import Message, Naming, at_second
+from statscache.messages.message import Message, Naming, at_second, pseudonyms_of
 from statscache.span import Span
 from statscache.spool.spool import Spool
 
@@ -40,6 +40,11 @@ class Batch:
     losses: Losses = field(default_factory=lambda: Losses(0.0, 0))
     old: bool = False
     times: Mapping[str, int] = field(default_factory=dict)
+    #: By which list of those who are forgotten plugins have taken the first of its messages.
+    names: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = pseudonyms_of(self.naming).number
 
     @cached_property
     def copies(self) -> Batch:
@@ -100,6 +105,18 @@ class OldBatch:
     seconds: list[int] = field(default_factory=list)
     taken: dict[str, Taken] = field(default_factory=dict)
     times: Mapping[str, int] = field(default_factory=dict)
+    #: By which list of those who are forgotten its messages name people.
+    names: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = pseudonyms_of(self.naming).number
+
+    def afresh(self) -> OldBatch:
+        """Return a batch of the same messages of which plugins have taken nothing, and which name people anew."""
+        batch = OldBatch(self.naming)
+        for message in self.refs.values():
+            batch.add(Message(message, self.naming))
+        return batch
 
     def add(self, message: Message) -> None:
         """Add a message that is not in it yet."""

@@ -15,10 +15,12 @@ from statscache.instants import END_OF_TIME
 from statscache.messages import rules
 from statscache.messages.frozen import FrozenDict, _read_only
 from statscache.messages.ids import canonical_id
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.messages.rule import category_place
 
 #: The longest `msg_id` that is taken as it is.
 LONGEST_ID = 200
+NOBODY = Pseudonyms()
 
 
 class Naming(Protocol):
@@ -62,7 +64,7 @@ class Message(FrozenDict):
         own["category"] = parts[place] if len(parts) > place else None
         own["msg_id"] = msg_id = usable_id(body.get("msg_id"))
         if msg_id is not None:
-            own["id"] = msg_id
+            own["msg_id"] = own["id"] = pseudonyms_of(naming).in_id(msg_id)
 
     __setattr__ = __delattr__ = _read_only
 
@@ -90,6 +92,11 @@ class Message(FrozenDict):
         """
         return self._naming.agent(self)
 
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """What is written instead of names."""
+        return pseudonyms_of(self._naming)
+
     @cached_property
     def id(self) -> str:
         """What tells this message from all others: its canonical `msg_id`, or a hash where it has no usable one.
@@ -98,6 +105,27 @@ class Message(FrozenDict):
         """
         content = json.dumps([self.topic, dict.get(self, "msg"), self.second], sort_keys=True)
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def pseudonyms_of(naming: Naming) -> Pseudonyms:
+    """Return what is written instead of names; nothing where nobody is forgotten, as where a message is only read."""
+    found: Pseudonyms = getattr(naming, "pseudonyms", NOBODY)
+    return found
+
+
+def written(message: Message) -> str:
+    """Return the body of a message as JSON in ASCII, as it is kept: without the names of who is forgotten."""
+    return json.dumps(without_names(message, message.id, message.pseudonyms))
+
+
+def without_names(body: Mapping[str, Any], id: str, pseudonyms: Pseudonyms) -> Mapping[str, Any]:
+    """Return the body of a message in which names are replaced: itself if there are none.
+
+    :param id: by which the message is known, with that body, too, although it may be a hash of what the body was
+    """
+    replaced: Mapping[str, Any] = pseudonyms.in_json(body) if pseudonyms else body
+    is_known = replaced == body or usable_id(replaced.get("msg_id")) == id
+    return replaced if is_known else {**replaced, "msg_id": id}
 
 
 def at_second(body: Mapping[str, Any], second: int) -> dict[str, Any]:

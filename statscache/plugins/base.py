@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.queue import Queue
 from statscache.plugins.rows import Rows
 from statscache.plugins.schedule import Schedule
@@ -107,6 +108,17 @@ class BasePlugin:
             messages, until those that fail alone are in the quarantine
         """
         raise NotImplementedError(f"{type(self).__qualname__} defines no update(session)")
+
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return items of the queue in which people who are forgotten have another name.
+
+        Called just before `update`, on the same thread, while anybody is forgotten. The kinds of plugins do that for
+        the keys that their models mark as a person. Others need it only for what they take from the body itself:
+        `message.agent` and `message.usernames` name nobody who is forgotten.
+
+        :param items: as `process` has put them; not to be changed
+        """
+        return items
 
     def latest(self, session: Session) -> datetime | None:
         """Return the greatest timestamp in the table, but nothing older than `backlog_delta`.

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from statscache.database.arrays import array_of_numbers
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, model_in_windows, upsert_windows
 from statscache.plugins.keys import check_keys, shortened
 
@@ -85,6 +86,14 @@ class CountingPlugin(WindowPlugin):
             check_keys(keys)
         row = (message.second, *keys)
         self.queue.items.append(row if amount is ONE else Weighted(row, _checked(amount)))
+
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return rows and amounts without the names of people who are forgotten."""
+
+        def of(row: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (row[0], *self._renamed_keys(row[1:], pseudonyms))
+
+        return [Weighted(of(its.row), its.amount) if type(its) is Weighted else of(its) for its in items]
 
     def update(self, session: Session) -> None:
         """Add what was counted to the table."""

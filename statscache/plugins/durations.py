@@ -20,6 +20,7 @@ from statscache.database.arrays import (
 from statscache.database.round_trip import NOW
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.duration_models import DurationModel
 from statscache.plugins.duration_rows import apply_changes
 from statscache.plugins.episodes import Episodes, Event
@@ -91,6 +92,13 @@ class DurationPlugin(WindowPlugin):
         if len(id.encode()) > LONGEST_ID:
             raise Unstorable(f"an id may have at most {LONGEST_ID} bytes, and {shortened(id)} has more")
         self.queue.items.append((id, message.second, ends, message.id, *keys))
+
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return events without the names of people who are forgotten."""
+        return [
+            (pseudonyms.within(id), *event, *self._renamed_keys(keys, pseudonyms))
+            for id, *event, keys in ((its[0], *its[1:4], its[4:]) for its in items)
+        ]
 
     def update(self, session: Session) -> None:
         """Write the events that are new, and what they change of the windows."""

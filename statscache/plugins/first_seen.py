@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.arrays import array_of_numbers
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.keyed import KeyedModel, KeyedPlugin, columns_of_keys, key_columns
 from statscache.plugins.keys import check_keys
 from statscache.plugins.rows import Rows
@@ -81,6 +82,10 @@ class FirstSeenPlugin(KeyedPlugin):
             self._check_width("seen", keys)
         check_keys(keys)
         self.queue.items.append((keys, message.second))
+
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return what was seen without the names of people who are forgotten."""
+        return [(tuple(self._renamed_keys(keys, pseudonyms)), second) for keys, second in items]
 
     def update(self, session: Session) -> None:
         """Write the times that are earlier or later than those in the table."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqlalchemy import Text
 from sqlalchemy.orm import MappedColumn, mapped_column
 
 from statscache.database.model import Base
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.schedule import Schedule
 
-#: In the `info` of a key column that names a person.
+#: In the `info` of a column that names a person.
 PERSON = "person"
 
 
@@ -55,10 +56,34 @@ def person_of(model: type[KeyedModel]) -> str | None:
     return next((column.name for column in columns if column.info.get(PERSON)), None)
 
 
+def is_person(model: Any, column: str) -> bool:
+    """Return whether a column of a model names a person."""
+    return bool(model.__table__.columns[column].info.get(PERSON))
+
+
+def renamed(model: Any, columns: Sequence[str], texts: Iterable[Any], pseudonyms: Pseudonyms) -> list[Any]:
+    """Return the texts of columns, without the names of people who are forgotten.
+
+    A column that names a person has the name alone. Of any other the name may be a part, as of a topic or the path of
+    a fork; all of it is something else of the same name, such as a package.
+
+    :param texts: each may be None
+    """
+    pairs = zip(columns, texts, strict=True)
+    return [
+        text if text is None else (pseudonyms.of if is_person(model, column) else pseudonyms.within)(text)
+        for column, text in pairs
+    ]
+
+
 class KeyedPlugin(BasePlugin):
     """A plugin of any kind that puts keys into its queue."""
 
     queued: ClassVar[bool] = True
+
+    def _renamed_keys(self, keys: Sequence[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return keys of the model without the names of people who are forgotten."""
+        return renamed(self.model, key_columns(self.model), keys, pseudonyms)
 
     def __init__(self, schedule: Schedule | None, config: Mapping[str, Any], model: Any = None) -> None:
         super().__init__(schedule, config, model)

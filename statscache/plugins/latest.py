@@ -28,7 +28,9 @@ from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 from statscache.database.arrays import array_of_numbers, array_of_texts, column_named
 from statscache.database.model import Base
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.base import BasePlugin
+from statscache.plugins.keyed import renamed
 from statscache.plugins.keys import check_key, check_text
 from statscache.plugins.rows import Rows
 from statscache.plugins.windows import changing
@@ -95,6 +97,17 @@ class LatestPlugin(BasePlugin):
         check_json(given)
         self.queue.put((category, thing, message.when.isoformat(), rank, message.msg_id or "", text))
 
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return states without the names of people who are forgotten."""
+        return [
+            (
+                *renamed(self.model, KEY, state[:2], pseudonyms),
+                *state[2:-1],
+                pseudonyms.in_document(state[-1]),
+            )
+            for state in items
+        ]
+
     def update(self, session: Session) -> None:
         """Write the states that are later than those in the table."""
         states = self.queue.drain()
@@ -133,7 +146,7 @@ def check_json(value: Any) -> None:
             check_json(item)
 
 
-def _lateness(row: Any) -> list[ColumnElement[Any]]:
+def lateness(row: Any) -> list[ColumnElement[Any]]:
     """Return what decides which of two states is later; the last two only make any order of arrival do."""
     return [
         func.date_trunc("second", row.timestamp),
@@ -155,13 +168,11 @@ def _upsert(model: type[LatestModel]) -> Insert:
     ).subquery("given")
     keys = [given.c[name] for name in KEY]
     rows = (
-        select(*given.c)
-        .ext(distinct_on(*keys))
-        .order_by(*keys, *(part.desc() for part in _lateness(given.c)))
+        select(*given.c).ext(distinct_on(*keys)).order_by(*keys, *(part.desc() for part in lateness(given.c)))
     )
     statement = insert(table).from_select(columns, rows, include_defaults=False)
     return statement.on_conflict_do_update(
         index_elements=KEY,
         set_={name: statement.excluded[name] for name in columns if name not in KEY},
-        where=tuple_(*_lateness(statement.excluded)) > tuple_(*_lateness(model)),
+        where=tuple_(*lateness(statement.excluded)) > tuple_(*lateness(model)),
     )

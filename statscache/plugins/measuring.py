@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statscache.database.arrays import array_of_numbers
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.decimals import in_billionths, written
 from statscache.plugins.in_windows import Merging, WindowModel, WindowPlugin, model_in_windows, upsert_windows
 from statscache.plugins.keys import check_keys
@@ -97,6 +98,10 @@ class MeasuringPlugin(WindowPlugin):
         if keys:
             check_keys(keys)
         self.queue.items.append((message.second, *keys, in_billionths(value)))
+
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return values without the names of people who are forgotten."""
+        return [(second, *self._renamed_keys(keys, pseudonyms), value) for second, *keys, value in items]
 
     def update(self, session: Session) -> None:
         """Add what was measured to the table, in one statement."""

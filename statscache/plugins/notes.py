@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,6 +30,7 @@ from statscache.database.arrays import array_of_texts, column_named
 from statscache.database.model import Base
 from statscache.errors import Unstorable
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins.base import BasePlugin
 from statscache.plugins.keys import check_key, check_text, shortened
 from statscache.plugins.rows import Rows
@@ -45,6 +46,8 @@ FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 #: The columns of a `NoteModel` in the order of what is queued.
 COLUMNS = ("key", "timestamp", "msg_id", "start", "stop", "kind", "text", "link")
 INSTANTS = ("timestamp", "start", "stop")
+#: Those that may name somebody.
+TEXTS = ("key", "text", "link")
 #: The second of the message, then a text for each column, empty for none.
 Queued = tuple[int, str, str, str, str, str, str, str, str]
 
@@ -181,6 +184,10 @@ class NotePlugin(BasePlugin, ABC):
         if note is not None:
             self.queue.put(_queued(message, self.key_of(message), checked(note)))
 
+    def renamed(self, items: list[Any], pseudonyms: Pseudonyms) -> list[Any]:
+        """Return notes without the names of people who are forgotten."""
+        return [tuple(_without_names(note, pseudonyms)) for note in items]
+
     def update(self, session: Session) -> None:
         """Write the notes that are later than those in the table."""
         notes = self.queue.drain()
@@ -197,13 +204,18 @@ def _queued(message: Message, key: str, note: Note) -> Queued:
     return (message.second, key, when, message.id, *texts)
 
 
+def _without_names(note: Queued, pseudonyms: Pseudonyms) -> Iterable[Any]:
+    for name, text in zip(("second", *COLUMNS), note, strict=True):
+        yield pseudonyms.throughout(text) if name in TEXTS and isinstance(text, str) else text
+
+
 def _arrays(notes: Sequence[Queued]) -> dict[str, str]:
     """Return notes as an array for each column."""
     _, *columns = zip(*notes, strict=True)
     return {f"{name}s": array_of_texts(texts) for name, texts in zip(COLUMNS, columns, strict=True)}
 
 
-def _lateness(row: Any) -> list[ColumnElement[Any]]:
+def lateness(row: Any) -> list[ColumnElement[Any]]:
     """Return what decides which of two notes is later."""
     return [func.date_trunc("second", row.timestamp), collate(row.msg_id, "C")]
 
@@ -218,13 +230,13 @@ def _upsert(model: type[NoteModel]) -> Insert:
     latest = (
         select(*given.c)
         .ext(distinct_on(given.c.key))
-        .order_by(given.c.key, *(part.desc() for part in _lateness(given.c)))
+        .order_by(given.c.key, *(part.desc() for part in lateness(given.c)))
     )
     statement = insert(table).from_select(list(COLUMNS), latest, include_defaults=False)
     return statement.on_conflict_do_update(
         index_elements=["key"],
         set_={name: statement.excluded[name] for name in COLUMNS if name != "key"},
-        where=tuple_(*_lateness(statement.excluded)) > tuple_(*_lateness(model)),
+        where=tuple_(*lateness(statement.excluded)) > tuple_(*lateness(model)),
     )
 
 

@@ -27,6 +27,7 @@ PRIVATE = (
     "statscache_heard",
     "statscache_consumer",
     "statscache_kept_back",
+    "statscache_forgotten",
 )
 #: Tables of statscache's own that describe the figures, or what happened meanwhile.
 PUBLIC = (

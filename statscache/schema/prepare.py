@@ -26,6 +26,7 @@ from statscache.schema.watching import note_dropped, watch
 from statscache.store.bots import BotRow
 from statscache.store.buses import BusRow, ConsumerRow
 from statscache.store.coverage import CoverageRow, GapRow, HeardRow
+from statscache.store.forgotten import ForgottenRow
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.not_kept import NotKeptRow
@@ -62,6 +63,7 @@ CORE_MODELS = (
     VersionRow,
     SchemaRow,
     NotKeptRow,
+    ForgottenRow,
 )
 #: The tables that statscache keeps for itself, and their names.
 CORE: list[Table] = [model.__table__ for model in CORE_MODELS]  # type: ignore[misc]

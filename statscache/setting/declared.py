@@ -123,6 +123,12 @@ class Settings:
         120.0,
         "how long one call of a plugin may take before the daemon restarts without the plugin",
     )
+    forget_key: Path = _setting(
+        "statscache.forget.key",
+        types.FILE,
+        "~/.local/state/statscache/forget.key",
+        "the file with the key by which the names of people who are forgotten are known; `statscache forget` makes it",
+    )
     epoch: datetime | None = _setting(
         "statscache.consumer.epoch",
         types.INSTANT,

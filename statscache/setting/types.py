@@ -19,6 +19,8 @@ from statscache.setting.setting import SettingType
 
 EMBEDDED = "embedded:"
 DRIVER = "postgresql+psycopg2"
+A_DIRECTORY = "the path of a directory, such as '/var/lib/statscache'"
+A_FILE = "the path of a file, such as '/var/lib/statscache/forget.key'"
 BYTE_UNITS = {
     "B": 1,
     **{f"{letter}B": 1000**power for power, letter in enumerate("kMGT", start=1)},
@@ -189,8 +191,7 @@ def _bytes(value: Any) -> int:
     return value
 
 
-def _directory(value: Any) -> Path:
-    expected = "the path of a directory, such as '/var/lib/statscache'"
+def _directory(value: Any, expected: str = A_DIRECTORY) -> Path:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError(expected)
     try:
@@ -199,12 +200,12 @@ def _directory(value: Any) -> Path:
         raise ValueError(f"{expected} (the user that it begins with does not exist)") from None
 
 
-def _directory_or_home(value: Any) -> Path:
-    """Read the path of a directory; ``~`` stays as it is where nobody knows the user's home directory."""
+def _directory_or_home(value: Any, expected: str = A_DIRECTORY) -> Path:
+    """Read the path of a directory, or of a file; ``~`` stays as it is where nobody knows the user's home directory."""
     homeless = os.path.expanduser("~") == "~"
     if homeless and isinstance(value, str) and re.fullmatch(r"~(/[^\0]*)?", value):
         return Path(value)
-    return _directory(value)
+    return _directory(value, expected)
 
 
 def _uri(value: Any) -> str:
@@ -236,6 +237,7 @@ DAYS = SettingType("number or timedelta", "d", _days)
 NAMES = SettingType("list of text", "", _names)
 BYTES = SettingType("number or text", "B", _bytes)
 DIRECTORY = SettingType("text", "", _directory_or_home)
+FILE = SettingType("text", "", partial(_directory_or_home, expected=A_FILE))
 INSTANT = SettingType("text, datetime or number", "", _instant)
 ENDPOINT = SettingType("text", "", _endpoint)
 ADDRESS_OR_NONE = SettingType("text", "", _address_or_none)

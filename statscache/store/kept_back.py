@@ -34,7 +34,7 @@ from sqlalchemy.orm import aliased
 from statscache.bus.bridges import original_bus
 from statscache.database.arrays import column_of_numbers, column_of_texts
 from statscache.errors import Rejected
-from statscache.messages.message import Message, Naming
+from statscache.messages.message import Message, Naming, written
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet, plugins_of
 
@@ -78,7 +78,7 @@ def keep(connection: Connection, copies: Iterable[Message], plugin_set: int, wai
             "plugin_set": literal(plugin_set),
             "timestamp": func.to_timestamp(column_of_numbers([copy.second for copy in some], Double)),
             "until": until,
-            "body": column_of_texts(map(json.dumps, some), Text),
+            "body": column_of_texts(map(written, some), Text),
         }
         statement = insert(KeptRow).from_select(list(columns), select(*columns.values()))
         connection.execute(statement.on_conflict_do_nothing())

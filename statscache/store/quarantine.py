@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
 from statscache.database.arrays import column_of_numbers, column_of_texts, given_ids
-from statscache.messages.message import Message, Naming
+from statscache.messages.message import Message, Naming, written
 from statscache.store.failure import TOPIC, Failure, printable
 from statscache.store.quarantine_tables import Body, QuarantineRow
 
@@ -88,7 +88,7 @@ def put(
     now, messages = connection.execute(select(func.now())).scalar_one(), iter(messages)
     while some := list(islice(messages, AT_ONCE)):
         ids = column_of_texts([message.id for message in some], Text)
-        bodies = select(ids, column_of_texts(map(json.dumps, some), Text))
+        bodies = select(ids, column_of_texts(map(written, some), Text))
         connection.execute(insert(Body).from_select(["msg_id", "body"], bodies).on_conflict_do_nothing())
         rows = [_row(message, failures[message.id], (before or {}).get(message.id), now) for message in some]
         connection.execute(_replace(plugins, ids, rows, now))
@@ -112,7 +112,9 @@ class QuarantineEntry:
 def _row(message: Message, why: Failure, before: QuarantinedMessage | None, now: datetime) -> QuarantineEntry:
     attempts = (before.attempts if before else 0) + why.tried
     first_failure = before.first_failure if before else now
-    topic = printable(message.topic, TOPIC)
+    clear = message.pseudonyms.throughout
+    topic = printable(clear(message.topic), TOPIC)
+    why = replace(why, error=clear(why.error), trace=clear(why.trace))
     return QuarantineEntry(topic, message.when, why, first_failure, attempts, _pause(attempts))
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from statscache.database.lock import APART
+from statscache.store.forgotten import LAST
 from statscache.store.not_kept import BEFORE
 from statscache.store.revisions import check_known
 from statscache.store.versions import MATTERS
 
 STANDING = text(
     f"SELECT {MATTERS} AS matters, coalesce({BEFORE}, 0) AS before, "
-    "ARRAY(SELECT version_num FROM statscache_schema) AS revisions"
+    f"ARRAY(SELECT version_num FROM statscache_schema) AS revisions, ({LAST}) AS forgotten"
 )
 
 
@@ -24,10 +25,12 @@ class Standing:
 
     :param versions: the version of each plugin; none where it need not be noted what they count
     :param kept_from: the second since 1970 from which on all windows of all tables are kept
+    :param forgotten: the number of the list of who is forgotten
     """
 
     versions: Mapping[str, int]
     kept_from: int
+    forgotten: int
 
 
 def ask(connection: Connection, versions: Mapping[str, int]) -> Standing:
@@ -37,7 +40,7 @@ def ask(connection: Connection, versions: Mapping[str, int]) -> Standing:
     :raises DatabaseNewer: if a later version has taken away the form of the tables that this program knows
     """
     given = {"plugins": list(versions), "versions": list(versions.values())}
-    matters, before, revisions = connection.execute(STANDING, given).one()
+    matters, before, revisions, forgotten = connection.execute(STANDING, given).one()
     check_known(revisions)
     is_apart = connection.get_execution_options().get(APART)
-    return Standing(versions if matters and not is_apart else {}, before)
+    return Standing(versions if matters and not is_apart else {}, before, forgotten)

@@ -42,6 +42,7 @@ from statscache.messages.message import Message, at_second
 from statscache.plugins import Base
 from statscache.span import Span
 from statscache.store.coverage import CoverageRow, HeardRow, want
+from statscache.store.forgotten import NUMBER
 from statscache.store.ledger import LedgerRow, PluginSet, seconds_of
 from statscache.store.quarantine_tables import Body, QuarantineRow
 
@@ -90,6 +91,9 @@ class Shadow:
         check_own_session(self._engine, app.engine)
         self._mark = Mark(self._engine)
         self._own = self._engine.execution_options(postgresql_readonly=True, **{APART: True})
+        with app.engine.connect() as connection:
+            app.names.look(connection)
+        self._names = app.pseudonyms.number
         parts = [Part(part.ident, part.make(), part.make) for part in app.parts if part.ident in chosen]
         settings = replace(app.settings, ledger_keep=FOR_EVER)
         #: Counts into the temporary tables.
@@ -140,9 +144,16 @@ class Shadow:
 
     @contextmanager
     def exchange(self) -> Iterator[Connection]:
-        """The same, for writing the real tables while nobody else counts."""
+        """The same, for writing the real tables while nobody else counts.
+
+        :raises StatscacheError: if somebody was forgotten since the beginning
+        """
         with counting(self._engine, patient=True) as connection:
             _turn(connection)
+            if connection.scalar(NUMBER) != self._names:
+                raise StatscacheError(
+                    "somebody was forgotten meanwhile, and what was counted again may name them: run this again"
+                )
             yield connection
 
     def close(self) -> None:
