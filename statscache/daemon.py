@@ -38,6 +38,7 @@ from statscache.store.continuity import Continuity
 from statscache.store.positions import database_id, forget_spools
 from statscache.upkeep.adoption import AdoptSpools
 from statscache.upkeep.chore import Chore
+from statscache.upkeep.clearing import ClearSpool
 from statscache.upkeep.coverage import CoverHeard
 from statscache.upkeep.disk import MeasureDisk
 from statscache.upkeep.event_pruning import PruneEvents
@@ -75,6 +76,7 @@ class Daemon:
         FORKS.keep_private(self.spools)
         #: What was accepted and is not committed.
         self.spool = make_spool(self.spools, list(app.plugins), settings.spool_limit, settings.spool_tail)
+        self.spool.forget(app.pseudonyms.number)
         self.clocks = Clocks()
         absence = AbsenceFile(self.spools, bus.queues) if bus and bus.kept else NoAbsence()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
@@ -212,6 +214,7 @@ class Daemon:
             self.inventory,
             self.adoption,
             ForgetSpools(engine, self.backlog),
+            ClearSpool(self.app, self.spool),
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
             DropOldRows(engine, self.app.parts, self.app.settings.keep, self.clocks),
@@ -226,7 +229,7 @@ class Daemon:
     def _leave(self) -> None:
         """Let go of the spool, all of which is committed."""
         try:
-            if self.spool.leave():
+            if self.spool.leave(self.app.pseudonyms.number):
                 forget_spools(self.engine, [self.spool.id])
         except DBAPIError as error:
             log.warning("the row of the spool %s could not be deleted: %s", self.spool.id, first_line(error))

@@ -17,6 +17,7 @@ COMMANDS = (
     "consume",
     "demo",
     "export",
+    "forget",
     "grant",
     "note",
     "plugins",

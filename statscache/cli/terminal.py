@@ -20,6 +20,7 @@ from statscache.cli.listing import Listing
 from statscache.database.trouble import NO_TABLE, first_line, state_of
 from statscache.errors import StatscacheError
 from statscache.instants import in_utc, write_instant
+from statscache.messages.pseudonyms import readable
 from statscache.render.exact_json import exact_json
 
 #: Lets a command print what it would show as JSON.
@@ -137,7 +138,7 @@ def cell(value: Any, zone: tzinfo = UTC) -> str:
     if isinstance(value, datetime):
         local = in_utc(value).astimezone(zone).replace(microsecond=0)
         return local.isoformat(" ") if zone is not UTC else local.strftime("%Y-%m-%d %H:%M:%S")
-    text = "" if value is None else str(value)
+    text = "" if value is None else readable(str(value))
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 

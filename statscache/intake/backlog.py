@@ -162,7 +162,7 @@ class Backlog:
         self._adopted[0].position = batch.end
         if batch.end >= batch.spool.end:
             self._adopted.pop(0)
-            if batch.spool.leave():
+            if batch.spool.leave(batch.names):
                 self.finished.append(batch.spool.id)
 
     def failed(self, batch: Batch) -> None:

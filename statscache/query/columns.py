@@ -13,6 +13,8 @@ from sqlalchemy import ARRAY, ColumnElement, Table, Text, case, cast, func
 from sqlalchemy import types as sql
 
 from statscache.instants import in_utc, write_instant
+from statscache.messages.pseudonyms import readable
+from statscache.plugins.keyed import PERSON
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,6 +78,8 @@ BOOLEAN = CellType({"type": "boolean"}, bool, lambda value: "true" if value else
 #: A number with all its digits, also where a double has fewer.
 EXACT = CellType({"type": "number"}, Decimal, lambda value: f"{value:f}")
 TEXT = CellType({"type": "string"}, str, str)
+#: Somebody's name, unless that is forgotten.
+NAME = CellType({"type": "string"}, readable, readable)
 #: Whole numbers, of which a CSV cell has spaces between them.
 INTEGERS = CellType(
     {"type": "array", "items": {"type": "integer"}}, list, lambda values: " ".join(map(str, values))
@@ -108,6 +112,8 @@ def column_of(column: Any, name: str = "") -> Column:
     :param name: what it is called there, if not as in the table
     """
     kind = kind_of(column.type)
+    if kind is TEXT and column.info.get(PERSON):
+        kind = NAME
     name = name or column.name
 
     def value(columns: Any) -> ColumnElement[Any]:

@@ -77,9 +77,14 @@ def as_dict(series: Series, language: Language) -> dict[str, Any]:
         "completeness": sentence(series, language),
         "periods": [period_as_dict(series, place) for place in range(len(series.periods))],
         "lines": [
-            {"key": line.key, "rest": line.rest, "volumes": list(line.volumes)} for line in series.lines
+            {
+                "key": None if line.key is None else language.key(line.key),
+                "rest": line.rest,
+                "volumes": list(line.volumes),
+            }
+            for line in series.lines
         ],
-        "ranking": [{"key": key, figure.name: value} for key, value in series.ranked.keys],
+        "ranking": [{"key": language.key(key), figure.name: value} for key, value in series.ranked.keys],
         "keys": series.ranked.count,
     }
     if series.before is not None:

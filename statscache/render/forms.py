@@ -40,7 +40,7 @@ def made(series: Series, language: Language, ending: str, notes: Sequence[Note] 
 
 def title_of(frame: Frame, language: Language) -> str:
     """Return what a view shows, with its figure and the keys that are wanted."""
-    chosen = [shown(key) for keys in frame.view.keys.values() for key in keys]
+    chosen = [shown(language.key(key)) for keys in frame.view.keys.values() for key in keys]
     title = titled(language.text(frame.statistic.summary), frame.statistic, frame.figure, language)
     return f"{title}: {', '.join(chosen)}" if chosen else title
 

@@ -22,6 +22,7 @@ from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from babel.units import format_unit
 
 from statscache.errors import Sentence
+from statscache.messages.pseudonyms import readable
 from statscache.query.figures import CONTEXT, SECONDS, Number
 from statscache.query.periods import Period, Step
 
@@ -57,6 +58,10 @@ class Language:
         """Return a text, with values in place of their names in braces."""
         told = self.texts.gettext(message) if message else ""
         return told.format(**values) if values else told
+
+    def key(self, key: str) -> str:
+        """Return what a key is called: itself, unless it stands for somebody who is forgotten."""
+        return self.text("(forgotten)") if key.startswith("forgotten-") and readable(key) != key else key
 
     def sentence(self, sentence: Sentence) -> str:
         """Return a sentence with its parts put in."""

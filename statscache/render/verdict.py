@@ -115,5 +115,5 @@ def labels(series: Series, language: Language) -> list[str]:
         if line.rest:
             names.append(language.text("all others"))
         else:
-            names.append(language.text("all") if line.key is None else line.key)
+            names.append(language.text("all") if line.key is None else language.key(line.key))
     return names

@@ -21,6 +21,7 @@ LOCK = "lock"
 PLUGINS = "plugins.json"
 LOST = "loss"
 STACKS = "stacks"
+NAMES = "names"
 
 
 def lay_out(directory: Path, plugins: Iterable[str]) -> int:
@@ -79,6 +80,24 @@ def read_plugins(directory: Path) -> frozenset[str]:
             "%s is damaged or gone: only the plugins that run now will count the spool's messages", path
         )
         return frozenset()
+
+
+def read_names(directory: Path) -> int:
+    """Return the number of the list of who is forgotten before which nothing in a spool was written; 0 if unknown."""
+    try:
+        return int((directory / NAMES).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def write_names(directory: Path, number: int) -> None:
+    """Note that number.
+
+    :raises OSError: if that cannot be done
+    """
+    unnamed = directory / f"{NAMES}.part"
+    unnamed.write_text(str(number), encoding="ascii")
+    unnamed.rename(directory / NAMES)
 
 
 def remove(directory: Path) -> None:

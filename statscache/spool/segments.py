@@ -90,6 +90,12 @@ class Segments:
         except OSError:
             self.close()
 
+    def begin_anew(self) -> int:
+        """Let the next record begin a new segment, and return where that will begin."""
+        with self._changing:
+            self.close()
+            return self.end
+
     def sync(self) -> None:
         """Bring what was written to the segment that is being written to the disk itself.
 

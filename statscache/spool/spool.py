@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from statscache.spool import layout
+from statscache.spool.clearing import Clearing
 from statscache.spool.loss import Loss, LossFile
 from statscache.spool.reader import Reader
 from statscache.spool.segment import Found, NotSpooled
@@ -55,6 +56,7 @@ class Spool:
         self._identity = directory.stat()
         self._segments = Segments(directory)
         self._reader = Reader(directory.name, self._segments, clock)
+        self._clearing = Clearing(directory, self._segments, self._reader)
         self._placing = threading.Lock()
         self._released = 0
         #: The idents of the plugins that its messages are for.
@@ -164,6 +166,18 @@ class Spool:
         self._released = position
         if (aged := self._tail.commit(self._clock(), position)) is not None:
             self._segments.drop(aged)
+        self._clearing.go_on(position)
+
+    def forget(self, number: int) -> None:
+        """Let nothing stay that was written until now and is committed: it may name people who are forgotten.
+
+        :param number: that of the list of who is
+        """
+        self._clearing.begin(number, self._released)
+
+    def is_free_of_names(self, number: int) -> bool:
+        """Return whether all of it was written since those on the list of that number are forgotten."""
+        return self._clearing.names >= number
 
     def take_back(self, position: int) -> None:
         """Note that all from that position on is not committed after all, nor the losses that were recorded with it.
@@ -208,9 +222,12 @@ class Spool:
         os.close(self._lock)
         self._lock, self._identity = lock, self._directory.stat()
 
-    def leave(self) -> bool:
-        """Let go of the spool, all of which is committed, and return whether nothing stays of it for its tail."""
-        if self._tail and self.start < self.end:
+    def leave(self, names: int = 0) -> bool:
+        """Let go of the spool, all of which is committed, and return whether nothing stays of it for its tail.
+
+        :param names: the number of the list of who is forgotten; what was written before it does not stay
+        """
+        if self._tail and self.start < self.end and self.is_free_of_names(names):
             self.close()
             return False
         self.remove()

@@ -34,6 +34,7 @@ class AdoptSpools:
         self._tail = app.settings.spool_tail
         self._plugins = app.plugins
         self._suspensions = app.suspensions
+        self._pseudonyms = app.pseudonyms
         self._directory = directory
         self._backlog = backlog
 
@@ -67,11 +68,15 @@ class AdoptSpools:
             old = spool.modified < horizon(self._keep)
             # Without a row nobody knows whether what lay before its beginning is missing.
             self._backlog.adopt(spool, committed if position else spool.start, since, old)
-        elif position and position.age < self._tail and spool.start < spool.end:
+        elif position and position.age < self._tail and spool.start < spool.end and self._may_stay(spool):
             spool.close()
         else:
             spool.remove()
             self._backlog.finished.append(spool.id)
+
+    def _may_stay(self, spool: Spool) -> bool:
+        """Return whether nobody who is named in a spool is forgotten since."""
+        return spool.is_free_of_names(self._pseudonyms.number)
 
     def _blame(self, spool: Spool) -> None:
         """Suspend the plugins that made the spool's daemon end itself."""

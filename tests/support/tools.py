@@ -33,12 +33,12 @@ class Tools:
             pytest.skip(f"needs pg_dump of PostgreSQL {version}")
         self._place = fitting[0].parent
 
-    def __call__(self, name: str, *arguments: str) -> None:
-        """Run one of them.
+    def __call__(self, name: str, *arguments: str) -> str:
+        """Run one of them, and return what it writes.
 
         :raises subprocess.CalledProcessError: if it fails
         """
-        _output(self._place / name, *arguments)
+        return _output(self._place / name, *arguments)
 
     def begin(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start one of them."""

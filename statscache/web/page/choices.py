@@ -129,7 +129,7 @@ def filters(reader: Reader, frame: Frame) -> list[Choice]:
     for column, keys in frame.view.keys.items():
         for key in keys:
             kept = [field for field in reader.fields if field != (parameters[column], key)]
-            found.append(Choice(key, query_of(kept) or "?", True))
+            found.append(Choice(reader.language.key(key), query_of(kept) or "?", True))
     return found
 
 
@@ -157,7 +157,7 @@ def ranking(reader: Reader, series: Series) -> list[RankedKey]:
     greatest = max(numbers, default=1) or 1
     return [
         RankedKey(
-            key,
+            reader.language.key(key),
             reader.language.value(value, frame.figure.unit),
             reader.query(**{parameter: key}),
             max(0.0, round(100 * number / greatest, 1)),

@@ -1,0 +1,1 @@
+"""Writing something else instead of somebody's name, wherever statscache has kept it."""
