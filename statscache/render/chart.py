@@ -234,8 +234,8 @@ class Chart:
 
 
 def _anchor(place: int, count: int) -> str:
-    share = place / count
-    return "start" if share < 0.04 else "end" if share > 0.96 else "middle"
+    """Return which end of a name stands at its period: on the left there is room beside the values."""
+    return "end" if place / count > 0.96 else "middle"
 
 
 def name_of(place: int, line: Line) -> str:
