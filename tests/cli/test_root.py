@@ -33,6 +33,7 @@ COMMANDS = [
         "uri",
         "serve",
         "export",
+        "forget",
         "prune",
         "publish",
         "grant",
