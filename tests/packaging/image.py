@@ -45,14 +45,7 @@ def build(context: Path) -> None:
     shutil.copytree(ROOT / "dist", context / "dist")
     run(
         *("buildah", "build", "--network", "host", "--build-arg", f"BASE={BASE}", "--tag", IMAGE),
-        *(
-            "--volume",
-            f"{CERTIFICATES}:{MOUNTED}:ro",
-            "--env",
-            f"PIP_CERT={MOUNTED}",
-            "--unsetenv",
-            "PIP_CERT",
-        ),
+        *("--volume", f"{CERTIFICATES}:{MOUNTED}:ro", "--build-arg", f"PIP_CERT={MOUNTED}"),
         *("--file", str(ROOT / "packaging/Containerfile"), str(context)),
     )
 
