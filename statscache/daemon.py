@@ -81,23 +81,22 @@ class Daemon:
         absence = AbsenceFile(self.spools, bus.queues) if bus and bus.kept else NoAbsence()
         #: What of the bus's time was heard in full. It is nothing until a bus reports.
         self.watermark = Watermark(self.clocks, absence.void)
-        self.continuity = Continuity(
-            self.database, self.spool.id, settings.spool_tail, self.clocks, self.watermark.confirm
-        )
+        tail = settings.spool_tail
+        self.continuity = Continuity(self.database, self.spool.id, tail, self.clocks, self.watermark.confirm)
         name = bus.name if bus else FEDMSG
         self.buses = Buses(name, settings.buses_alike, bus.queues if bus else ())
         self.keeping = Keeping(name, settings.kept_back_for)
         self.wake = Wake()
         self.intake = self._make_intake()
         self.backlog = self._make_backlog()
-        self.gaps = self._make_gaps()
+        self.gaps = Gaps(self.engine, self.writer.plugins, app.suspensions, self.watermark, settings.lateness)
         #: What fills gaps, if there is an archive.
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
         self.disk = MeasureDisk(self.engine)
-        kept, plugins = bus.kept if bus else None, self.writer.plugins
-        self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, plugins)
+        kept = bus.kept if bus else None
+        self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, self.writer.plugins)
         self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses, self.keeping)
         self.upkeep = self._make_upkeep()
         look = partial(probe, self.engine, self.clocks)
@@ -190,10 +189,6 @@ class Daemon:
         if self._bus:
             self._bus.committed(position)
 
-    def _make_gaps(self) -> Gaps:
-        lateness, suspensions = self.app.settings.lateness, self.app.suspensions
-        return Gaps(self.engine, self.writer.plugins, suspensions, self.watermark, lateness)
-
     def _make_filler(self) -> Filler | None:
         settings = self.app.settings
         if not settings.datagrepper_endpoint:
@@ -221,10 +216,8 @@ class Daemon:
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),
         ]
-        retry = RetryDue(self.writer, suspensions, due)
-        release = ReleaseKept(engine, self.writer, self.keeping)
-        fill = [FillGaps(self.filler)] if self.filler else []
-        return Upkeep(regular, [retry, release, self.disk, *fill])
+        retry, fill = RetryDue(self.writer, suspensions, due), [FillGaps(self.filler)] if self.filler else []
+        return Upkeep(regular, [retry, ReleaseKept(engine, self.writer, self.keeping), self.disk, *fill])
 
     def _leave(self) -> None:
         """Let go of the spool, all of which is committed."""
@@ -250,6 +243,6 @@ def open_daemon(
     try:
         daemon = Daemon(app, restart, bus)
         daemon.open()
+        return daemon
     except DBAPIError as error:
         raise unusable(app.settings, error) from error
-    return daemon

@@ -51,7 +51,7 @@ def _read_uri(config: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[st
     if config.get(URI) is None:
         raise Unusable(
             f"{URI} is not set: set it in fedmsg.d, or {URI_VARIABLE} in the environment, "
-            "to a URL such as postgresql://user@host/statscache, or to embedded:types.DIRECTORY"
+            "to a URL such as postgresql://user@host/statscache, or to embedded:DIRECTORY"
         )
     return read_setting(config, URI), URI
 

@@ -42,7 +42,7 @@ class Settings:
                 URI,
                 types.URL_TEXT,
                 None,
-                f"the database: a PostgreSQL URL, or embedded:types.DIRECTORY; the environment variable {URI_VARIABLE} "
+                f"the database: a PostgreSQL URL, or embedded:DIRECTORY; the environment variable {URI_VARIABLE} "
                 "overrides it",
             )
         }
@@ -84,7 +84,7 @@ class Settings:
         "statscache.spool.limit",
         types.BYTES,
         "4 GiB",
-        "how large the spool of one daemon may grow; past it messages are lost",
+        "how large a daemon's spool may grow: then messages are lost",
     )
     spool_tail: float = _setting(
         "statscache.spool.tail",
@@ -99,10 +99,7 @@ class Settings:
         "how many bytes of accepted messages are held in memory; past it messages only go to the spool",
     )
     ledger_keep: timedelta = _setting(
-        "statscache.ledger.keep",
-        types.DAYS,
-        8,
-        "how long the ledger remembers a counted message, so that it is not counted again",
+        "statscache.ledger.keep", types.DAYS, 8, "how long the ledger remembers a message, to count it once"
     )
     keep: Mapping[str, timedelta] = _setting(
         "statscache.keep",
@@ -115,7 +112,7 @@ class Settings:
         "statscache.plugin.budget",
         types.BUDGET,
         10.0,
-        "how long a plugin may take in one flush, without its SQL statements",
+        "how long a plugin may take in a flush, without its SQL",
     )
     plugin_hang: float = _setting(
         "statscache.plugin.hang",

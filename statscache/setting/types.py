@@ -26,7 +26,6 @@ BYTE_UNITS = {
     **{f"{letter}B": 1000**power for power, letter in enumerate("kMGT", start=1)},
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", start=1)},
 }
-
 #: The path of a URL, without a / at its end.
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 LONGEST_BUDGET = 15.0

@@ -42,6 +42,14 @@ def lay_out(directory: Path, plugins: Iterable[str]) -> int:
     return fd
 
 
+def made(directory: Path) -> float | None:
+    """Return when a spool was laid out, in seconds since 1970; None where nothing tells that any more."""
+    try:
+        return (directory / PLUGINS).stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def lock(directory: Path) -> int | None:
     """Lock a directory for as long as this process lives; None if another process has.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 #: A segment that has grown to so many bytes is followed by a new one.
 SEGMENT = 1 << 20
 SUFFIX = ".spool"
+#: How the system says that a disk has no room.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Segments:
@@ -68,6 +71,18 @@ class Segments:
                 self._begin()
             self._write(data)
             self.end += len(data)
+
+    def append_or_make_room(self, data: bytes, position: int) -> None:
+        """Write records; where the disk is full, what holds nothing from a position on makes room.
+
+        :raises OSError: as `append` does
+        """
+        try:
+            self.append(data)
+        except OSError as error:
+            if error.errno not in FULL or not self.drop(position):
+                raise
+            self.append(data)
 
     def _begin(self) -> None:
         fd = RESERVE.open(self.path(self.end), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)

@@ -7,7 +7,6 @@ before it since the spool was made; it is how records are named. What is committ
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
@@ -25,9 +24,6 @@ from statscache.spool.segments import Segments
 from statscache.spool.tail import Tail
 
 log = logging.getLogger(__name__)
-
-#: How the system says that a disk has no room.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Spool:
@@ -76,10 +72,7 @@ class Spool:
     @property
     def made(self) -> float:
         """When the spool was made, in seconds since 1970, or last changed where nothing tells that any more."""
-        try:
-            return (self._directory / layout.PLUGINS).stat().st_mtime
-        except FileNotFoundError:
-            return self._identity.st_mtime
+        return layout.made(self._directory) or self._identity.st_mtime
 
     @property
     def modified(self) -> float:
@@ -110,16 +103,15 @@ class Spool:
         return self._segments.end
 
     def append(self, record: bytes) -> int:
-        """Write a record, or several, and return the position of the first. Once this returns, the death of this
-        process cannot lose them.
+        """Write records, and return the position of the first; then the death of this process cannot lose them.
 
         :raises NotSpooled: if the spool's limit is reached, or it cannot be written to
         """
-        position = self.end
-        if position + len(record) - self._released > self._limit:
+        position, after = self.end, self.end + len(record)
+        if after - self._released > self._limit:
             raise NotSpooled(f"the spool has reached its limit of {self._limit} bytes")
         try:
-            if position + len(record) - self.start > self._limit:
+            if after - self.start > self._limit:
                 self._segments.drop(self._released, self._limit - len(record))
             self._append(record)
         except OSError as error:
@@ -129,13 +121,9 @@ class Spool:
     def _append(self, record: bytes) -> None:
         """Write a record; where the disk is full, the tail makes room for it, and a directory that is gone is made."""
         try:
-            self._segments.append(record)
+            self._segments.append_or_make_room(record, self._released)
         except FileNotFoundError:
             self.see_to_place()
-            self._segments.append(record)
-        except OSError as error:
-            if error.errno not in FULL or not self._segments.drop(self._released):
-                raise
             self._segments.append(record)
 
     def sync(self) -> None:
@@ -205,11 +193,8 @@ class Spool:
             for each in missing:
                 each.put_back()
         except OSError as error:
-            log.error(
-                "the spool %s is not on its path and cannot be made anew (%s): a killed daemon loses what is in it",
-                self._directory,
-                error.strerror,
-            )
+            told = "the spool %s is not on its path and cannot be made anew (%s): a killed daemon loses what is in it"
+            log.error(told, self._directory, error.strerror)
 
     def _is_there(self) -> bool:
         try:
@@ -227,11 +212,9 @@ class Spool:
 
         :param names: the number of the list of who is forgotten; what was written before it does not stay
         """
-        if self._tail and self.start < self.end and self.is_free_of_names(names):
-            self.close()
-            return False
-        self.remove()
-        return True
+        stays = self._tail and self.start < self.end and self.is_free_of_names(names)
+        self.close() if stays else self.remove()
+        return not stays
 
     def remove(self) -> None:
         """Remove the whole spool, which from the first moment on is none to whoever adopts spools."""

@@ -65,10 +65,9 @@ def rebuild(
     :raises StatscacheError: if nothing was changed
     """
     targets, unfit = choose(app, plugins)
-    targets, partial = _whole(app, targets, span)
-    unfit += partial
-    targets, dropped = _kept(app, targets, span)
-    unfit += dropped
+    for fitting in (_whole, _kept):
+        targets, refused = fitting(app, targets, span)
+        unfit += refused
     spans = _windows(app, targets, span)
     for sentence in unfit:
         report(sentence)
