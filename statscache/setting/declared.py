@@ -109,10 +109,7 @@ class Settings:
         "no table is kept for ever",
     )
     plugin_budget: float = _setting(
-        "statscache.plugin.budget",
-        types.BUDGET,
-        10.0,
-        "how long a plugin may take in a flush, without its SQL",
+        "statscache.plugin.budget", types.BUDGET, 10.0, "how long a plugin may take in a flush, without SQL"
     )
     plugin_hang: float = _setting(
         "statscache.plugin.hang",
