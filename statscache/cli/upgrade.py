@@ -21,9 +21,9 @@ WAITS = 1
 @click.option("--dry-run", is_flag=True, help="Only show what it would do.")
 @json_option
 def upgrade(dry_run: bool, as_json: bool) -> None:
-    """Upgrade the tables as far as the start of a daemon has left that to do.
+    """Upgrade the tables to the form of this version.
 
-    Daemons go on counting. It keeps none of them waiting for longer than two seconds, and asks nothing. You can
+    The start of a daemon has done of it what is quick; this does the rest. Daemons go on counting. It keeps none of them waiting for longer than two seconds, and asks nothing. You can
     interrupt it at any time; the next run goes on from there. What takes away a form that an earlier version needs
     waits until no daemon of that version runs. The command names those that do, and the exit code is then 1.
     """
