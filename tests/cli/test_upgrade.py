@@ -93,6 +93,6 @@ def test_commands_count_into_tables_that_have_the_form_they_know(
     restore(engine)
     there.answer("upgrade")
     run(engine, f"UPDATE statscache_schema SET version_num = {applied}")
-    there.write("lines.jsonl", lines(body(2)))
+    there.write("lines.jsonl", lines(body(2, 1_690_000_000.0)))
     assert there.answer("replay", "lines.jsonl").startswith("1 message counted")
     assert NEWEST < 9001

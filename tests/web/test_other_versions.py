@@ -35,7 +35,6 @@ def test_it_reads_what_it_can(applied: str | None, reader: str, there: Place, en
         run(engine, f"UPDATE statscache_schema SET version_num = '{applied}'")
     web = Server(there.directory, reader)
     assert len(web.rows(VOLUME)) > 10
-    assert web.get("/").status == 200
     code, told = web.end()
     assert code == 0
     assert told.count("\n") == (applied == "c9001")
