@@ -15,6 +15,9 @@ DUMP = Path(__file__).with_name("tables_of_0001.sql.gz")
 #: What only the psql or the server of the dump's own version knows.
 FOREIGN = ("\\", "SET transaction_timeout")
 
+#: The daemon of the dump was killed long ago, however old the dump is.
+LONG_AGO = "UPDATE public.statscache_spool SET updated = updated - interval '30 days'"
+
 
 def restore(engine: Engine) -> None:
     """Fill an empty database with the tables of before the first revision."""
@@ -24,6 +27,7 @@ def restore(engine: Engine) -> None:
     try:
         with raw.cursor() as cursor:
             cursor.execute(statements)
+            cursor.execute(LONG_AGO)
         raw.commit()
     finally:
         raw.invalidate()  # a dump sets the search path of its session
