@@ -23,9 +23,10 @@ WAITS = 1
 def upgrade(dry_run: bool, as_json: bool) -> None:
     """Upgrade the tables to the form of this version.
 
-    The start of a daemon has done of it what is quick; this does the rest. Daemons go on counting. It keeps none of them waiting for longer than two seconds, and asks nothing. You can
-    interrupt it at any time; the next run goes on from there. What takes away a form that an earlier version needs
-    waits until no daemon of that version runs. The command names those that do, and the exit code is then 1.
+    The start of a daemon has done of it what is quick; this does the rest. Daemons go on counting. It keeps none of
+    them waiting for longer than two seconds, and asks nothing. You can interrupt it at any time; the next run goes on
+    from there. What takes away a form that an earlier version needs waits until no daemon of that version runs. The
+    command names those that do, and the exit code is then 1.
     """
     with one_line():
         from statscache.schema.migrations.upgrade import Upgrade  # which loads Alembic
