@@ -90,7 +90,8 @@ class Datanommer:
     def _reader(self, connection: Any) -> Reader:
         try:
             begin(connection)
-            types = {name: kind for name, kind, _ in fetch(connection, COLUMNS.bindparams(table="messages"))}
+            rows = fetch(connection, COLUMNS.bindparams(tables=["messages"]))
+            types = {name: kind for _, name, kind, *_ in rows}
             self._check(types)
             reader = Reader(connection, types)
             reader.try_out()
