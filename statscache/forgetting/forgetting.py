@@ -27,6 +27,7 @@ from statscache.schema.bots import FUNCTION as IS_BOT
 from statscache.schema.objects import home_of, quoted
 from statscache.schema.prepare import CORE_TABLES
 from statscache.store.coverage import GapRow
+from statscache.store.daemons import heedless_daemons
 from statscache.store.forgetting_key import make_key
 from statscache.store.forgotten import THERE, ForgottenRow, forget, key_of, rename
 from statscache.store.ledger import LedgerRow
@@ -166,6 +167,10 @@ class Forgetting:
         if not connection.scalar(THERE):
             raise StatscacheError(
                 f"{ForgottenRow.__tablename__} does not exist yet: start the daemon of this version once"
+            )
+        if earlier := heedless_daemons(connection):
+            raise StatscacheError(
+                f"{earlier[0]} may run, which would write the names again: stop it, then run this again"
             )
         key_of(connection, self._key_file)
         is_bot = text(f"SELECT {quoted(home_of(connection))}.{IS_BOT}(:name)")

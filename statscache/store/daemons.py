@@ -23,7 +23,8 @@ AND updated > now() - CASE WHEN known IS NULL THEN interval '1 day' ELSE interva
 ORDER BY updated DESC
 """)
 
-
+#: The first revision whose programs heed what is not kept any more, and who is forgotten.
+HEEDING = 2
 #: Whether the row of a spool has room for a version, as it has not while an upgrade is put off.
 SIGNABLE = text(
     "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('statscache_spool') "
@@ -54,6 +55,11 @@ class EarlierDaemon:
 def earlier_daemons(connection: Connection, number: int) -> Sequence[EarlierDaemon]:
     """Return the daemons that may still run and do not know the revision with a number, the latest to write first."""
     return [EarlierDaemon(*row) for row in connection.execute(EARLIER, {"number": number})]
+
+
+def heedless_daemons(connection: Connection) -> Sequence[EarlierDaemon]:
+    """Return the daemons that may still run and heed neither what is not kept any more nor who is forgotten."""
+    return earlier_daemons(connection, HEEDING)
 
 
 def signature(connection: Connection) -> dict[str, Any]:

@@ -266,3 +266,13 @@ def test_what_is_no_name_is_not_forgotten(bench: Bench, name: str) -> None:
     """Nor is a token."""
     with pytest.raises(StatscacheError, match="not a name"):
         forget(bench, name)
+
+
+def test_nobody_is_forgotten_while_a_daemon_may_run_that_knows_nothing_of_it(bench: Bench) -> None:
+    """It would write the name again."""
+    bench.execute("INSERT INTO statscache_spool (id, position, updated) VALUES ('earlier', 0, now())")
+    with pytest.raises(StatscacheError, match=r"before 1\.0\.0 .* would write the names again: stop it"):
+        forget(bench, NAME)
+    bench.execute("DELETE FROM statscache_spool WHERE id = 'earlier'")
+    forget(bench, NAME)
+    assert named(bench.engine) == {}

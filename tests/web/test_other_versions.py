@@ -22,7 +22,7 @@ def reader(there: Place, engine: Engine) -> Iterator[str]:
     restore(engine)
     name = f"reader_{uuid.uuid4().hex[:12]}"
     run(engine, f"CREATE ROLE {name} LOGIN")
-    there.answer("grant", name)
+    run(engine, f"GRANT pg_read_all_data TO {name}")
     yield url_of(engine.url.set(username=name))
     run(engine, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 from statscache.errors import some_of
 from statscache.query.completeness import read_completeness
 from statscache.span import Span, without
+from statscache.store.daemons import heedless_daemons
 from statscache.store.not_kept import not_kept
 from statscache.upkeep.retention.tables import Retainable, Retained
 from statscache.upkeep.retention.windows import EVER, Coarser, Windows, both, droppable, less
@@ -75,8 +76,11 @@ def _outlook(
     fresh = less(allowed, gone)
     # Somebody has written rows into what is not kept: a daemon of an earlier version, or a person.
     again = [span for span in both(allowed, gone) if _has_rows(connection, its, span)]
-    staying = _with_rows(connection, its, without(old, [*allowed, *gone]))
-    return Outlook(its, sorted([*fresh, *again]), gone, staying, _why(its) if staying else "")
+    pending, staying = sorted([*fresh, *again]), _with_rows(connection, its, without(old, [*allowed, *gone]))
+    if pending and (earlier := heedless_daemons(connection)):
+        why = f"{earlier[0]} may run, which would call complete what is dropped"
+        return Outlook(its, [], gone, sorted([*staying, *_with_rows(connection, its, pending)]), why)
+    return Outlook(its, pending, gone, staying, _why(its) if staying else "")
 
 
 def keep_from(connection: Connection, its: Retained) -> int:

@@ -35,6 +35,7 @@ from tests.support.retention import (
     sends,
     staying,
 )
+from tests.support.sql import run
 from tests.upkeep.retention.conftest import MakeKept
 
 BODIES = [body(number) for number in range(720)]
@@ -281,3 +282,18 @@ def test_looking_changes_nothing(words: KeptBench) -> None:
         (found,) = outlooks(connection, keeping(words, _1s=HALF_AN_HOUR))
     assert found.pending == [Span(START, START + OLD)]
     assert dump(words.engine) == before
+
+
+def test_nothing_is_dropped_while_a_daemon_may_run_that_knows_nothing_of_it(
+    words: KeptBench, engine: Engine
+) -> None:
+    """Its view would call complete what is dropped. Once it is gone, all goes that may."""
+    keep = keeping(words, _1s=HALF_AN_HOUR)
+    run(engine, "INSERT INTO statscache_spool (id, position, updated) VALUES ('earlier', 0, now())")
+    assert drop_all(words, keep) == []
+    assert rows(words, "test_words_1s") == expected(BODIES, 1)
+    with words.engine.connect() as connection:
+        [found] = [its for its in outlooks(connection, keep) if its.staying]
+    assert "before 1.0.0" in found.why
+    run(engine, "UPDATE statscache_spool SET updated = now() - interval '25 hours' WHERE id = 'earlier'")
+    assert sum(its.rows for its in drop_all(words, keep)) == 540
