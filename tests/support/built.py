@@ -21,7 +21,6 @@ EXTRAS, OF_TESTS = "amqp,embedded,web", ("pytest>=8", "hypothesis>=6.100", "pyya
 DEMO = ("statscache", "demo", "--directory", "demo", "--seconds", "10", "--rate", "20")
 #: Tests of the daemon on a bus, which need nothing beside the tests.
 OF_THE_BUS = (
-    "tests/system/test_hub.py::test_what_has_arrived_is_counted_before_the_end",
     "tests/system/test_hub.py::test_a_database_that_is_away_for_a_while_loses_nothing",
     "tests/bus/test_fedmsg.py",
     "tests/bus/amqp/test_deliveries.py",
