@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from statscache.hosting.runner import QueuedRunner, StatefulRunner, make_runner
+from statscache.messages.pseudonyms import Pseudonyms
 from tests.support.bench import Bad, Bench, Good, Keeper, Other
 from tests.support.refusing import Stateful, forget_troubles, rows, suspended, words
 
@@ -22,7 +23,7 @@ def no_trouble() -> None:
 
 def test_our_kinds_are_processed_at_the_intake_and_all_others_before_their_update(bench: Bench) -> None:
     """A plugin that says it only queues is run as such, one with state of its own never."""
-    kinds = [type(make_runner(Bench._part(kind))) for kind in (Good, Bad, Keeper, Other)]
+    kinds = [type(make_runner(Bench._part(kind), Pseudonyms())) for kind in (Good, Bad, Keeper, Other)]
     assert kinds == [QueuedRunner, QueuedRunner, StatefulRunner, QueuedRunner]
 
     class Claims(Good):
@@ -30,7 +31,7 @@ def test_our_kinds_are_processed_at_the_intake_and_all_others_before_their_updat
             super().__init__(*args)
             self.seen: set[str] = set()
 
-    assert type(make_runner(Bench._part(Claims))) is StatefulRunner
+    assert type(make_runner(Bench._part(Claims), Pseudonyms())) is StatefulRunner
 
 
 def test_a_stateful_plugin_that_is_refused_a_message_gets_the_others_anew(make_bench: MakeBench) -> None:

@@ -235,7 +235,7 @@ def test_no_history_gives_a_pause_out_of_bounds(contents: list[tuple[bool, bool,
     clock = Clock()
     away = create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
     suspensions = Suspensions(away, clock, clock.monotonic)
-    suspensions._store = lambda plugin: None  # type: ignore[method-assign]
+    suspensions._store = lambda plugin, *changed: None  # type: ignore[method-assign]
     for hung, works, seconds in contents:
         suspensions.suspend("a", "why", hung)
         found = suspensions._found["a"]

@@ -13,6 +13,7 @@ from statscache.daemon import Daemon
 from statscache.hosting.loader import Entry, Part, load, running
 from statscache.hosting.runner import Runner, make_runner
 from statscache.messages.message import Message
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins import CountModel, Umbrella
 from statscache.settings import Settings
 from tests.support.place import ALL_ON
@@ -159,7 +160,7 @@ def test_its_table_explains_itself(plugin: Any, daemon: Daemon, engine: Engine) 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.ident)
 def test_it_takes_every_shape_and_writes_once(part: Part, daemon: Daemon, engine: Engine) -> None:
     """Whatever a message holds, the plugin writes what it can, once, and nothing when there is nothing."""
-    runner = make_runner(Part(part.ident, part.make(), part.make))
+    runner = make_runner(Part(part.ident, part.make(), part.make), Pseudonyms())
     first = _updated(runner, part, engine, [Message(body) for body in bodies()])
     assert _updated(runner, part, engine, []) == first
     plugin = part.make()
