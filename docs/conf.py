@@ -22,7 +22,13 @@ templates_path: list[str] = []
 
 # A reference that leads nowhere is an error. What other packages document is not asked for: there is no network.
 nitpicky = True
-nitpick_ignore = [("py:class", "statscache.plugins.queue.Item")]  # the type of what is in a queue
+nitpick_ignore = [
+    ("py:class", "statscache.plugins.queue.Item"),  # the type of what is in a queue
+    (
+        "py:class",
+        "statscache.messages.pseudonyms.Pseudonyms",
+    ),  # what gives names instead of those that are forgotten
+]
 nitpick_ignore_regex = [(r"py:.*", r"(?!statscache(\.|$)).*")]
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]

@@ -117,6 +117,7 @@ class BasePlugin:
         `message.agent` and `message.usernames` name nobody who is forgotten.
 
         :param items: as `process` has put them; not to be changed
+        :param pseudonyms: `of(name)` gives what is written instead of a name, `throughout(text)` a text without any
         """
         return items
 
