@@ -12,12 +12,12 @@ from rich.text import Text
 from statscache.cli.listing import Listing
 from statscache.cli.terminal import console, json_option, one_line, print_json, show_listing
 from statscache.configuration import fedmsg_config
-from statscache.database.engine import open_database
 from statscache.errors import number_of, some_of
 from statscache.forgetting.forgetting import Forgetting, Receipt, Wish
 from statscache.forgetting.spools import Spools, clear_spools
 from statscache.hosting.loader import load
 from statscache.settings import read_settings
+from statscache.store.revisions import open_to_write
 
 #: For so many seconds the daemons of this machine are waited for.
 PATIENCE_S = 60.0
@@ -56,7 +56,7 @@ def forget(
         config = fedmsg_config()
         settings = read_settings(config)
         load(settings, config)  # which declares the plugins' tables
-        engine = open_database(settings)
+        engine = open_to_write(settings)
         forgetting = Forgetting(engine, settings.forget_key, wishes)
         receipt = forgetting.look() if dry_run else forgetting.run()
         spools = Spools() if dry_run else clear_spools(engine, settings.spools, PATIENCE_S)
