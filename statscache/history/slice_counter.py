@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -58,7 +57,7 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         self._take(batch, messages, self._app.dispatch(plugins))
         if plugins:
-            _write(batch, partial(self._app.writer.write_slice, span=span, plugins=plugins))
+            _write(batch, lambda its: self._app.writer.write_slice(its, span, plugins))
         return len(batch.refs)
 
     def count_loose(self, messages: Iterable[Message], plugins: frozenset[str] | None = None) -> int:
@@ -70,8 +69,8 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         dispatch = self._app.own if plugins is None else self._app.dispatch(plugins)
         double = self._take(batch, messages, dispatch)
-        write = partial(self._app.writer.write_loose, plugins=plugins)
-        return double + (_write(batch, write) if batch.refs else 0)
+        written = _write(batch, lambda its: self._app.writer.write_loose(its, plugins)) if batch.refs else 0
+        return double + written
 
     def _message(self, body: Body) -> Message | None:
         try:
