@@ -39,7 +39,9 @@ def of_contributions(table: str) -> list[str]:
 DAMAGE = [
     *(statement for table in KEYS for statement in of_lengths(table)),
     *(statement for table in CONTRIBUTIONS for statement in of_contributions(table)),
-    f"UPDATE {NEWCOMERS} SET first = first - interval '1 second' WHERE last < {over()} AND agent < 'd'",
+    # Not earlier: what was first seen before the time that is counted again stays so.
+    f"UPDATE {NEWCOMERS} SET first = first + interval '1 second' "
+    f"WHERE last < {over()} AND first < last AND agent < 'd'",
     f"UPDATE {NEWCOMERS} SET last = last - interval '1 second' WHERE last < {over()} AND agent BETWEEN 'd' AND 'f'",
     f"DELETE FROM {NEWCOMERS} WHERE last < {over()} AND agent > 'j'",
 ]
