@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from statscache.errors import StatscacheError, Unusable, number_of
 from statscache.hosting.loader import load
 from statscache.instants import END_OF_TIME
 from statscache.query.columns import INSTANT, kind_of
-from statscache.query.completeness import read_completeness
+from statscache.query.completeness import in_a_cell, read_completeness
 from statscache.query.extents import extent_of_windows
 from statscache.query.frame import frame_of
 from statscache.query.periods import EARLIEST, Step
@@ -185,13 +185,9 @@ def _versions(connection: Connection, table: Served) -> str | Callable[[int], st
     """Return by which versions of its plugin a table was counted, or what gives these of each window."""
     known = read_completeness(connection, [table.table.fullname], 0, END_OF_TIME)
     if len(known.counted) < 2:
-        return _in_a_cell(known.counted)
+        return in_a_cell(known.counted)
     extent_of = extent_of_windows(connection, table)
-    return lambda second: _in_a_cell(known.versions(*extent_of(second)))
-
-
-def _in_a_cell(versions: Iterable[int]) -> str:
-    return " ".join(map(str, versions))
+    return lambda second: in_a_cell(known.versions(*extent_of(second)))
 
 
 def _type_of(column: Column[Any]) -> type:

@@ -15,6 +15,8 @@ NO_TABLE = "42P01"
 ONLY_READS, TOO_LONG = "25006", ("25P03", "25P04")
 #: The SQLSTATE of what a user has no right to do.
 DENIED = "42501"
+#: The SQLSTATE of a statement that was cancelled, as for taking longer than it may.
+CANCELLED = "57014"
 
 
 def first_line(error: BaseException) -> str:
@@ -31,7 +33,7 @@ def may_be_the_statements(error: BaseException) -> bool:
     want more than its limits allow (53400).
     """
     state = state_of(error)
-    return state is not None and (state in ("57014", "53400") or state[:2] in ("55", "XX"))
+    return state is not None and (state in (CANCELLED, "53400") or state[:2] in ("55", "XX"))
 
 
 def is_deadlock(error: BaseException) -> bool:

@@ -26,6 +26,7 @@ from statscache.plugins import Base
 from statscache.schema.bots import FUNCTION as IS_BOT
 from statscache.schema.objects import home_of, quoted
 from statscache.schema.prepare import CORE_TABLES
+from statscache.schema.tables import taken_of
 from statscache.store.coverage import GapRow
 from statscache.store.daemons import heedless_daemons
 from statscache.store.forgetting_key import make_key
@@ -36,7 +37,6 @@ from statscache.store.quarantine_tables import QuarantineRow
 
 #: What a database may say to this for a minute: large tables are looked through.
 PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '5min'"
-PRESENT = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 #: The tables of whose rows the planner's statistics hold any of some names.
 ANALYZED = text("""
 SELECT DISTINCT format('%I.%I', schemaname, tablename) FROM pg_stats, unnest(CAST(:names AS text[])) AS name
@@ -197,7 +197,7 @@ def _is_quick(place: Place) -> bool:
 def _places(connection: Connection) -> list[Place]:
     """Return all places in which names can be."""
     models = {mapper.class_.__table__.fullname: mapper.class_ for mapper in Base.registry.mappers}
-    names = connection.scalars(PRESENT, {"names": sorted(models.keys() - CORE_TABLES)}).all()
+    names = taken_of(connection, sorted(models.keys() - CORE_TABLES))
     texts = [TextColumn(model, model.__table__.columns[name], whole=True) for model, name in TEXTS]
     return [*bodies(), *texts, *(place for name in names for place in places_of(models[name]))]
 

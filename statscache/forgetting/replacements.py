@@ -65,8 +65,3 @@ class Replacements:
         words = max((words_in(its.old) for its in self.each), default=0)
         made.set(1, KEY, {hash_of(KEY, its.old): its.new for its in self.each}, words)
         return made
-
-    @property
-    def words(self) -> list[Replacement]:
-        """Those whose names can be a part of a text."""
-        return [its for its in self.each if its.is_word]

@@ -91,6 +91,11 @@ def all_cover(known: Sequence[Completeness], spans: Sequence[Span]) -> tuple[boo
     return tuple(all(each.covers(span.start, span.stop) for each in known) for span in spans)
 
 
+def in_a_cell(versions: Iterable[int]) -> str:
+    """Return versions as they stand in a cell of a file."""
+    return " ".join(map(str, versions))
+
+
 def read_completeness(connection: Connection, tables: Collection[str], start: int, stop: int) -> Completeness:
     """Return of which time all of some tables have every message, and which versions have counted any of them.
 

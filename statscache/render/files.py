@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from statscache.instants import write_second
+from statscache.query.completeness import in_a_cell
 from statscache.query.figures import Number
 from statscache.query.missing import Missing
 from statscache.query.series import Series
@@ -16,7 +17,6 @@ from statscache.render.exact_json import exact_json
 from statscache.render.language import Language
 from statscache.render.reasons import told
 from statscache.render.verdict import labels, sentence
-from statscache.render.versions import in_a_cell
 
 #: What makes a spreadsheet take a cell for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from statscache.query.series import Series
 from statscache.render.language import Language
@@ -31,8 +31,3 @@ def counted_sentence(series: Series, language: Language) -> str:
         return language.text("Counted by version {version} of the plugin.", version=versions[0])
     told = language.listed(map(str, versions))
     return language.text("Counted by versions {versions} of the plugin.", versions=told)
-
-
-def in_a_cell(versions: Collection[int]) -> str:
-    """Return versions as they stand in a cell of CSV."""
-    return " ".join(map(str, versions))

@@ -35,7 +35,7 @@ COLUMNS = text(
     "JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped "
     "LEFT JOIN pg_index ON indrelid = c.oid AND indisprimary ORDER BY given.place, attnum"
 )
-#: The names of tables that something has already.
+#: Those of some names, as SQL has them, that something has already.
 TAKEN = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 NAMED = text(
     "SELECT format_type(type, NULL), coalesce(type::oid < 16384, false) FROM to_regtype(:declared) AS type"
@@ -105,10 +105,15 @@ def create_missing(connection: Connection, tables: Iterable[Table]) -> None:
     """
     quote = connection.dialect.identifier_preparer.format_table
     named = {quote(table): table for table in sort_tables(tables)}
-    taken = set(connection.scalars(TAKEN, {"names": list(named)}))
+    taken = set(taken_of(connection, named))
     for name, table in named.items():
         if name not in taken:
             _create(connection, table)
+
+
+def taken_of(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Return which of some names, as SQL has them, something has already, in the same order."""
+    return list(connection.scalars(TAKEN, {"names": list(names)}))
 
 
 def _see_to(connection: Connection, table: Table, there: Columns) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.exc import DBAPIError
 
-from statscache.database.trouble import is_locked_out, state_of
+from statscache.database.trouble import CANCELLED, is_locked_out, state_of
 
 #: The time that is looked at ends with the last day in UTC, and is so long.
 MONTH = timedelta(days=30)
@@ -25,7 +25,6 @@ SLICES, FEWER = 120, (24, 4)
 ENOUGH, MOST = 5_000, 100_000
 #: How long in seconds one look may take.
 PATIENCE_S = 5
-CANCELLED = "57014"
 #: Of a younger table is not known how it grows.
 YOUNG = timedelta(days=1)
 

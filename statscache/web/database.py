@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from statscache.database.engine import DRIVER_ARGUMENTS, RECYCLE, connect_with_reserve, database_url
 from statscache.database.sessions import FORMS, LEVEL, READ_ONLY, set_up_transactions
-from statscache.database.trouble import DENIED, NO_TABLE, is_database_trouble, state_of
+from statscache.database.trouble import CANCELLED, DENIED, NO_TABLE, is_database_trouble, state_of
 from statscache.errors import StatscacheError
 from statscache.query.columns import EPOCH
 from statscache.query.errors import BadQuestion
@@ -66,8 +66,8 @@ SELECT concat_ws(' ', count(*), sum(id), max(noted)), coalesce(max(noted), to_ti
 SLOW = marked("this takes longer than {seconds} s: ask for less, for instance with start and stop")
 ABSENT = marked("the table does not exist yet: the daemon has not run with this plugin")
 FAILED = marked("the rows cannot be read: the server's log says why")
-#: SQLSTATEs, and what a client is told.
-CANCELED, LOCKED = "57014", "55P03"
+#: The SQLSTATE of a lock that others held for too long.
+LOCKED = "55P03"
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _refusal(error: DBAPIError) -> Refusal:
     state = state_of(error)
     if state is not None and state[:2] == "22":
         return Refusal(400, "cursor must be one from a Link header of this plugin's rows")
-    if state == CANCELED:
+    if state == CANCELLED:
         return Refusal(503, SLOW, seconds=STATEMENT)
     told = {LOCKED: (BUSY, 1), NO_TABLE: (ABSENT, 60)}
     if state in told:

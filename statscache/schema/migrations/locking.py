@@ -10,13 +10,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.lock import counting
-from statscache.database.trouble import first_line, is_deadlock, is_locked_out, state_of
+from statscache.database.trouble import CANCELLED, first_line, is_deadlock, is_locked_out, state_of
 from statscache.errors import StatscacheError
 
 #: So long a statement waits for a lock, and so long it may hold it: both keep others waiting.
 QUICK = "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '1800ms'"
-#: The SQLSTATE of a statement that took too long.
-CANCELLED = "57014"
 #: The pauses in seconds between tries; who has waited meanwhile is done in the first of them.
 PAUSES = (0.2, 0.5, 1.0)
 LONG_PAUSES = (*PAUSES, 2.0, 4.0, *[8.0] * 70)

@@ -6,21 +6,19 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Table, insert, text
+from sqlalchemy import Connection, Engine, Table, insert
 
 from statscache.database.lock import counting
 from statscache.errors import Unusable, number_of
 from statscache.schema.migrations.locking import Busy, alone
 from statscache.schema.migrations.tree import TREE, Tree
-from statscache.schema.tables import create_missing, creating
+from statscache.schema.tables import create_missing, creating, taken_of
 from statscache.store.revisions import BASELINE, SchemaRow, Stage, applied, check_known
 
 if TYPE_CHECKING:
     from statscache.schema.migrations.scripts import Scripts
 
 log = logging.getLogger(__name__)
-
-THERE = text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL")
 
 
 def upgrade_at_start(engine: Engine, tables: Sequence[Table], tree: Tree = TREE) -> frozenset[str]:
@@ -58,7 +56,7 @@ def begin(engine: Engine, tables: Sequence[Table], tree: Tree = TREE) -> None:
 def present(connection: Connection, tables: Sequence[Table]) -> list[str]:
     """Return which of the tables are there, but for that of the revisions."""
     names = [table.fullname for table in tables if table is not SchemaRow.__table__]
-    return list(connection.scalars(THERE, {"names": names}))
+    return taken_of(connection, names)
 
 
 def _expand(engine: Engine, tree: Tree, there: Collection[str]) -> frozenset[str]:

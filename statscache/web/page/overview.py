@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from statscache.instants import write_instant, write_second
+from statscache.query.completeness import in_a_cell
 from statscache.query.condition import Condition, read_condition
 from statscache.query.frame import Change
 from statscache.query.headline import Headline, read_headline
@@ -19,7 +20,7 @@ from statscache.render.language import Language, marked
 from statscache.render.reasons import told
 from statscache.render.spark import spark
 from statscache.render.troubles import troubles_of
-from statscache.render.versions import counted, in_a_cell
+from statscache.render.versions import counted
 from statscache.web.database import ABSENT, Database
 from statscache.web.errors import Refusal
 from statscache.web.page.reader import Reader
