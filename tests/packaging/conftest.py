@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The packages of this tree."""
+def built() -> Iterator[Built]:
+    """The packages of this tree, in a directory that the owner of a test's server may enter, too.
+
+    One of pytest's own would not do: each run of pytest that begins closes all of them to other users.
+    """
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("needs a clone, whose list of files tells what a package must have")
-    return Built(tmp_path_factory.mktemp("built"))
+    with tempfile.TemporaryDirectory(prefix="statscache-packages-") as directory:
+        yield Built(Path(directory))
