@@ -18,7 +18,7 @@ from typing import Any
 from statscache.database.texts import check_key
 from statscache.errors import Unstorable
 from statscache.messages.headers import schema_of
-from statscache.messages.rule import Rule, account, apply
+from statscache.messages.rule import Rule, Table, account
 
 #: The name under which rows of archives have who did it.
 ARCHIVED = "agent_name"
@@ -28,32 +28,34 @@ OPENID = re.compile(r"https?://([^./@]+)\.id\.fedoraproject\.org/?")
 ALL = ("*",)
 COMMENTERS = ("msg.comment.user.name", "msg.comment.user", "msg.comment.author.name", "msg.comment.author")
 
-AGENTS: dict[str, tuple[Rule, ...]] = {
-    "bodhi": (
-        Rule(ALL, ("msg.agent",)),
-        Rule(("update.comment*",), COMMENTERS, only=("msg.comment.anonymous", (False, None))),
-        # An override ends by its date, by its update or by anybody's hand: whose, the message does not say.
-        Rule(("buildroot_override.tag*",), ("msg.override.submitter.name", "msg.override.submitter")),
-    ),
-    "buildsys": (
-        # The owner is the build's, whoever tags it.
-        Rule(("tag*", "untag*"), ("msg.user",)),
-        # A build that begins (0) does so for its owner. Who cancelled one, the message does not say.
-        Rule(("build.state.change*",), ("msg.owner",), needs=("msg.new", (0,))),
-        Rule(("task.state.change*",), ("msg.owner",), needs=("msg.new", ("FREE", "OPEN"))),
-    ),
-    # The owner is the project's, whoever builds there.
-    "copr": (Rule(("build.start*", "chroot.start*"), ("msg.user",)),),
-    # The hook takes the name under which whoever pushes has logged in; `name` and `email` are the author's.
-    "git": (Rule(ALL, ("msg.agent", "msg.commit.username")),),
-    # Older pushes name authors of commits only; the agent of such a commit is the server's own account, git.
-    "pagure": (Rule(ALL, ("msg.agent",)),),
-}
+AGENTS = Table(
+    {
+        "bodhi": (
+            Rule(ALL, ("msg.agent",)),
+            Rule(("update.comment*",), COMMENTERS, only=("msg.comment.anonymous", (False, None))),
+            # An override ends by its date, by its update or by anybody's hand: whose, the message does not say.
+            Rule(("buildroot_override.tag*",), ("msg.override.submitter.name", "msg.override.submitter")),
+        ),
+        "buildsys": (
+            # The owner is the build's, whoever tags it.
+            Rule(("tag*", "untag*"), ("msg.user",)),
+            # A build that begins (0) does so for its owner. Who cancelled one, the message does not say.
+            Rule(("build.state.change*",), ("msg.owner",), needs=("msg.new", (0,))),
+            Rule(("task.state.change*",), ("msg.owner",), needs=("msg.new", ("FREE", "OPEN"))),
+        ),
+        # The owner is the project's, whoever builds there.
+        "copr": (Rule(("build.start*", "chroot.start*"), ("msg.user",)),),
+        # The hook takes the name under which whoever pushes has logged in; `name` and `email` are the author's.
+        "git": (Rule(ALL, ("msg.agent", "msg.commit.username")),),
+        # Older pushes name authors of commits only; the agent of such a commit is the server's own account, git.
+        "pagure": (Rule(ALL, ("msg.agent",)),),
+    }
+)
 
 
 def by_rules(message: Mapping[str, Any]) -> str | None:
     """Who did it by our own rules; None where nobody did, where it is in doubt, or where the shape is unknown."""
-    names = apply(AGENTS, message)
+    names = AGENTS.names(message)
     return usable(next(iter(names))) if len(names) == 1 else None
 
 

@@ -10,8 +10,9 @@ from statscache.errors import text_of
 
 def names_in(result: Any) -> frozenset[str]:
     """The texts of a collection that are not empty; none where it is no collection."""
-    collection = result if isinstance(result, Set | list | tuple) else ()
-    return frozenset(name for name in collection if isinstance(name, str) and name)
+    if not isinstance(result, set | list | tuple | Set):  # one of Python's own is told sooner than any Set
+        return frozenset()
+    return frozenset([name for name in result if isinstance(name, str) and name])
 
 
 def one_line_of(error: Exception) -> str:

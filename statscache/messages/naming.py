@@ -62,19 +62,13 @@ class Meta:
 
     def usernames(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The users that the message names."""
-        return (
-            headers.usernames(message)
-            or self._schemas.usernames(message)
-            or (self._processors(message) or rules).usernames(message)
-        )
+        named = "headers" in message and (headers.usernames(message) or self._schemas.usernames(message))
+        return named or (self._processors(message) or rules).usernames(message)
 
     def packages(self, message: Mapping[str, Any]) -> frozenset[str]:
         """The packages that the message names."""
-        return (
-            headers.packages(message)
-            or self._schemas.packages(message)
-            or (self._processors(message) or rules).packages(message)
-        )
+        named = "headers" in message and (headers.packages(message) or self._schemas.packages(message))
+        return named or (self._processors(message) or rules).packages(message)
 
     def agent(self, message: Mapping[str, Any]) -> str | None:
         """Who did what the message tells of, or None: agents.py says who is asked."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, NamedTuple
 
 import fedmsg.meta
 from fedmsg.meta.base import BaseProcessor
@@ -33,8 +33,21 @@ NETWORK_LOOKUPS = {
     (FASSHIM, "make_fas_cache"): "downloads all accounts from FAS, in 26 requests of up to 10 minutes each",
     (FASSHIM, "make_fasjson_cache"): "downloads all accounts from FASJSON, page by page",
 }
+#: What a processor is asked.
+METHODS = ("handle_msg", "usernames", "packages", "agent")
 # Settings that make processors look accounts up, which they get to see no more.
 NETWORK_SETTINGS = frozenset({"fas_credentials", "fasjson", "fasjson_credentials"})
+
+
+class _Candidate(NamedTuple):
+    """A processor that may handle messages of a topic.
+
+    own: those of METHODS that are not of fedmsg's base class, which looks at nothing but the topic to say whether it
+        handles a message, and names nobody.
+    """
+
+    processor: Any
+    own: frozenset[str]
 
 
 class Processors:
@@ -84,10 +97,10 @@ class Processors:
 
         fedmsg.meta has a way for all others, which takes any of the users that a message names: it is never used.
         """
-        processor = self._processor_of(message)
-        if getattr(processor, "agent", NotImplemented) is NotImplemented:
+        candidate = self._handling(message)
+        if candidate is None or "agent" not in candidate.own:
             return rules.agent(message)
-        return agents.usable(self._call(processor, "agent", message))
+        return agents.usable(self._call(candidate.processor, "agent", message))
 
     def _load(self, entry: EntryPoint) -> Any:
         try:
@@ -115,14 +128,19 @@ class Processors:
         return frozenset() if category_of(message) in self.known else rule(message)
 
     def _ask(self, method: str, message: Mapping[str, Any]) -> frozenset[str]:
-        processor = self._processor_of(message)
-        return frozenset() if processor is None else names_in(self._call(processor, method, message))
+        candidate = self._handling(message)
+        if candidate is None or method not in candidate.own:
+            return frozenset()
+        if candidate.processor is self._default:
+            return self._by_rules(getattr(rules, method), message)
+        return names_in(self._call(candidate.processor, method, message))
 
-    def _processor_of(self, message: Mapping[str, Any]) -> Any:
+    def _handling(self, message: Mapping[str, Any]) -> _Candidate | None:
         """The first that handles the message; None where even the last does not."""
-        for processor in self._candidates(message["topic"]):
-            if _by_topic(processor) or self._call(processor, "handle_msg", message) is not None:
-                return processor
+        for candidate in self._candidates(message["topic"]):
+            its = "handle_msg" in candidate.own
+            if not its or self._call(candidate.processor, "handle_msg", message) is not None:
+                return candidate
         return None
 
     def _call(self, processor: Any, method: str, message: Mapping[str, Any]) -> Any:
@@ -132,15 +150,16 @@ class Processors:
             self._log_once(processor, method, message, error)
             return None
 
-    def _find_candidates(self, topic: str) -> tuple[Any, ...]:
+    def _find_candidates(self, topic: str) -> tuple[_Candidate, ...]:
         """Those that may handle messages of this topic, in order; at most the last is certain to."""
         found = []
         for processor in self._processors:
-            if not _by_topic(processor):
-                found.append(processor)
+            candidate = _candidate(processor)
+            if "handle_msg" in candidate.own:
+                found.append(candidate)
             elif processor.handle_msg({"topic": topic}, **self._config) is not None:
-                return (*found, processor)
-        return (*found, self._default)
+                return (*found, candidate)
+        return (*found, _candidate(self._default))
 
     def _log_once(self, processor: Any, method: str, message: Mapping[str, Any], error: Exception) -> None:
         """Once for each kind of error of a processor; the next thousand messages have the same."""
@@ -162,9 +181,13 @@ def _topic_prefix(config: Mapping[str, Any]) -> dict[str, str]:
     return {"topic_prefix_re": re.escape(prefix) + r"\.[^\W\d_]+"}
 
 
-def _by_topic(processor: Any) -> bool:
-    """Whether `handle_msg` is fedmsg's own, which looks at nothing but the topic."""
-    return getattr(processor.handle_msg, "__func__", None) is BaseProcessor.handle_msg
+def _candidate(processor: Any) -> _Candidate:
+    def its(method: str) -> Any:
+        found = getattr(processor, method, getattr(BaseProcessor, method))
+        return getattr(found, "__func__", found)
+
+    own = frozenset(method for method in METHODS if its(method) is not getattr(BaseProcessor, method))
+    return _Candidate(processor, own)
 
 
 def _cut_lookups() -> None:

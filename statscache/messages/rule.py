@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 
@@ -23,6 +23,10 @@ def mentions(text: str) -> list[str]:
 def nvrs(text: str) -> list[str]:
     """The package names of name-version-release texts, which commas or spaces separate."""
     return [nvr.rsplit("-", 2)[0] for nvr in re.split("[ ,]", text)]
+
+
+#: No names.
+NONE: frozenset[str] = frozenset()
 
 
 class Rule(NamedTuple):
@@ -50,28 +54,42 @@ def category_place(topic: str) -> int:
 
 def category_of(message: Mapping[str, Any]) -> str:
     """The message's category; empty where its topic is too short."""
-    return _split(message)[0]
-
-
-def apply(table: Mapping[str, tuple[Rule, ...]], message: Mapping[str, Any]) -> frozenset[str]:
-    category, rest = _split(message)
-    rules = table.get(category, ())
-    subtopic, root = ".".join(rest), {"msg": message.get("msg"), "tail": ".".join(rest[1:-1])}
-    return frozenset(name for rule in rules if _covers(rule.topics, subtopic) for name in _read(rule, root))
-
-
-def _split(message: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The category and the parts of the topic that follow it."""
     topic = message.get("topic")
-    if not isinstance(topic, str):
-        return "", []
+    return _split(topic)[0] if isinstance(topic, str) else ""
+
+
+class Table(dict[str, tuple[Rule, ...]]):
+    """Rules by category. Which of them a topic has is found once."""
+
+    def __init__(self, rules: Mapping[str, tuple[Rule, ...]]) -> None:
+        super().__init__(rules)
+        self._covering = lru_cache(maxsize=4096)(self._find_covering)
+
+    def names(self, message: Mapping[str, Any]) -> frozenset[str]:
+        """The names that a message keeps where its rules say."""
+        topic = message.get("topic")
+        tail, rules = self._covering(topic) if isinstance(topic, str) else ("", ())
+        if not rules:
+            return NONE
+        root = {"msg": message.get("msg"), "tail": tail}
+        return frozenset(name for rule in rules for name in _read(rule, root))
+
+    def _find_covering(self, topic: str) -> tuple[str, tuple[Rule, ...]]:
+        """The tail of a topic, and the rules that cover it."""
+        category, rest = _split(topic)
+        subtopic = ".".join(rest)
+        covering = (rule for rule in self.get(category, ()) if _covers(rule, subtopic))
+        return ".".join(rest[1:-1]), tuple(covering)
+
+
+def _split(topic: str) -> tuple[str, list[str]]:
+    """The category of a topic and the parts that follow it."""
     category, *rest = topic.split(".")[category_place(topic) :] or [""]
     return category, rest
 
 
-@lru_cache(maxsize=4096)
-def _covers(patterns: tuple[str, ...], subtopic: str) -> bool:
-    return any(fnmatchcase(subtopic, pattern) for pattern in patterns)
+def _covers(rule: Rule, subtopic: str) -> bool:
+    return any(fnmatchcase(subtopic, pattern) for pattern in rule.topics)
 
 
 def _read(rule: Rule, root: Mapping[str, Any]) -> set[str]:
@@ -79,9 +97,8 @@ def _read(rule: Rule, root: Mapping[str, Any]) -> set[str]:
     if not _allowed(rule, root):
         return set()
     for path in rule.paths:
-        texts = (value for value in _follow(root, path.split(".")) if isinstance(value, str))
-        names = {name for text in texts for name in rule.read(text) if name}
-        if names:
+        texts = [value for value in _follow(root, path) if isinstance(value, str)]
+        if names := {name for text in texts for name in rule.read(text) if name}:
             return names
     return set()
 
@@ -95,15 +112,27 @@ def _allowed(rule: Rule, root: Mapping[str, Any]) -> bool:
 def _values(condition: tuple[str, tuple[Any, ...]], root: Mapping[str, Any]) -> Iterator[bool]:
     """Yield, for each value at the end of the path, whether it is one of those named."""
     path, values = condition
-    return (value in values for value in _follow(root, path.split(".")))
+    return (value in values for value in _follow(root, path))
 
 
-def _follow(value: Any, steps: list[str]) -> Iterator[Any]:
-    """Everything at the end of a path; nothing where a step does not fit the shape."""
-    if not steps:
-        yield value
-    elif steps[0] == "*":
-        for item in value if isinstance(value, list | tuple) else ():
-            yield from _follow(item, steps[1:])
-    elif isinstance(value, Mapping) and steps[0] in value:
-        yield from _follow(value[steps[0]], steps[1:])
+def _follow(root: Mapping[str, Any], path: str) -> list[Any]:
+    """Everything at the end of a path; nothing where a step does not fit the shape.
+
+    It is only read, so it need not be frozen.
+    """
+    found: list[Any] = [root]
+    for step in _steps(path):
+        if step == "*":
+            found = [item for value in found if isinstance(value, list | tuple) for item in value]
+        else:
+            found = [
+                dict.__getitem__(value, step) for value in found if isinstance(value, dict) and step in value
+            ]
+        if not found:
+            break
+    return found
+
+
+@cache  # there are as many as rules name
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))

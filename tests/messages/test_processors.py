@@ -336,7 +336,7 @@ def test_a_processor_that_looks_into_messages_is_asked_about_each(
     meta = Meta({})
     urgent, calm, strange = (about("wiki", {"urgent": True}), about("wiki", {"urgent": False}), about("wiki"))
     handlers = [meta.load()._candidates(urgent["topic"]) for _ in range(2)]
-    assert [type(processor) for processor in handlers[0]] == [Urgent, Wiki]
+    assert [type(candidate.processor) for candidate in handlers[0]] == [Urgent, Wiki]
     assert meta.usernames(urgent) == meta.usernames(calm) == meta.usernames(strange) == {"fake"}
     assert "Urgent.handle_msg of message 2024-1 raised KeyError" in caplog.text
 
