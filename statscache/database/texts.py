@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 from statscache.errors import Unstorable
@@ -11,6 +10,9 @@ from statscache.errors import Unstorable
 #: The longest key in bytes of UTF-8. PostgreSQL refuses index rows over 2,704 bytes, a third of a page, which
 #: must also hold the window and the row's header; longer texts would get in only where they compress well.
 LONGEST_KEY = 2600
+#: So many keys are remembered that can be held.
+REMEMBERED = 16_384
+_checked: set[str] = set()
 
 
 def check_text(text: str) -> None:
@@ -31,28 +33,24 @@ def check_key(key: Any) -> None:
 
     :raises Unstorable: if it is not a text that PostgreSQL can hold, of at most `LONGEST_KEY` bytes of UTF-8
     """
-    try:
-        check_hashable_key(key)
-    except TypeError:  # it cannot be hashed
-        raise Unstorable(f"a key must be a text, not {shortened(key)}") from None
+    check_keys((key,))
 
 
 def check_keys(keys: Iterable[Any]) -> None:
-    """Do as `check_key` does for each of them, in less time."""
-    try:
-        for key in keys:
-            check_hashable_key(key)
-    except TypeError:
-        check_key(key)
+    """Check each of some keys as `check_key` does.
 
-
-@lru_cache(maxsize=16384)
-def check_hashable_key(key: Any) -> None:
-    """Do as `check_key` does, in less time.
-
-    :raises TypeError: if the key cannot be hashed, so that it is no text
-    :raises Unstorable: as `check_key` does
+    :raises Unstorable: if one cannot be held
     """
+    for key in keys:
+        try:
+            if key not in _checked:
+                _check_new(key)
+        except TypeError:  # it cannot be hashed
+            raise Unstorable(f"a key must be a text, not {shortened(key)}") from None
+
+
+def _check_new(key: Any) -> None:
+    """Check a key, and remember that it can be held."""
     if not isinstance(key, str):
         raise Unstorable(f"a key must be a text, not {shortened(key)}")
     if len(key) > LONGEST_KEY:
@@ -60,6 +58,9 @@ def check_hashable_key(key: Any) -> None:
     check_text(key)
     if len(key.encode()) > LONGEST_KEY:
         raise Unstorable(f"a key may have at most {LONGEST_KEY} bytes, and {shortened(key)} has more")
+    if len(_checked) >= REMEMBERED:
+        _checked.clear()
+    _checked.add(key)
 
 
 def shortened(value: Any) -> str:

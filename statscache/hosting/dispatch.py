@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -90,14 +90,8 @@ class Family:
     def __init__(self, recipients: Sequence[Recipient]) -> None:
         self._first, *self._others = recipients
         self.ident = self._first.ident
-        self._topics = self._first.topics
-        self._wants = lru_cache(TOPICS)(partial(wants, self._topics))
-
-    def wanted(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return those of the messages whose topic is wanted."""
-        if self._topics is None:
-            return messages
-        return [message for message in messages if self._wants(message.topic)]
+        #: Which topics they want, None for all.
+        self.topics = self._first.topics
 
     def take(self, messages: Sequence[Message], watch: Watch) -> None:
         """Hand messages over, and note in the watch when each begins."""
@@ -131,6 +125,31 @@ class Family:
         taken = self._first.cut()
         others = {recipient.ident: replace(recipient.cut(), items=taken.items) for recipient in self._others}
         return {self.ident: taken, **others}
+
+
+class Sorter:
+    """Sorts messages by the families that want them. Which want a topic is found once."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self.families = families
+        self._wanting = lru_cache(TOPICS)(self._find_wanting)
+
+    def sort(self, messages: Sequence[Message]) -> Iterator[tuple[Family, Sequence[Message]]]:
+        """Yield each family that wants any of the messages, and these."""
+        wanted: list[list[Message]] = [[] for _ in self.families]
+        for message in messages:
+            for place in self._wanting(message.topic):
+                wanted[place].append(message)
+        for family, its in zip(self.families, wanted, strict=True):
+            if family.topics is None:
+                yield family, messages
+            elif its:
+                yield family, its
+
+    def _find_wanting(self, topic: str) -> list[int]:
+        """Return the places of the families that want a topic, without those that want all."""
+        places = enumerate(family.topics for family in self.families)
+        return [place for place, topics in places if topics is not None and wants(topics, topic)]
 
 
 def _families(recipients: Sequence[Recipient]) -> list[Family]:
@@ -167,7 +186,7 @@ class Dispatch:
         self._recipients = recipients
         self._suspended = suspended
         self._active = self._find_active()
-        self._families = _families(self._active)
+        self._sorter = Sorter(_families(self._active))
         self._watch = watch
 
     def take(self, messages: Iterable[Message]) -> None:
@@ -175,21 +194,20 @@ class Dispatch:
         messages, watch, clock = iter(messages), self._watch, time.perf_counter
         while some := list(islice(messages, AT_ONCE)):
             try:
-                for family in self._families:
-                    if wanted := family.wanted(some):
-                        watch.begin(family.ident)
-                        start = clock()
-                        family.take(wanted, watch)
-                        family.add_seconds(clock() - start)
+                for family, wanted in self._sorter.sort(some):
+                    watch.begin(family.ident)
+                    start = clock()
+                    family.take(wanted, watch)
+                    family.add_seconds(clock() - start)
             finally:
                 watch.end()
 
     def cut(self) -> dict[str, Taken]:
         """Return what each plugin has taken since the last cut, by its ident, of those that got all messages."""
-        taken = {ident: its for family in self._families for ident, its in family.cut().items()}
+        taken = {ident: its for family in self._sorter.families for ident, its in family.cut().items()}
         active = self._find_active()
         if active != self._active:
-            self._active, self._families = active, _families(active)
+            self._active, self._sorter = active, Sorter(_families(active))
         return taken
 
     def _find_active(self) -> list[Recipient]:

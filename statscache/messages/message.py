@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Protocol
 
 from statscache.errors import Rejected
@@ -15,6 +14,7 @@ from statscache.instants import END_OF_TIME
 from statscache.messages import rules
 from statscache.messages.frozen import FrozenDict, _read_only
 from statscache.messages.ids import canonical_id
+from statscache.messages.once import once
 from statscache.messages.pseudonyms import Pseudonyms
 from statscache.messages.rule import category_place
 
@@ -68,23 +68,23 @@ class Message(FrozenDict):
 
     __setattr__ = __delattr__ = _read_only
 
-    @cached_property
+    @once
     def when(self) -> datetime:
         """The timestamp as an aware UTC datetime, to the microsecond, and never in another `second`."""
         microsecond = min(round((self.timestamp - self.second) * 1_000_000), 999_999)
         return datetime.fromtimestamp(self.second, UTC).replace(microsecond=microsecond)
 
-    @cached_property
+    @once
     def usernames(self) -> frozenset[str]:
         """The users that the message names."""
         return self._naming.usernames(self)
 
-    @cached_property
+    @once
     def packages(self) -> frozenset[str]:
         """The packages that the message names."""
         return self._naming.packages(self)
 
-    @cached_property
+    @once
     def agent(self) -> str | None:
         """Who did what the message tells of: an account; None if nobody did, or it is not certain who.
 
@@ -97,7 +97,7 @@ class Message(FrozenDict):
         """What is written instead of names."""
         return pseudonyms_of(self._naming)
 
-    @cached_property
+    @once
     def id(self) -> str:
         """What tells this message from all others: its canonical `msg_id`, or a hash where it has no usable one.
 
