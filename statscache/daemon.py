@@ -52,6 +52,7 @@ from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
 from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
 from statscache.upkeep.retention.chore import DropOldRows
+from statscache.upkeep.retention.tables import retained
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 from statscache.upkeep.verifications import TidyVerifications
@@ -94,7 +95,7 @@ class Daemon:
         self.filler = self._make_filler()
         self.adoption = AdoptSpools(app, self.spools, self.backlog)
         self.inventory = TakeInventory(self.engine, self.writer.plugins, self.gaps.until)
-        self.disk = MeasureDisk(self.engine)
+        self.disk = MeasureDisk(self.engine, retained(app.parts, settings.keep))
         kept = bus.kept if bus else None
         self.away = Away(absence, kept, self.buses, self.continuity, self.watermark, self.writer.plugins)
         self.commits = Commits(self.writer, self.backlog, self.continuity, self.buses, self.keeping)

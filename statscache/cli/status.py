@@ -50,7 +50,7 @@ UNKNOWN = "not known"
 
 @click.command()
 @click.option(
-    "--disk", is_flag=True, help="Show how large each table is and how fast it grows, and nothing else."
+    "--disk", is_flag=True, help="Show how large each table is, how fast it grows and what keep would free."
 )
 @json_option
 def status(disk: bool, as_json: bool) -> None:
@@ -60,18 +60,19 @@ def status(disk: bool, as_json: bool) -> None:
     it is degraded, as when a plugin is suspended or a setting is misspelt, and 2 if messages are not counted.
 
     With --disk it asks the database alone, and a role that may only read figures may ask, too. The growth is that of
-    the last 30 days before today, in UTC, from a sample of their windows.
+    the last 30 days before today, in UTC, from a sample of their windows. What statscache.keep would free is estimated
+    in the same way; a daemon that runs drops it soon.
     """
     with one_line():
         config = fedmsg_config()
         settings = read_settings(config)
-        if disk:
-            _tell_disk(look_at_disk(settings), as_json)
-            return
         logging.getLogger("statscache.hosting.loader").setLevel(
             logging.CRITICAL
         )  # `statscache plugins` tells that
         parts = running(load(settings, config))
+        if disk:
+            _tell_disk(look_at_disk(settings, parts), as_json)
+            return
         found = look(settings, [part.ident for part in parts], parts)
         for _, sentence in unknown(config, SETTINGS):
             found.blame(1, sentence)
@@ -127,7 +128,10 @@ def _facts(found: Status) -> list[tuple[str, str]]:
     waiting = [("broker", waits) for waits in found.waiting]
     removed = [("removed by hand", sentence) for sentence in found.removed]
     staying = [("kept longer", sentence) for sentence in found.staying]
-    return known[:1] + standby + known[1:] + waiting + removed + staying
+    upgrades = [("upgrades", f"wait for `statscache upgrade`: {', '.join(found.upgrades)}")]
+    return (
+        known[:1] + standby + known[1:] + waiting + removed + staying + (upgrades if found.upgrades else [])
+    )
 
 
 def _cells(plugin: PluginStatus) -> list[str | Text]:

@@ -92,6 +92,7 @@ def _stores(parts: Parts) -> Iterator[Metric]:
     yield metrics.LEDGER_BYTES.value(found.ledger_bytes)
     yield metrics.QUARANTINE.by_label({plugin: its.quarantined for plugin, its in found.plugins.items()})
     yield metrics.KEPT_BACK.value(parts.keeping.number)
+    yield metrics.UPGRADES.value(parts.inventory.upgrades)
 
 
 def _tables(parts: Parts) -> Iterator[Metric]:
@@ -105,7 +106,9 @@ def _tables(parts: Parts) -> Iterator[Metric]:
     yield metrics.TABLE_BYTES.values(sizes)
     yield metrics.TABLE_ROWS.by_label({name: files.rows for name, files in known})
     growth = {its.table.name: its.growth_bytes for its in found}
-    yield metrics.TABLE_GROWTH.by_label({name: size for name, size in growth.items() if size is not None})
+    freed = {its.table.name: its.freed_bytes for its in found}
+    for metric, sizes_by_table in ((metrics.TABLE_GROWTH, growth), (metrics.TABLE_FREED, freed)):
+        yield metric.by_label({name: size for name, size in sizes_by_table.items() if size is not None})
 
 
 def _gaps(parts: Parts) -> Iterator[Metric]:

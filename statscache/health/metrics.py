@@ -132,6 +132,12 @@ TABLE_GROWTH = MetricDefinition(
     "About how many bytes a table of windows grows by in 30 days, where that is known.",
     TABLE,
 )
+TABLE_FREED = MetricDefinition(
+    "statscache_table_droppable_bytes",
+    "gauge",
+    "About how many bytes of a table statscache.keep would free now, where that bounds it and this is known.",
+    TABLE,
+)
 QUARANTINE = MetricDefinition(
     "statscache_quarantine_messages", "gauge", "Messages in the quarantine of a plugin.", PLUGIN
 )
@@ -141,6 +147,9 @@ KEPT_BACK = MetricDefinition(
 GAPS = MetricDefinition("statscache_gaps", "gauge", "Gaps in what a plugin has counted.", PLUGIN)
 GAP_SECONDS = MetricDefinition(
     "statscache_gap_seconds", "gauge", "The total length of a plugin's gaps.", PLUGIN
+)
+UPGRADES = MetricDefinition(
+    "statscache_upgrades_waiting", "gauge", "Upgrades of the tables that wait for `statscache upgrade`."
 )
 HISTORY = MetricDefinition("statscache_history_messages", "counter", "Messages counted from the archive.")
 CONNECTED = MetricDefinition(

@@ -43,6 +43,7 @@ class Status:
     :param spool: how many bytes are accepted and not written
     :param standby: what another daemon consumes, for which this one stands by, a sentence for each
     :param removed: what somebody has removed by hand, a sentence for each table
+    :param upgrades: the ids of the revisions of the tables that wait for `statscache upgrade`
     :param staying: what is kept though it is older than `statscache.keep` says, and why, a sentence for each table
     """
 
@@ -62,6 +63,7 @@ class Status:
     ledger_rows: int | None = None
     ledger_bytes: int | None = None
     removed: list[str] = field(default_factory=list)
+    upgrades: list[str] = field(default_factory=list)
     staying: list[str] = field(default_factory=list)
     plugins: list[PluginStatus] = field(default_factory=list)
 

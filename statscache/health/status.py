@@ -21,6 +21,7 @@ from statscache.health.client import DaemonReport, ask
 from statscache.health.state import PluginStatus, Status
 from statscache.hosting.loader import Part
 from statscache.hosting.suspensions import SuspensionRow
+from statscache.schema.migrations.tree import waiting
 from statscache.settings import Settings
 from statscache.store.inventory import Inventory, take_inventory
 from statscache.store.positions import DatabaseRow
@@ -136,6 +137,7 @@ def _ask_database(settings: Settings, status: Status, tables: Sequence[Retained]
             stop = min(time.time(), now) - settings.lateness - HEAD
             inventory = take_inventory(connection, [plugin.plugin for plugin in status.plugins], stop)
             _take_over(status, inventory, _suspended(connection))
+            status.upgrades = waiting(connection)
             status.staying = [str(its) for its in outlooks(connection, tables) if its.staying]
             return Reached(connection.scalar(select(DatabaseRow.id)) or "", now)
     except Unusable as error:

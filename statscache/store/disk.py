@@ -10,17 +10,18 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from statscache.database.relations import REGCLASS
 from statscache.database.trouble import is_locked_out
 
 #: The tables, each with its partitions of any depth.
-RELATIONS = text(r"""
+RELATIONS = text(rf"""
 WITH RECURSIVE tree (name, root, oid) AS (
     SELECT relname::text, oid, oid FROM pg_class WHERE relkind IN ('r', 'p') AND relname LIKE 'statscache\_%'
     AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'statscache_plugin'::regclass)
     AND NOT relispartition
     UNION
     SELECT name, oid, oid FROM statscache_plugin CROSS JOIN LATERAL unnest(tables) AS name
-    JOIN pg_class ON oid = to_regclass('"' || replace(replace(name, '"', '""'), '.', '"."') || '"')
+    JOIN pg_class ON oid = {REGCLASS.format("name")}
     WHERE relkind IN ('r', 'p')
     UNION
     SELECT name, root, inhrelid FROM tree JOIN pg_inherits ON inhparent = tree.oid

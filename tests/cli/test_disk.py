@@ -44,6 +44,31 @@ def test_it_shows_each_table_the_largest_first(busy: Place, engine: Engine) -> N
     assert sum(sizes) == found["tables_bytes"] < found["database_bytes"]
 
 
+def test_it_shows_what_keep_would_free(busy: Place, engine: Engine) -> None:
+    """As an estimate, of each table that has such rows and of all together; else there is no column for it."""
+    ago = "date_trunc('day', now()) - interval '50 days'"
+    with engine.begin() as connection:
+        connection.execute(text(COVERED))
+        for length in ("1s", "5s"):
+            rows_of_a_day = f"SELECT {ago} + interval '{length}' * n, 1 FROM generate_series(1, 1000) AS n"
+            connection.execute(text(f"INSERT INTO data_volume_{length} {rows_of_a_day}"))
+            connection.execute(text(f"ANALYZE data_volume_{length}"))
+    assert "keep" not in busy.answer("status", "--disk")
+    busy.configure({"statscache.keep": {"1s": "30d"}})
+    facts, table = busy.answer("status", "--disk").split("\n\n")
+    found = json.loads(busy.answer("status", "--disk", "--json"))
+    [its] = [its for its in found["tables"] if its["keep_would_free_bytes"]]
+    assert (its["table"], its["keep_would_free_rows"], its["keep_would_free_at_least"]) == (
+        "data_volume_1s", 1000, False,
+    )  # fmt: skip
+    assert its["keep_would_free_bytes"] == 1000 * its["bytes"] / its["rows"] == found["keep_would_free_bytes"]
+    size = re.search(r"^keep +would free about ([\d.]+ KiB) in 1 table *$", facts, re.MULTILINE)
+    assert size is not None
+    titles, *listed = rows(table)
+    assert "keep would free" in titles
+    assert [row[0] for row in listed if f"about {size[1]}" in row] == ["data_volume_1s"]
+
+
 def test_a_role_that_may_read_nothing_else_sees_the_sizes(busy: Place, engine: Engine, roles: Roles) -> None:
     """How fast a table grows is known to those who may read it."""
     reader = roles.make("reader")

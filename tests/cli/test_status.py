@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from statscache.schema.migrations.tree import TREE
 from tests.support.commands import NOWHERE
 from tests.support.place import Place
 
@@ -62,6 +63,24 @@ def test_status_says_what_somebody_has_removed(busy: Place, engine: Engine) -> N
     assert re.fullmatch(r"\d+ rows? gone by DELETE", told[0][2])
     found = json.loads(busy.run("status", "--json")[1])
     assert [line.split()[0] for line in found["removed"]] == ["data_volume_1m", "data_volume_1s"]
+
+
+def test_status_names_the_upgrades_that_wait(busy: Place, engine: Engine) -> None:
+    """Each by its id, in one line with the command; where nothing waits there is no such line."""
+    before, output = status(busy)
+    assert "upgrade" not in output
+    assert json.loads(busy.run("status", "--json")[1])["upgrades"] == []
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM statscache_schema"))
+    waiting = TREE.revisions[1:]
+    code, output = status(busy)
+    assert code == before
+    [line] = [line.strip() for line in output.splitlines() if "upgrade" in line]
+    assert re.fullmatch(rf"upgrades +wait for `statscache upgrade`: {', '.join(waiting)}", line)
+    assert json.loads(busy.run("status", "--json")[1])["upgrades"] == waiting
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO statscache_schema VALUES ('e9999')"))
+    assert "upgrade" not in status(busy)[1]  # only a later version knows what waits
 
 
 def test_status_without_a_database_says_so_soon(place_nowhere: Place) -> None:

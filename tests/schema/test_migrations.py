@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from statscache.database.engine import make_engine
 from statscache.errors import Unusable
 from statscache.schema.migrations.scripts import Scripts
 from statscache.schema.migrations.start import upgrade_at_start
-from statscache.schema.migrations.tree import TREE, Tree
+from statscache.schema.migrations.tree import TREE, Tree, waiting
 from statscache.schema.prepare import CORE
 from statscache.schema.tables import find_misfits
 from statscache.store.revisions import NEWEST, DatabaseNewer
@@ -24,6 +26,7 @@ from tests.support.daemons import accept, die
 from tests.support.earlier import restore
 from tests.support.revisions import OWN, WITH_OWN
 from tests.support.sql import run, scalar
+from tests.support.writing import LONGEST, Writer
 
 VOLUME = "SELECT sum(volume) FROM data_volume_1m"
 APPLIED = "SELECT array_agg(version_num ORDER BY version_num) FROM statscache_schema"
@@ -102,6 +105,60 @@ def test_a_column_that_is_held_does_not_stop_the_start(
     assert line.endswith("; run `statscache upgrade`, then restart it")
     die(daemons())
     assert scalar(earlier, APPLIED) == ["e0002"]
+
+
+ADDS = "ALTER TABLE statscache_{} ADD COLUMN more bigint"
+
+
+@pytest.fixture
+def make_tree(tmp_path: Path) -> Any:
+    """Makes the tree of statscache with one more revision, of some statements, that can wait."""
+
+    def make(*statements: str) -> Tree:
+        lines = "".join(f"    op.execute({statement!r})\n" for statement in statements)
+        (tmp_path / "e9001_more.py").write_text(
+            '"""There is more."""\n\nfrom alembic import op\n\n'
+            "revision, down_revision, branch_labels, depends_on = 'e9001', "
+            f"{TREE.heads[0]!r}, None, None\ntables, can_wait = ('statscache_note', 'statscache_gap'), True\n\n"
+            f"def upgrade():\n{lines}"
+        )
+        return Tree((*TREE.places, tmp_path))
+
+    return make
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statements", "held", "why"),
+    [
+        ([*map(ADDS.format, ("note", "gap")), "SELECT 1"], "statscache_gap", "canceling .* lock timeout"),
+        ([ADDS.format("note"), *["SELECT pg_sleep(0.7)"] * 4], "pg_am", r"it did not get through in 1\.8 s"),
+    ],
+    ids=["held", "slow"],
+)
+def test_however_many_statements_a_start_runs_nobody_waits_for_long(
+    database: str, earlier: Engine, make_tree: Any, caplog: Any, statements: list[str], held: str, why: str
+) -> None:
+    """A revision that does not get through in two seconds waits for the command, and the daemon counts on."""
+    own, tree = make_engine(database), make_tree(*statements)
+    upgrade_at_start(own, CORE)
+    with Writer(earlier) as writer, earlier.connect() as reader:
+        reader.execute(text(f"SELECT * FROM {held}"))
+        assert upgrade_at_start(own, CORE, tree) == {"statscache_note", "statscache_gap"}
+    assert writer.longest < LONGEST
+    [line] = [record for record in caplog.messages if "upgrade" in record]
+    assert re.fullmatch(
+        rf"statscache_note, statscache_gap: not upgraded \({why}\), so the daemon counts with the old form; "
+        "run `statscache upgrade`, then restart it",
+        line,
+    )
+    with own.connect() as connection:
+        assert waiting(connection, tree) == ["e9001"]
+        assert find_misfits(connection, CORE) == {}
+    make_tree(*(its for its in statements if "sleep" not in its))
+    assert upgrade_at_start(own, CORE, tree) == frozenset()
+    assert scalar(earlier, APPLIED) == ["e9001"]
+    own.dispose()
 
 
 def test_a_table_that_cannot_be_done_without_stops_the_start(database: str, earlier: Engine) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from statscache.daemon import open_daemon
 from statscache.database.engine import make_engine
+from statscache.schema.migrations.locking import alone
 from statscache.schema.migrations.online import Online
 from statscache.schema.migrations.start import upgrade_at_start
 from statscache.schema.migrations.tree import TREE
@@ -25,13 +26,12 @@ from statscache.store.revisions import DatabaseNewer
 from tests.support.earlier import restore
 from tests.support.revisions import WITH_OWN, upgrade
 from tests.support.sql import run, scalar
+from tests.support.writing import LONGEST, Writer
 
 APPLIED = "SELECT array_agg(version_num ORDER BY version_num) FROM statscache_schema"
 OF_NOTES = "attrelid = 'statscache_note'::regclass"
 #: Rows of a table that takes some seconds to fill.
 MANY = 150_000
-#: No lock that keeps a writer waiting is held for longer, in seconds.
-LONGEST = 2.0
 
 
 @pytest.fixture
@@ -46,37 +46,6 @@ def notes(database: str, engine: Engine) -> Engine:
     return engine
 
 
-class Writer:
-    """Notes things as fast as it can, and changes what it has noted, on a thread of its own."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._ends = threading.Event()
-        self.written = 0
-        #: The longest that one write took, in seconds.
-        self.longest = 0.0
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ends.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ends.is_set():
-            start = time.monotonic()
-            run(
-                self._engine,
-                "INSERT INTO statscache_note (start, kind, text) VALUES (now(), 'other', 'new')",
-                f"UPDATE statscache_note SET text = text || 'y' WHERE id = {random.randrange(1, MANY)}",
-            )
-            self.written += 1
-            self.longest = max(self.longest, time.monotonic() - start)
-
-
 def assert_filled(engine: Engine) -> None:
     """Look at what the revisions of the tests must have come to."""
     assert scalar(engine, "SELECT count(*) FROM statscache_note WHERE length <> length(text)") == 0
@@ -87,7 +56,7 @@ def assert_filled(engine: Engine) -> None:
 @pytest.mark.slow
 def test_a_large_table_is_filled_while_others_write(database: str, notes: Engine) -> None:
     """Every row is filled, also those written meanwhile, and nobody who writes waits for longer than two seconds."""
-    with Writer(notes) as writer:
+    with Writer(notes, MANY) as writer:
         told = upgrade(database)
     assert_filled(notes)
     assert writer.written > 20
@@ -103,7 +72,7 @@ def test_it_is_killed_again_and_again_and_goes_on(database: str, notes: Engine) 
     places = [str(place) for place in WITH_OWN.places]
     command = [sys.executable, "-m", "tests.support.revisions", "upgrade", database, *places]
     chance, kills = random.Random(17), 0
-    with Writer(notes):
+    with Writer(notes, MANY):
         while True:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             try:
@@ -216,3 +185,28 @@ def test_nothing_is_left_after_it(config: dict[str, Any], database: str, engine:
     daemon = open_daemon(config)
     assert daemon.finish(10)
     assert upgrade(database, TREE) == []
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_in_between_holds_nothing_for_long(database: str, engine: Engine) -> None:
+    """The server ends its transaction, and the work is tried again."""
+    run(engine, "CREATE TABLE x (n int)")
+    own, pauses = make_engine(database), [2.5, 0.0]
+
+    def work(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO x VALUES (1)"))
+        time.sleep(pauses.pop(0))
+        connection.execute(text("LOCK TABLE x"))
+
+    alone(own, work)
+    assert (pauses, scalar(engine, "SELECT count(*) FROM x")) == ([], 1)
+    own.dispose()
+
+
+def test_several_statements_at_once_are_refused(database: str) -> None:
+    """The server would give each of them the whole time; a semicolon in a text is none between statements."""
+    own = make_engine(database)
+    with pytest.raises(AssertionError, match="several statements at once"):
+        alone(own, lambda connection: connection.execute(text("SELECT 1; SELECT 2")))
+    alone(own, lambda connection: connection.execute(text("DO $x$ BEGIN PERFORM ';1'; END $x$;")))
+    own.dispose()

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, text
 from statscache.daemon import Daemon
 from statscache.schema.prepare import CORE_TABLES
 from statscache.store.disk import database_bytes, tables_on_disk, total
-from statscache.store.disk_use import TableUse, disk_use
-from statscache.store.growth import ENOUGH
-from statscache.upkeep.disk import FIRST_S, MeasureDisk
+from statscache.store.disk_use import TableUse
+from statscache.store.sample import ENOUGH
+from statscache.upkeep.disk import FIRST_S, MeasureDisk, disk_use
 from tests.support.bench import Bench, Good
 from tests.support.sql import run, scalar
 
@@ -146,7 +146,7 @@ def test_windows_with_very_many_rows_give_a_lower_bound(
     connection: Connection, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where one window holds more rows than are read, there are at least as many, and that is said."""
-    monkeypatch.setattr("statscache.store.growth.MOST", 50)
+    monkeypatch.setattr("statscache.store.sample.MOST", 50)
     run(
         engine,
         COVERED.format(MONTH_AGO),
@@ -176,7 +176,7 @@ def test_the_daemon_looks_at_one_table_at_a_time(daemon: Daemon, engine: Engine)
     """A while after the start it looks at all sizes, then at the growth of one table after the other."""
     run(engine, COVERED.format(MONTH_AGO))
     now = 0.0
-    chore = MeasureDisk(daemon.engine, lambda: now)
+    chore = MeasureDisk(daemon.engine, clock=lambda: now)
     assert not chore.run()
     assert chore.latest == ()
     now = FIRST_S

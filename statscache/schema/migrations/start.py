@@ -80,6 +80,7 @@ def apply_quick(engine: Engine, tree: Tree, scripts: Scripts, revision: str) -> 
 
     :raises Busy: if a table is held for too long
     """
+    script = scripts.script(revision)  # loaded before anybody waits for us
     done: list[str] = []
 
     def work(connection: Connection) -> None:
@@ -90,7 +91,7 @@ def apply_quick(engine: Engine, tree: Tree, scripts: Scripts, revision: str) -> 
 
     alone(engine, work)
     if done:
-        log.info("the tables are upgraded: %s (%s)", scripts.script(revision).about.rstrip("."), revision)
+        log.info("the tables are upgraded: %s (%s)", script.about.rstrip("."), revision)
 
 
 def _left(scripts: Scripts, pending: Sequence[str], error: Busy) -> frozenset[str]:
@@ -116,8 +117,7 @@ def _left(scripts: Scripts, pending: Sequence[str], error: Busy) -> frozenset[st
 
 def _tell(tree: Tree, there: Collection[str]) -> None:
     """Log what waits for a command, and that the tables have been upgraded for a later version."""
-    later = [its for its in there if its not in tree.revisions]
-    if later:
+    if later := tree.later(there):
         log.info(
             "the tables are upgraded for a later version of statscache (%s), which this one can count beside",
             ", ".join(later),

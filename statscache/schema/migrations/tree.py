@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from statscache.store.revisions import BASELINE, Stage, number_of_revision
+from sqlalchemy import Connection
+
+from statscache.store.revisions import BASELINE, Stage, applied, number_of_revision
 
 #: Where those of statscache itself are.
 VERSIONS = Path(__file__).with_name("versions")
@@ -50,9 +52,24 @@ class Tree:
         reached = max((number_of_revision(its) for its in applied if its.startswith(stage.value)), default=0)
         yield from (its for its in self._of(stage) if number_of_revision(its) > reached)
 
+    def later(self, applied: Iterable[str]) -> list[str]:
+        """Return those of some that are applied which only a later version knows."""
+        return [its for its in applied if its not in self.revisions]
+
+    def waiting(self, applied: Collection[str]) -> list[str]:
+        """Return all that are not applied; none where a later version upgrades the tables, as only that can."""
+        if self.later(applied):
+            return []
+        return [its for stage in Stage for its in self.pending(applied, stage)]
+
     def _of(self, stage: Stage) -> list[str]:
         return [its for its in self.revisions if its.startswith(stage.value)]
 
 
 #: Those of statscache itself.
 TREE = Tree()
+
+
+def waiting(connection: Connection, tree: Tree = TREE) -> list[str]:
+    """Return the revisions that are still to be applied to a database which has statscache's tables."""
+    return tree.waiting(applied(connection) or [BASELINE])

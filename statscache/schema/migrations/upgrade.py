@@ -42,12 +42,12 @@ class Upgrade:
             if not present(connection, self._tables):
                 raise StatscacheError(NO_TABLES)
         check_known(there, self._tree.newest)
-        if later := [its for its in there if its not in self._tree.revisions]:
+        if later := self._tree.later(there):
             raise StatscacheError(
                 f"the tables are upgraded for a later version of statscache ({', '.join(later)}): "
                 "run `statscache upgrade` of that version"
             )
-        return [self._scripts.script(its) for stage in Stage for its in self._tree.pending(there, stage)]
+        return [self._scripts.script(its) for its in self._tree.waiting(there)]
 
     def waiting_for(self) -> Iterator[str]:
         """Yield a sentence for each revision of the plan that daemons of an earlier version keep from being done."""
@@ -86,7 +86,7 @@ class Upgrade:
         except Busy as error:
             tables = ", ".join(script.tables)
             raise Busy(
-                f"{tables}: held by others ({error}); end what holds it, and run this again"
+                f"{tables}: cannot be had for a moment ({error}); end what holds it, and run this again"
             ) from error
         return may[0]
 
