@@ -210,7 +210,7 @@ class Daemon:
             self.inventory,
             self.adoption,
             ForgetSpools(engine, self.backlog),
-            ClearSpool(self.app, self.spool),
+            ClearSpool(self.app.pseudonyms, self.spool),  # after CoverHeard, which knows who is forgotten
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
             DropOldRows(engine, self.app.parts, self.app.settings.keep, self.clocks),

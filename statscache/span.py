@@ -61,7 +61,16 @@ def without(span: Span, others: Iterable[Span]) -> list[Span]:
     return left
 
 
+def less(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return what of some spans lies in no others, oldest first. There may be thousands of each."""
+    spans = list(spans)
+    if not spans:
+        return []
+    whole = Span(min(span.start for span in spans), max(span.stop for span in spans))
+    return without(whole, [*without(whole, spans), *others])
+
+
 def clipped(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return what of the spans lies in others, oldest first."""
-    others = list(others)
-    return [part for span in spans for part in without(span, without(span, others))]
+    """Return what of some spans lies in others, too, oldest first, of which no part touches another."""
+    spans = list(spans)
+    return less(spans, less(spans, others))

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from statscache.counting.notifications import Changes
 from statscache.database.lock import counting
+from statscache.database.relations import is_there
 from statscache.errors import StatscacheError
 from statscache.forgetting.columns import AddressColumn, Place, TextColumn, places_of
 from statscache.forgetting.messages import bodies
@@ -30,7 +31,7 @@ from statscache.schema.tables import taken_of
 from statscache.store.coverage import GapRow
 from statscache.store.daemons import heedless_daemons
 from statscache.store.forgetting_key import make_key
-from statscache.store.forgotten import THERE, ForgottenRow, forget, key_of, rename
+from statscache.store.forgotten import ForgottenRow, forget, key_of, rename
 from statscache.store.ledger import LedgerRow
 from statscache.store.notes import NoteRow
 from statscache.store.quarantine_tables import QuarantineRow
@@ -164,7 +165,7 @@ class Forgetting:
 
         :raises StatscacheError: if it cannot
         """
-        if not connection.scalar(THERE):
+        if not is_there(connection, ForgottenRow.__tablename__):
             raise StatscacheError(
                 f"{ForgottenRow.__tablename__} does not exist yet: start the daemon of this version once"
             )

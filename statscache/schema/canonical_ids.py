@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.lock import counting
+from statscache.database.relations import is_there
 from statscache.database.trouble import first_line, is_database_trouble
 from statscache.errors import Unusable, number_of
 from statscache.store.canonical_ids import CANONICAL, HAS_YEAR, IS_CANONICAL, WITHOUT_YEAR
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 #: A ledger of millions of rows is written anew.
 PATIENCE = "SET LOCAL statement_timeout = '1h'"
 IS_DONE = text(f"SELECT {HAS_CANONICAL_IDS}")
-IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
 NUMBER = text(f"SELECT count(*) FROM statscache_ledger WHERE {HAS_YEAR}")
 #: Another type for the column, though the same, makes the whole table and its key anew, in half the time that an UPDATE
 #: of all rows takes, and leaves no dead rows.
@@ -91,7 +91,7 @@ def _rewrite(connection: Connection, latest: Iterable[Table]) -> Rewritten:
 def _rewrite_latest(connection: Connection, table: Table) -> int:
     """Rewrite one table, and return how many rows; a failure is only logged, as little depends on these ids."""
     name = connection.dialect.identifier_preparer.format_table(table)
-    if not connection.scalar(IS_THERE, {"table": name}):
+    if not is_there(connection, table.fullname):
         return 0
     try:
         with connection.begin_nested():

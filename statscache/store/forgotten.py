@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Identity, Integer, delete, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.relations import is_there
 from statscache.errors import StatscacheError, Unusable
 from statscache.messages.pseudonyms import TOKEN, Pseudonyms, hash_of, words_in
 from statscache.plugins import Base
@@ -42,8 +43,6 @@ class ForgottenRow(Base):
     )
 
 
-#: Nothing where an earlier version has made the tables.
-THERE = text("SELECT to_regclass('statscache_forgotten') IS NOT NULL")
 #: The number of the list, which is another one after each change.
 LAST = "SELECT coalesce(max(number), 0) FROM statscache_forgotten"
 NUMBER = text(LAST)
@@ -64,7 +63,7 @@ def refresh(connection: Connection, pseudonyms: Pseudonyms, key_file: Path) -> N
 
 def load(connection: Connection, pseudonyms: Pseudonyms, key_file: Path) -> None:
     """Do as `refresh` does, in a database whose tables an earlier version may have made."""
-    if connection.scalar(THERE):
+    if is_there(connection, ForgottenRow.__tablename__):
         refresh(connection, pseudonyms, key_file)
 
 

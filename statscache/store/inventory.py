@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from statscache.store.not_kept import IS_THERE, NOT_NEEDED
+from statscache.database.relations import is_there
+from statscache.store.not_kept import NOT_NEEDED, NotKeptRow
 from statscache.store.removals import Removal, removals
 
 #: The ledger's rows are estimated, as to count them takes seconds.
@@ -79,7 +80,9 @@ def take_inventory(connection: Connection, plugins: Iterable[str], stop: float) 
     """
     rows, size = connection.execute(LEDGER).one_or_none() or (0, 0)
     # A daemon of an earlier version keeps all.
-    less = f" - {NOT_NEEDED.format(plugin='plugin')}" if connection.scalar(IS_THERE) else ""
+    less = (
+        f" - {NOT_NEEDED.format(plugin='plugin')}" if is_there(connection, NotKeptRow.__tablename__) else ""
+    )
     found = connection.execute(text(PLUGINS.format(less=less)), {"plugins": list(plugins), "stop": stop})
     each = {
         plugin: PluginInventory(updated, until, quarantined, failed, gaps, float(seconds))

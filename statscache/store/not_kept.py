@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, literal_column, text
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.relations import is_there
 from statscache.plugins import Base
 from statscache.span import Span
 from statscache.store.verification import TIMES, ends
@@ -54,7 +55,6 @@ FROM statscache_not_kept,
     unnest(times * tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))) AS part
 WHERE table_name = ANY (:tables) ORDER BY part
 """)
-IS_THERE = text("SELECT to_regclass('statscache_not_kept') IS NOT NULL")
 ADD = text(f"""
 INSERT INTO statscache_not_kept AS known (table_name, times) VALUES (:table, {TIMES})
 ON CONFLICT (table_name) DO UPDATE SET times = known.times + excluded.times, noted = clock_timestamp()
@@ -80,7 +80,7 @@ def not_kept(connection: Connection, tables: Collection[str], span: Span) -> dic
     For who may read a database on which only a daemon of an earlier version has run: that keeps all.
     """
     found: dict[str, list[Span]] = {table: [] for table in tables}
-    if connection.scalar(IS_THERE):
+    if is_there(connection, NotKeptRow.__tablename__):
         given = {"tables": list(tables), "start": span.start, "stop": span.stop}
         for table, start, stop in connection.execute(PARTS, given):
             found[table].append(Span(start, stop))

@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from enum import Enum
 from importlib.metadata import version
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.engine import open_database
+from statscache.database.relations import is_there
 from statscache.errors import Unusable
 from statscache.plugins import Base
 from statscache.settings import Settings
 
 #: The number of the newest revision that this program knows, which is the last of `statscache.schema.migrations`.
 NEWEST = 2
-IS_THERE = text("SELECT to_regclass('statscache_schema') IS NOT NULL")
 #: The revision that stands for the tables as they were before there were others.
 BASELINE = "0001"
 FORM = re.compile(r"([efc]?)(\d{4})")
@@ -67,7 +67,7 @@ def number_of_revision(revision: str) -> int:
 
 def applied(connection: Connection) -> list[str]:
     """Return the newest revision of each stage that is applied; nothing where none is noted."""
-    if not connection.scalar(IS_THERE):
+    if not is_there(connection, SchemaRow.__tablename__):
         return []
     return sorted(connection.scalars(select(SchemaRow.version_num)))
 

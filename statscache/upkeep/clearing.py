@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from statscache.app import App
+from statscache.messages.pseudonyms import Pseudonyms
 from statscache.spool.spool import Spool
 
 
 class ClearSpool:
-    """Looks whether somebody was forgotten, and then lets nothing stay in the spool that was written before."""
+    """Lets nothing stay in the spool that was written before somebody was forgotten.
 
-    def __init__(self, app: App, spool: Spool) -> None:
-        self._app = app
+    :param pseudonyms: who is, as each transaction that covers time has it
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms, spool: Spool) -> None:
+        self._pseudonyms = pseudonyms
         self._spool = spool
 
     def run(self) -> bool:
-        """Look, and begin."""
-        with self._app.engine.connect() as connection:
-            self._app.names.look(connection)
-        self._spool.forget(self._app.pseudonyms.number)
+        """Begin where somebody was, and go on."""
+        self._spool.forget(self._pseudonyms.number)
         return False

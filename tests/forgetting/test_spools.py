@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from statscache.forgetting.forgetting import Forgetting, Wish
 from statscache.forgetting.spools import Spools, clear_spools
 from statscache.schema.bots import keep_bots
+from statscache.upkeep.clearing import ClearSpool
 from tests.support.bench import Bench
 from tests.support.forgetting import NAME, Deeds, Seen, body, in_files
 
@@ -71,6 +73,21 @@ def test_a_quiet_daemon_clears_its_spool(make: Callable[[], Bench]) -> None:
     bench.keep_up()
     assert in_files(bench.daemon.spools) == []
     assert clear(bench) == Spools()
+
+
+def test_to_clear_its_spool_a_daemon_asks_nothing(make: Callable[[], Bench]) -> None:
+    """What covers time has just asked who is forgotten, in the same upkeep."""
+    bench = make()
+    chore = ClearSpool(bench.app.pseudonyms, bench.daemon.spool)
+    deed(bench, 1)
+    bench.flush()
+    forget(bench)
+    bench.daemon.commits.commit_nothing()
+    assert in_files(bench.daemon.spools)
+    asked: list[str] = []
+    event.listen(bench.engine, "before_cursor_execute", lambda *its: asked.append(its[2]))
+    chore.run()
+    assert (in_files(bench.daemon.spools), asked) == ([], [])
 
 
 def test_what_a_dead_daemon_has_left_is_removed_if_it_is_counted(make: Callable[[], Bench]) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
+from statscache.database.relations import is_there
 from statscache.errors import some_of
 from statscache.query.completeness import read_completeness
-from statscache.span import Span, without
+from statscache.span import Span, clipped, less, without
 from statscache.store.daemons import heedless_daemons
 from statscache.store.not_kept import not_kept
 from statscache.upkeep.retention.tables import Retainable, Retained
-from statscache.upkeep.retention.windows import EVER, Coarser, Windows, both, droppable, less
+from statscache.upkeep.retention.windows import EVER, Coarser, Windows, droppable
 
 #: Up to when any of some plugins has counted, or up to now if that is earlier: a clock that is ahead drops nothing.
 COUNTED = text("""
@@ -63,11 +64,7 @@ def look(connection: Connection, its: Retained) -> Outlook:
 
 def outlooks(connection: Connection, tables: Iterable[Retained]) -> list[Outlook]:
     """Return what is to become of those of some tables that are there."""
-    return [look(connection, its) for its in tables if _is_there(connection, its)]
-
-
-def _is_there(connection: Connection, its: Retained) -> bool:
-    return connection.scalar(select(func.to_regclass(its.table.fullname))) is not None
+    return [look(connection, its) for its in tables if is_there(connection, its.table.fullname)]
 
 
 def _outlook(
@@ -75,7 +72,7 @@ def _outlook(
 ) -> Outlook:
     fresh = less(allowed, gone)
     # Somebody has written rows into what is not kept: a daemon of an earlier version, or a person.
-    again = [span for span in both(allowed, gone) if _has_rows(connection, its, span)]
+    again = [span for span in clipped(allowed, gone) if _has_rows(connection, its, span)]
     pending, staying = sorted([*fresh, *again]), _with_rows(connection, its, without(old, [*allowed, *gone]))
     if pending and (earlier := heedless_daemons(connection)):
         why = f"{earlier[0]} may run, which would call complete what is dropped"
@@ -105,8 +102,8 @@ def _had(connection: Connection, tables: Sequence[Retainable]) -> list[Span]:
     name = tables[0].table.fullname
     complete = read_completeness(connection, [name], EVER.start, EVER.stop).spans
     gone = not_kept(connection, [name], EVER)[name]
-    later = both(gone, _had(connection, tables[1:])) if gone and tables[1:] else []
-    return both([EVER], [*complete, *later])
+    later = clipped(gone, _had(connection, tables[1:])) if gone and tables[1:] else []
+    return clipped([EVER], [*complete, *later])
 
 
 def _why(its: Retained) -> str:
@@ -123,7 +120,7 @@ def _with_rows(connection: Connection, its: Retained, spans: Iterable[Span]) -> 
     if first is None:
         return []
     since = Span(max(0, int(first.timestamp())), EVER.stop)
-    return [span for span in both(spans, [since]) if _has_rows(connection, its, span)]
+    return [span for span in clipped(spans, [since]) if _has_rows(connection, its, span)]
 
 
 def _has_rows(connection: Connection, its: Retained, span: Span) -> bool:

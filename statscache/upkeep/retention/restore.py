@@ -11,12 +11,12 @@ from statscache.database.lock import counting
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Part
 from statscache.plugins.in_windows import tables_of
-from statscache.span import Span
+from statscache.span import Span, clipped
 from statscache.store.coverage import uncover
 from statscache.store.ledger import set_of
 from statscache.store.not_kept import keep_again, not_kept
 from statscache.store.verification import TIMES, ends
-from statscache.upkeep.retention.windows import EVER, both
+from statscache.upkeep.retention.windows import EVER
 
 #: The sets with a plugin, and those without it.
 SETS = text(
@@ -46,7 +46,7 @@ def restore(engine: Engine, part: Part, keep_from: int) -> list[Span]:
     table = tables_of(part.plugin.model)[0].fullname if part.plugin.model is not None else ""
     with counting(engine, patient=True) as connection:
         gone = not_kept(connection, [table], EVER)[table]
-        spans = both(gone, [Span(keep_from, EVER.stop)])
+        spans = clipped(gone, [Span(keep_from, EVER.stop)])
         if not spans:
             raise StatscacheError(_nothing(part.ident, gone))
         keep_again(connection, table, spans)

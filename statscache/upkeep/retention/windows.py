@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from statscache.instants import END_OF_TIME
 from statscache.plugins import Schedule
-from statscache.span import Span, window_start, without
+from statscache.span import Span, clipped, window_start
 
 #: All time that messages can have.
 EVER = Span(0, END_OF_TIME)
@@ -50,16 +50,6 @@ class Coarser:
     complete: tuple[Span, ...]
 
 
-def less(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return what of some spans lies in no others, oldest first. There may be thousands of each."""
-    return without(EVER, [*without(EVER, spans), *others])
-
-
-def both(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return what of some spans lies in others, too, oldest first."""
-    return less(spans, without(EVER, others))
-
-
 def droppable(old: Span, windows: Windows, coarser: Coarser | None) -> list[Span]:
     """Return the windows that may be dropped, oldest first.
 
@@ -71,4 +61,4 @@ def droppable(old: Span, windows: Windows, coarser: Coarser | None) -> list[Span
     """
     if coarser is None:
         return windows.whole([old])
-    return windows.whole(both(coarser.windows.whole(coarser.complete), [old]))
+    return windows.whole(clipped(coarser.windows.whole(coarser.complete), [old]))
