@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Identity, Integer, delete, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.private import keep_private
 from statscache.database.relations import is_there
 from statscache.errors import StatscacheError, Unusable
 from statscache.messages.pseudonyms import TOKEN, Pseudonyms, hash_of, words_in
@@ -43,6 +44,7 @@ class ForgottenRow(Base):
     )
 
 
+keep_private(ForgottenRow.__table__)  # type: ignore[arg-type]
 #: The number of the list, which is another one after each change.
 LAST = "SELECT coalesce(max(number), 0) FROM statscache_forgotten"
 NUMBER = text(LAST)
