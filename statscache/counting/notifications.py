@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Engine, Text, cast, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from statscache.database.channels import COVERAGE_CHANNEL, FULL, LONGEST_PAYLOAD, ROWS_CHANNEL
@@ -19,6 +19,11 @@ from statscache.schema.registry import PluginRow
 
 log = logging.getLogger(__name__)
 
+SEND = text(
+    "SELECT count(pg_notify(channel, payload)) "
+    "FROM unnest(CAST(:channels AS text[]), CAST(:payloads AS text[])) AS given (channel, payload) "
+    "WHERE (SELECT pg_notification_queue_usage() < :full)"
+)
 TELL_IF_WRITTEN = "SELECT pg_notify(%s, %s) FROM written WHERE pg_notification_queue_usage() < %s LIMIT 1"
 
 
@@ -66,11 +71,8 @@ class Changes:
         """The same where a failure is one of the transaction."""
         told = self._told()
         if told and not connection.get_execution_options().get(APART):
-            texts = (cast(list(column), ARRAY(Text)) for column in zip(*told, strict=True))
-            each = func.unnest(*texts).table_valued("channel", "payload").render_derived("each")
-            connection.execute(
-                select(func.count(func.pg_notify(each.c.channel, each.c.payload))).where(_room())
-            )
+            channels, payloads = (list(column) for column in zip(*told, strict=True))
+            connection.execute(SEND, {"channels": channels, "payloads": payloads, "full": FULL})
 
     def _told(self) -> list[tuple[str, str]]:
         """Return the channels and what is told on them."""
@@ -100,16 +102,12 @@ def telling(cursor: Any, statement: str, table: str, bounds: Bounds | None) -> s
 def look_at_queue(engine: Engine) -> None:
     """Log it if there is no room in the queue of notifications."""
     with engine.connect() as connection:
-        room = connection.scalar(select(_room()))
-    if not room:
+        used = connection.scalars(select(func.pg_notification_queue_usage())).one()
+    if used >= FULL:
         log.warning(
             "NOTIFY is left out while PostgreSQL's queue of notifications is half full: end the session whose "
             "transaction keeps it full; pg_stat_activity lists it"
         )
-
-
-def _room() -> Any:
-    return select(func.pg_notification_queue_usage() < FULL).scalar_subquery()
 
 
 def _payload(table: str, bounds: Bounds | None) -> str:

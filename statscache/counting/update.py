@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
 from statscache.counting.joining import Joining
 from statscache.counting.measures import Measures
+from statscache.counting.share import Share
 from statscache.counting.transaction import Transaction
 from statscache.database.guard import guarded, settle
 from statscache.database.keep_alive import ConnectionLost
@@ -31,30 +31,9 @@ log = logging.getLogger(__name__)
 
 PUT_OFF = Failure("put off: the plugin was suspended before it was tried", tried=False)
 
-#: Gives the messages with these ids.
-Read = Callable[[Iterable[str]], Iterator[Message]]
-
 
 class PluginError(Exception):
     """A plugin's `process` or `update` failed as a whole; the cause is what it raised."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """The messages that one plugin is to count in a transaction.
-
-    :param read: reads messages back by their ids
-    :param taken: what the plugin has taken from exactly these messages already; None if it has not
-    """
-
-    ids: Sequence[str]
-    read: Read
-    taken: Taken | None = None
-
-    def halves(self) -> tuple[Share, Share]:
-        """Return its first and its second half, of which nothing is taken yet."""
-        middle = len(self.ids) // 2
-        return Share(self.ids[:middle], self.read), Share(self.ids[middle:], self.read)
 
 
 class PluginUpdates:
@@ -156,7 +135,7 @@ class PluginUpdates:
             if taken is None:
                 self._watch.begin(runner.ident)
                 taken = self._take(transaction, runner, share)
-            if runner.has_taken(taken):
+            if runner.writes(taken):
                 self._watch.begin(runner.ident, stopwatch)
                 write = join_table if runner.ident in transaction.joining else update_table
                 write(transaction, runner, taken)
@@ -240,11 +219,10 @@ def join_table(transaction: Transaction, runner: Runner, taken: Taken) -> None:
 
     :raises PluginError: if the plugin failed
     """
-    session = Session(transaction.connection, join_transaction_mode="rollback_only")
+    trip = transaction.round_trip
+    assert trip is not None  # else none joins
     try:
-        with transaction.at_the_end():
-            runner.update(session, taken)
+        with trip.taking():
+            runner.update(trip.session, taken)
     except Exception as error:
         raise PluginError(f"{type(error).__name__}: {first_line(error)}") from error
-    finally:
-        session.close()

@@ -18,9 +18,10 @@ from statscache.counting.not_kept import LeavingOut
 from statscache.counting.notifications import telling
 from statscache.counting.overlap import MARGIN_S, Missing, horizon, lacking_ids, other_times, without_covered
 from statscache.counting.putting_off import put_off
+from statscache.counting.share import Share, share_of
 from statscache.counting.sharing import succeeds
 from statscache.counting.transaction import Transaction, Work
-from statscache.counting.update import PluginUpdates, Share
+from statscache.counting.update import PluginUpdates
 from statscache.database.clock import began
 from statscache.database.keep_alive import KeepAlive
 from statscache.database.lock import counting, counting_shared
@@ -242,9 +243,8 @@ class Writer:
         doubt(transaction, batch, plugins, missing)
         new = {its: lacking_ids(batch, missing, its) for its in self._runners if its in plugins}
         lacking = self._leaving_out.of_batch(transaction, batch, new)
-        runners = [self._runners[ident] for ident, ids in lacking.items() if ids]
-        for runner in self._updates.arrange(transaction, runners):
-            ids = lacking[runner.ident]
-            whole = len(ids) == len(batch.refs) and not batch.times
-            taken = batch.taken.get(runner.ident) if whole else None
-            self._updates.count(transaction, runner, Share(ids, batch.messages, taken))
+        shares = {self._runners[its]: share_of(batch, its, ids) for its, ids in lacking.items() if ids}
+        writing = [runner for runner, share in shares.items() if runner.writes(share.taken)]
+        idle = [runner for runner in shares if runner not in writing]
+        for runner in [*self._updates.arrange(transaction, writing), *idle]:
+            self._updates.count(transaction, runner, shares[runner])

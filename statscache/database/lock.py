@@ -19,6 +19,8 @@ from statscache.errors import StatscacheError
 
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
 LOCK = int.from_bytes(b"statscac", "big")
+#: Takes it shared, as part of the first statements of a transaction.
+SHARE = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
 #: The execution option of a connection that writes nothing which others can see, and so needs no lock.
 APART = "statscache_apart"
 #: The first half of the keys of the locks of tables ("stat" as a number).
@@ -55,11 +57,10 @@ def counting_shared(engine: Engine) -> Iterator[Connection]:
 
     The caller sends the COMMIT, as a `RoundTrip` does; without it all is rolled back.
     """
-    explicit = engine.execution_options(isolation_level="AUTOCOMMIT", **{EXPLICIT: True})
+    explicit = engine.execution_options(isolation_level="AUTOCOMMIT", **{EXPLICIT: SHARE})
     with explicit.connect() as connection:
         try:
-            with connection.begin():
-                connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
+            with connection.begin():  # which takes the lock
                 yield connection
         finally:
             _end(connection)

@@ -32,7 +32,8 @@ TEMPORARY_FIRST = f"SELECT set_config('search_path', concat_ws(', ', 'pg_temp', 
 SET_PATH = text("SELECT set_config('search_path', :path, true)")
 #: A search path whose names can stand in a statement, which is several times as fast as SET_PATH.
 PLAIN = re.compile(r'("\$user"|[a-z_][a-z0-9_]*)(, ("\$user"|[a-z_][a-z0-9_]*))*')
-#: The execution option of a connection that the driver commits by itself, so that a transaction needs a BEGIN of ours.
+#: The execution option of a connection that the driver commits by itself, so that a transaction needs a BEGIN of ours:
+#: a statement that is sent with it, when the time-outs are set.
 EXPLICIT = "statscache_explicit"
 #: Where a connection keeps what its transaction began with: the settings, and the search path.
 BEGUN = "statscache_begun"
@@ -50,7 +51,11 @@ def in_transaction(settings: Mapping[str, str], temporary_last: bool = True) -> 
 
     :param temporary_last: whether temporary tables can hide no others; else they hide all others
     """
-    return "; ".join([*_assigned(settings), TEMPORARY_LAST if temporary_last else TEMPORARY_FIRST])
+    return "; ".join([*_assigned(settings), _path(temporary_last)])
+
+
+def _path(temporary_last: bool) -> str:
+    return TEMPORARY_LAST if temporary_last else TEMPORARY_FIRST
 
 
 def _assigned(settings: Mapping[str, str]) -> list[str]:
@@ -65,13 +70,14 @@ def set_up_transactions(
     :param temporary_last: whether temporary tables can hide no others; else they hide all others
     :param first: what else it begins with
     """
-    beginning = first + in_transaction(settings, temporary_last)
+    settle, find_path = first + "; ".join(_assigned(settings)), _path(temporary_last)
     again = "; ".join(["SET LOCAL role TO DEFAULT", *_assigned(settings)])
 
     @event.listens_for(engine, "begin")
     def set_up(connection: Connection) -> None:
-        begin = "BEGIN; " if connection.get_execution_options().get(EXPLICIT) else ""
-        path = connection.exec_driver_sql(begin + beginning).scalar_one()
+        explicit = connection.get_execution_options().get(EXPLICIT)
+        beginning = ["BEGIN", settle, explicit, find_path] if explicit else [settle, find_path]
+        path = connection.exec_driver_sql("; ".join(beginning)).scalar_one()
         connection.info[BEGUN] = again, path
 
 

@@ -97,8 +97,8 @@ class Runner(ABC):
         :param messages: gives an iterator over them, each time anew
         """
 
-    def has_taken(self, taken: Taken) -> bool:
-        """Return whether there is anything to be written."""
+    def writes(self, taken: Taken | None) -> bool:
+        """Return whether there is anything to be written, or may be where it has taken nothing yet."""
         return True
 
     @abstractmethod
@@ -133,8 +133,8 @@ class QueuedRunner(Runner):
             self._dispatch.take([message])
         return self.own.cut()
 
-    def has_taken(self, taken: Taken) -> bool:
-        return bool(taken.items)
+    def writes(self, taken: Taken | None) -> bool:
+        return taken is None or bool(taken.items)
 
     def update(self, session: Session, taken: Taken) -> None:
         queue, items = self._plugin.queue, taken.items

@@ -6,7 +6,8 @@ is a single source its daemons cover what they have heard, and nothing is kept o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Text,
+    bindparam,
     case,
     cast,
     exists,
@@ -24,13 +26,13 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, Insert, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.span import Span
-from statscache.store.coverage import CoverageRow, HeardRow, possible, ranges, until
+from statscache.store.coverage import CoverageRow, HeardRow, between, given_instant, possible, until
 
 #: All time there is.
 EVER = literal_column("'{(,)}'::tstzmultirange", TSTZMULTIRANGE)
@@ -95,7 +97,14 @@ class Buses:
         self._bus = bus
         self._alike = alike
         self._queues = queues
-        self._sources = [bus]
+        self._listen_to([bus])
+
+    def _listen_to(self, sources: Sequence[str]) -> None:
+        """Note the sources, and make what each flush asks of them, as that takes a while."""
+        self._sources = list(sources)
+        self._common = self._find_common()
+        self._noting = self._find_noting()
+        self._beginning = self._find_beginning()
 
     def open(self, engine: Engine) -> None:
         """Find out which sources are this daemon's own, and let others know of them.
@@ -105,22 +114,25 @@ class Buses:
         with counting(engine, patient=True) as connection:
             shared = [f"{self._bus}/{queue}" for queue in self._queues]
             known = sorted(connection.scalars(select(BusRow.bus).where(BusRow.bus.in_(shared))))
-            self._sources = known if shared and len(known) == len(shared) else [*known, self._bus]
+            self._listen_to(known if shared and len(known) == len(shared) else [*known, self._bus])
             begun = func.tstzmultirange(func.tstzrange(None, func.now()), type_=TSTZMULTIRANGE)
-            self._begin(connection, begun)
+            connection.execute(self._find_beginning(begun))
 
     def note(self, connection: Connection, plugins: Collection[str], heard: Span) -> None:
         """Note that these plugins have counted all that this daemon's sources have brought of a span."""
-        self._begin(connection, NEVER)
-        pairs = sorted(product(self._sources, plugins))
-        each = func.unnest(*(cast(column, ARRAY(Text)) for column in map(list, zip(*pairs, strict=True))))
-        given = each.table_valued("bus", "plugin").render_derived("given")
-        rows = select(given.c.bus, given.c.plugin, ranges(heard) * until(func.now()))
-        rows = rows.where(exists().where(self._is_another()))
-        columns = ["bus", "plugin", "heard"]
-        new = insert(HeardRow).from_select(columns, rows)
+        connection.execute(self._beginning)
+        sources, its = zip(*sorted(product(self._sources, plugins)), strict=True)
+        given = {"buses": list(sources), "plugins": list(its), "wall": time.time()}
+        connection.execute(self._noting, {"start": heard.start, "stop": heard.stop, **given})
+
+    def _find_noting(self) -> Insert:
+        columns = (cast(bindparam(name), ARRAY(Text)) for name in ("buses", "plugins"))
+        given = func.unnest(*columns).table_valued("bus", "plugin").render_derived("given")
+        heard = between(given_instant("start"), given_instant("stop")) * until(func.now())
+        rows = select(given.c.bus, given.c.plugin, heard).where(exists().where(self._is_another()))
+        new = insert(HeardRow).from_select(["bus", "plugin", "heard"], rows)
         whole = (HeardRow.heard + new.excluded.heard) * possible()
-        connection.execute(new.on_conflict_do_update(index_elements=["bus", "plugin"], set_={"heard": whole}))
+        return new.on_conflict_do_update(index_elements=["bus", "plugin"], set_={"heard": whole})
 
     def sign(self, connection: Connection, spool: str) -> None:
         """Note that the daemon with this spool commits what it has consumed; nothing for a bus without queues."""
@@ -148,6 +160,9 @@ class Buses:
 
         The latter is for the plugin of a row of coverage.
         """
+        return self._common
+
+    def _find_common(self) -> Any:
         heard = BusRow.heard + func.coalesce(HeardRow.heard, NEVER)
         of_plugin = (HeardRow.bus == BusRow.bus) & (HeardRow.plugin == CoverageRow.plugin)
         others = (
@@ -178,7 +193,7 @@ class Buses:
             )
         return another
 
-    def _begin(self, connection: Connection, heard: Any) -> None:
+    def _find_beginning(self, heard: Any = NEVER) -> Insert:
         each = func.unnest(cast(self._sources, ARRAY(Text))).column_valued("source")
         rows = select(each, heard)
-        connection.execute(insert(BusRow).from_select(["bus", "heard"], rows).on_conflict_do_nothing())
+        return insert(BusRow).from_select(["bus", "heard"], rows).on_conflict_do_nothing()

@@ -10,11 +10,28 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Identity, cast, extract, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Double,
+    Identity,
+    Text,
+    Update,
+    any_,
+    bindparam,
+    cast,
+    extract,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statscache.database.arrays import column_of_numbers
@@ -25,6 +42,10 @@ from statscache.store.kept_back_table import KeptRow
 from statscache.store.not_kept import not_needed
 from statscache.store.positions import SpoolRow
 from statscache.store.verification import clip
+
+LOCK_ROWS = text(
+    "SELECT plugin FROM statscache_coverage WHERE plugin = ANY (CAST(:plugins AS text[])) ORDER BY plugin FOR UPDATE"
+)
 
 
 class CoverageRow(Base):
@@ -99,8 +120,7 @@ def want(connection: Connection, since: Mapping[str, datetime]) -> None:
 
 def lock_coverage(connection: Connection, plugins: Collection[str]) -> None:
     """Lock the rows of these plugins, in an order that is the same for all."""
-    rows = select(CoverageRow.plugin).where(CoverageRow.plugin.in_(plugins))
-    connection.execute(rows.order_by(CoverageRow.plugin).with_for_update())
+    connection.execute(LOCK_ROWS, {"plugins": list(plugins)})
 
 
 def cover(
@@ -122,20 +142,36 @@ def cover(
     :param wall: this machine's clock, in seconds since 1970
     :param within: what the span is limited to, for the plugin of a row; None for no limit
     """
-    have = CoverageRow.covered
+    given: dict[str, Any] = {"wall": wall(), "plugins": list(plugins)}
     if span is not None:
-        new = ranges(span) * until(func.now()) - _kept_back(span)
-        have = have + (new if within is None else new * within)
-    values: dict[str, Any] = {"updated": func.now(), "covered": have * possible(wall)}
+        given |= {"start": span.start, "stop": span.stop}
     if late:
-        values["late"] = CoverageRow.late + late
-    connection.execute(update(CoverageRow).where(CoverageRow.plugin.in_(plugins)).values(**values))
+        given["late"] = late
+    connection.execute(_covering(span is not None, bool(late), within), given)
 
 
-def _kept_back(span: Span) -> Any:
-    """Return the seconds of a span of which copies are kept back, as a multirange."""
+@lru_cache(maxsize=64)
+def _covering(is_more: bool, is_late: bool, within: Any) -> Update:
+    """Return what notes what is covered: for each flush the same, as it takes a while to make.
+
+    :param is_more: whether a span is covered
+    :param is_late: whether messages were late
+    """
+    have = CoverageRow.covered
+    if is_more:
+        start, stop = given_instant("start"), given_instant("stop")
+        new = between(start, stop) * until(func.now()) - _kept_back(start, stop)
+        have = have + (new if within is None else new * within)
+    values: dict[str, Any] = {"updated": func.now(), "covered": have * possible()}
+    if is_late:
+        values["late"] = CoverageRow.late + bindparam("late", type_=BigInteger)
+    its = CoverageRow.plugin == any_(cast(bindparam("plugins"), ARRAY(Text)))
+    return update(CoverageRow).where(its).values(**values)
+
+
+def _kept_back(start: Any, stop: Any) -> Any:
+    """Return the seconds between two instants of which copies are kept back, as a multirange."""
     second = func.tstzrange(KeptRow.timestamp, KeptRow.timestamp + text("interval '1 second'"))
-    start, stop = func.to_timestamp(span.start), func.to_timestamp(span.stop)
     inside = KeptRow.timestamp >= start, KeptRow.timestamp < stop
     seconds = select(func.range_agg(second, type_=TSTZMULTIRANGE)).where(*inside).scalar_subquery()
     return func.coalesce(seconds, text("'{}'::tstzmultirange"), type_=TSTZMULTIRANGE)
@@ -202,12 +238,14 @@ def bounds(range_: Any) -> list[Any]:
     return [cast(extract("epoch", end(range_)), BigInteger) for end in (func.lower, func.upper)]
 
 
-def possible(wall: Callable[[], float] = time.time) -> Any:
-    """Return all whole seconds that are over by one of the clocks.
+def possible() -> Any:
+    """Return all whole seconds that are over by one of the clocks; this machine's is given as `wall`."""
+    return until(func.greatest(func.now(), given_instant("wall")))
 
-    :param wall: this machine's clock, in seconds since 1970
-    """
-    return until(func.greatest(func.now(), func.to_timestamp(wall())))
+
+def given_instant(name: str) -> Any:
+    """Return an instant, of which the seconds since 1970 are given when the statement is executed."""
+    return func.to_timestamp(bindparam(name, type_=Double))
 
 
 def until(instant: Any) -> Any:
@@ -218,8 +256,12 @@ def until(instant: Any) -> Any:
 
 def ranges(span: Span) -> Any:
     """Return the span as a multirange, which the driver cannot send by itself."""
-    range_ = func.tstzrange(func.to_timestamp(span.start), func.to_timestamp(span.stop))
-    return func.tstzmultirange(range_, type_=TSTZMULTIRANGE)
+    return between(func.to_timestamp(span.start), func.to_timestamp(span.stop))
+
+
+def between(start: Any, stop: Any) -> Any:
+    """Return the time between two instants as a multirange."""
+    return func.tstzmultirange(func.tstzrange(start, stop), type_=TSTZMULTIRANGE)
 
 
 def record_loss(connection: Connection, plugins: Collection[str], spool: str, loss: Loss) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
@@ -21,20 +22,20 @@ from sqlalchemy import (
     Integer,
     Subquery,
     Text,
+    bindparam,
     cast,
     delete,
     exists,
     extract,
     func,
-    literal,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, insert
+from sqlalchemy.dialects.postgresql import ARRAY, TSTZMULTIRANGE, Insert, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statscache.database.arrays import column_of_numbers, column_of_texts, given_ids
+from statscache.database.arrays import array_of_numbers, array_of_texts, column_named, given_ids
 from statscache.database.lock import counting, must_be_alone
 from statscache.plugins import Base
 from statscache.store.canonical_ids import IS_CANONICAL
@@ -113,7 +114,7 @@ def enter(
     :param remember: False for messages so old that coverage tells they were counted; these are not added
     :return: for each message that was in the ledger, those of the plugins that it was not yet counted by
     """
-    if remember and _insert(connection, ids, seconds, set_of(connection, plugins)) == len(ids):
+    if remember and _insert(connection, ids, seconds, plugins) == len(ids):
         return {}
     known = _known(connection, ids)
     sets = plugins_of(connection, set(known.values()))
@@ -129,14 +130,30 @@ def enter(
     return {id: plugins - sets[number] for id, number in known.items()}
 
 
-def _insert(connection: Connection, ids: Collection[str], seconds: Collection[int], number: int) -> int:
+def _insert(
+    connection: Connection, ids: Collection[str], seconds: Collection[int], plugins: frozenset[str]
+) -> int:
     """Insert those of the messages that are new, in the order of their ids, and return how many."""
     in_order = sorted(zip(ids, seconds, strict=True))
-    times = func.to_timestamp(column_of_numbers((second for _, second in in_order), Double))
-    rows = select(column_of_texts((id for id, _ in in_order), Text), literal(number), func.now(), times)
+    given = {
+        "ids": array_of_texts(id for id, _ in in_order),
+        "seconds": array_of_numbers(second for _, second in in_order),
+        "plugins": sorted(plugins),
+    }
+    if inserted := connection.execute(_insertion(), given).rowcount:
+        return inserted
+    set_of(connection, plugins)  # it may have been missing
+    return connection.execute(_insertion(), given).rowcount
+
+
+@cache
+def _insertion() -> Insert:
+    """Return what inserts messages that are new, where there is the set of their plugins; it takes a while to make."""
+    times = func.to_timestamp(column_named("seconds", Double))
+    rows = select(column_named("ids", Text), PluginSet.id, func.now(), times)
+    rows = rows.where(PluginSet.plugins == bindparam("plugins", type_=ARRAY(Text)))
     columns = ["msg_id", "plugin_set", "counted_at", "timestamp"]
-    statement = insert(LedgerRow).from_select(columns, rows)
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount
+    return insert(LedgerRow).from_select(columns, rows).on_conflict_do_nothing()
 
 
 def _known(connection: Connection, ids: Collection[str]) -> dict[str, int]:

@@ -337,7 +337,7 @@ def test_a_transaction_that_nobody_commits_is_rolled_back(
     with pytest.raises(DBAPIError), counting_shared(engine) as connection:
         connection.execute(text("INSERT INTO kept VALUES (2), (1 / 0)"))
     with monkeypatch.context() as patch:
-        patch.setattr("statscache.database.lock.LOCK", "no number")
+        patch.setattr("statscache.database.lock.SHARE", "SELECT 1 / 0")
         with pytest.raises(DBAPIError), counting_shared(engine):
             pass
     with counting_shared(engine) as connection:
