@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.support.hour import SINCE, START, UNTIL
 from tests.support.place import Place
+from tests.support.sql import scalar
 from tests.support.tables import tables_in
 from tests.system.datagrepper import Archive
 
@@ -32,6 +34,14 @@ def counted(history: Place, archive: Archive) -> Place:
     return history
 
 
+def would_free(place: Place) -> float:
+    """Return how many rows of the table of seconds the status says that `keep` would free."""
+    tables = json.loads(place.answer("status", "--disk", "--json"))["tables"]
+    [found] = [its["keep_would_free_rows"] for its in tables if its["table"] == "data_volume_1s"]
+    assert isinstance(found, float)
+    return found
+
+
 def test_old_rows_go_and_all_others_stay(counted: Place, engine: Engine) -> None:
     """In every table; a dry run says the same and drops nothing; a second run has nothing to do."""
     before = tables_in(engine)
@@ -46,7 +56,9 @@ def test_old_rows_go_and_all_others_stay(counted: Place, engine: Engine) -> None
     assert (told["data_volume_1s"]["rows"], told["data_volume_1s"]["kept_for"]) == (2400, f"{20 / 1440:g} d")
     assert told["data_volume_1s"]["dropped"][0]["until"] == "2023-11-14T22:53:20Z"
     assert told["data_volume_1d"]["rows"] == 0
+    assert would_free(counted) == 2400
     counted.run("prune")
+    assert would_free(counted) == 0
     seconds = [table for table in before if table.endswith("_1s")]
     after = tables_in(engine)
     kept = {key: its for key, its in before["data_volume_1s"].items() if key >= OLD}
@@ -94,5 +106,54 @@ def test_it_is_filled_again_only_when_somebody_says_so(
         "volume-1s is to be kept again for 2023-11-14 22:13:20 to 2023-11-14 22:53:20: the daemon, or statscache "
         "backfill, fills it from an archive\n"
     )
+    counted.answer("backfill", "--since", SINCE, "--until", UNTIL)
+    assert tables_in(engine)["data_volume_1s"] == before["data_volume_1s"]
+
+
+#: Kills the process before a step of the restore, each statement and the commit being one, or after all of it.
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+import statscache.cli.prune
+prune = sys.modules["statscache.cli.prune"]
+restore, steps = prune.restore, iter(range({}))
+
+def step(*_):
+    if next(steps, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def counted(*given):
+    event.listen(Engine, "before_cursor_execute", step)
+    event.listen(Engine, "commit", step)
+    found = restore(*given)
+    step()
+    return found
+
+prune.restore = counted
+"""
+STATE = """
+SELECT json_build_array((SELECT json_object_agg(table_name, times) FROM statscache_not_kept),
+    (SELECT json_object_agg(plugin, covered ORDER BY plugin) FROM statscache_coverage),
+    (SELECT md5(string_agg(ledger::text, '' ORDER BY msg_id)) FROM statscache_ledger AS ledger))::text
+"""
+
+
+def test_a_restore_that_is_killed_has_happened_or_not(
+    counted: Place, archive: Archive, engine: Engine
+) -> None:
+    """At whatever step; the next one does it, or says that it is done, and the archive fills it."""
+    before = tables_in(engine)
+    counted.run("prune")
+    configure(counted, archive, _1s="30d")
+    dropped, steps = scalar(engine, STATE), 0
+    while scalar(engine, STATE) == dropped:
+        code, output, _ = counted.run("prune", "--restore", "volume-1s", script=KILLED.format(steps))
+        assert (code, output) == (-signal.SIGKILL, "")
+        steps += 1
+    assert steps > 8
+    code, _, errors = counted.run("prune", "--restore", "volume-1s")
+    assert (code, errors) == (
+        2, "statscache: all of volume-1s is kept: there is nothing to restore\n",
+    )  # fmt: skip
     counted.answer("backfill", "--since", SINCE, "--until", UNTIL)
     assert tables_in(engine)["data_volume_1s"] == before["data_volume_1s"]

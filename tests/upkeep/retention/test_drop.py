@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from statscache.span import Span
@@ -36,6 +35,7 @@ from tests.support.retention import (
     staying,
 )
 from tests.support.sql import run
+from tests.support.stopping import Killer
 from tests.upkeep.retention.conftest import MakeKept
 
 BODIES = [body(number) for number in range(720)]
@@ -179,24 +179,6 @@ def test_the_ledger_forgets_what_is_not_kept(words: KeptBench) -> None:
     words.execute("UPDATE statscache_coverage SET covered = '{}' WHERE plugin = 'words-1s'")
     words.execute("UPDATE statscache_ledger SET counted_at = counted_at - interval '30 days'")
     assert prune(words.engine, timedelta(days=8)) == 540
-
-
-class Killer:
-    """Breaks a connection before a statement, as a process does that is killed."""
-
-    def __init__(self, engine: Engine) -> None:
-        #: How many statements are left; None for all.
-        self.left: int | None = None
-        self.kills = 0
-        event.listen(engine, "before_cursor_execute", self._kill)
-
-    def _kill(self, connection: Connection, *_: Any) -> None:
-        if self.left == 0:
-            raw: Any = connection.connection.dbapi_connection
-            raw.close()
-            self.kills += 1
-            raise ConnectionError("killed")
-        self.left = None if self.left is None else self.left - 1
 
 
 def test_killed_before_any_statement_it_goes_on_where_it_was(words: KeptBench) -> None:
