@@ -24,9 +24,11 @@ def counted(versions: Sequence[int], language: Language) -> str:
 
 def counted_sentence(series: Series, language: Language) -> str:
     """Return by which versions what is shown was counted, if that is worth saying; else nothing."""
-    versions = series.all_versions
-    if not are_worth_saying(series):
-        return ""
+    return in_a_sentence(series.all_versions, language) if are_worth_saying(series) else ""
+
+
+def in_a_sentence(versions: Sequence[int], language: Language) -> str:
+    """Return by which versions something was counted, of which there are some."""
     if len(versions) == 1:
         return language.text("Counted by version {version} of the plugin.", version=versions[0])
     told = language.listed(map(str, versions))

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Interval, func, literal, null, select, text
+from sqlalchemy import Connection, DateTime, Interval, func, literal, select, text, union
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
 
 from statscache.hosting.loader import Part
+from statscache.plugins import FirstSeenModel
+from statscache.plugins.first_seen import OWN
 from statscache.schema.tables import table_of
 from statscache.store.coverage import CoverageRow
 from statscache.store.versions import VersionRow
 
 log = logging.getLogger(__name__)
 
+#: The column with the instants of rows, unless these are of first and last times.
+TIME = "timestamp"
 SECOND = timedelta(seconds=1)
 NOTHING, ALL = (text(f"'{ranges}'::tstzmultirange") for ranges in ("{}", "{(,)}"))
 EVER = text("'-infinity'::timestamptz"), text("'infinity'::timestamptz")
@@ -52,17 +56,21 @@ def _note(connection: Connection, part: Part, version: int) -> None:
 
 
 def _beside(part: Part, covered: Any) -> Any:
-    """Return the windows with rows that begin when nothing is covered, as where some messages were lost."""
-    time, schedule = _time(part), part.plugin.schedule
-    if time is None:
-        return null()
+    """Return the windows with rows that begin when nothing is covered, as where some messages were lost.
+
+    Of rows that do not say of which time they are, that can be all time until now.
+    """
+    times, schedule = _times(part), None if _has_first_times(part) else part.plugin.schedule
+    if not times:
+        return func.tstzmultirange(func.tstzrange(None, func.now()))
     length = literal(timedelta(seconds=schedule.seconds) if schedule else SECOND, Interval)
     rest = func.coalesce(ALL, type_=TSTZMULTIRANGE) - _ranges(covered)
     gap = select(func.unnest(rest).label("gap")).subquery()
     start, stop = (
         func.coalesce(end(gap.c.gap), ever) for end, ever in zip((func.lower, func.upper), EVER, strict=True)
     )
-    starts = select(time.label("start")).join(gap, (time >= start) & (time < stop)).distinct().subquery()
+    each = [select(time.label("start")).join(gap, (time >= start) & (time < stop)) for time in times]
+    starts = union(*each).subquery()
     return select(func.range_agg(func.tstzrange(starts.c.start, starts.c.start + length))).scalar_subquery()
 
 
@@ -71,10 +79,22 @@ def _ranges(ranges: Any) -> Any:
     return func.coalesce(ranges, NOTHING, type_=TSTZMULTIRANGE)
 
 
-def _time(part: Part) -> Any:
-    """Return the column of a plugin's table by which its rows are dated, as an instant; None if it has none."""
-    table = table_of(part)
-    column = None if table is None else table.c.get("timestamp")
-    if column is None or not isinstance(getattr(column.type, "impl_instance", column.type), DateTime):
-        return None
-    return column if getattr(column.type, "timezone", True) else func.timezone("UTC", column)
+def _times(part: Part) -> list[Any]:
+    """Return the columns of a plugin's table that say of which instants its rows are; none if that is not known."""
+    table, names = table_of(part), OWN if _has_first_times(part) else (TIME,)
+    if table is None or not all(_has_instants(table.c.get(name)) for name in names):
+        return []
+    columns = [table.c[name] for name in names]
+    return [
+        column if getattr(column.type, "timezone", True) else func.timezone("UTC", column)
+        for column in columns
+    ]
+
+
+def _has_first_times(part: Part) -> bool:
+    model = part.plugin.model
+    return isinstance(model, type) and issubclass(model, FirstSeenModel)
+
+
+def _has_instants(column: Any) -> bool:
+    return column is not None and isinstance(getattr(column.type, "impl_instance", column.type), DateTime)

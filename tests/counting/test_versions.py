@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Text
+from sqlalchemy.orm import mapped_column
 from urllib3 import Retry
 
 from statscache.database.lock import counting
@@ -15,6 +18,7 @@ from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.recount.rebuild import rebuild
 from statscache.history.slice_counter import SliceCounter
 from statscache.messages.message import Message
+from statscache.plugins import Base, BasePlugin, FirstSeenPlugin, first_seen_model
 from statscache.plugins import Message as PluginMessage
 from statscache.query.completeness import read_completeness
 from statscache.span import Span
@@ -131,6 +135,75 @@ def test_rows_that_nothing_covers_are_of_the_version_before_too(make_bench: Make
         (1,),
         (2,),
     )
+
+
+class Seen(FirstSeenPlugin):
+    """Has rows of two times each, and no windows."""
+
+    name = summary = description = "seen"
+    model = first_seen_model("test_seen_by_versions", "seen", word="the word")
+
+    def process(self, message: PluginMessage) -> None:
+        self.seen(message, message["msg"]["word"])
+
+
+class SeenAnew(Seen):
+    version = 2
+
+
+class Timeless(BasePlugin):
+    """Has rows that do not say of which time they are."""
+
+    name = summary = description = "timeless"
+    model = type(
+        "TimelessRow",
+        (Base,),
+        {"__tablename__": "test_timeless", "word": mapped_column(Text, primary_key=True)},
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.words: set[str] = set()
+
+    def process(self, message: PluginMessage) -> None:
+        self.words.add(message["msg"]["word"])
+
+    def update(self, session: Any) -> None:
+        for word in sorted(self.words):
+            session.merge(self.model(word=word))
+        self.words.clear()
+
+
+class TimelessAnew(Timeless):
+    version = 2
+
+
+def test_first_and_last_times_that_nothing_covers_are_of_the_version_before_too(make_bench: Make) -> None:
+    """Each of them, to the second; what lies between is not a row's."""
+    bench = make_bench(Seen)
+    for second in (10, 500):
+        bench.intake.accept(body(second, "x", second))
+        bench.flush()
+    later = make_bench(SeenAnew)
+    table = Seen.model.__tablename__
+    found = {second: named(later, second, second + 1, table) for second in (9, 10, 11, 499, 500, 501)}
+    assert found == {9: (2,), 10: (1,), 11: (2,), 499: (2,), 500: (1,), 501: (2,)}
+
+
+def test_rows_without_a_time_may_be_of_the_version_before_until_now(make_bench: Make) -> None:
+    """Whatever is covered, as nobody can tell; what the next version counts of that time is of both."""
+    bench = make_bench(Timeless)
+    bench.intake.accept(body(1, "x"))
+    bench.flush()
+    later = make_bench(TimelessAnew)
+    assert named(later, -HOUR, 2 * HOUR, "test_timeless") == (1,)
+    later.intake.accept(body(2, "y"))
+    later.flush()
+    assert named(later, 20, 21, "test_timeless") == (1, 2)
+    with later.engine.connect() as connection:
+        ahead = int(time.time()) + HOUR
+        known = read_completeness(connection, ["test_timeless"], 0, ahead + HOUR)
+    assert known.versions(ahead, ahead + 1) == (2,)
 
 
 LATE: dict[str, Callable[[Bench], Any]] = {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
-from statscache.instants import write_instant
+from statscache.instants import END_OF_TIME, write_instant
 from statscache.query.board import Component, Group, State, read_board
-from statscache.query.completeness import Completeness, read_completeness
+from statscache.query.completeness import Completeness, in_a_cell, read_completeness, versions_of
 from statscache.query.tables import Served
 from statscache.render.files import csv_of, json_of
+from statscache.render.versions import counted, in_a_sentence
+from statscache.span import Span
 from statscache.web.page.reader import Reader
 from statscache.web.page.templating import rendered
 
@@ -32,6 +36,7 @@ COLUMNS = (
     "link",
     "extra_text",
     "extra_link",
+    "versions",
 )
 #: Of so much time it is said whether every message of it counts.
 RECENT = timedelta(days=1)
@@ -44,35 +49,70 @@ def made_board(
 
     :param ending: csv or json; empty for the page
     """
+    before = _known(connection, served)
     groups = read_board(connection, served)
+    known = _known(connection, served)
+    board = Board(served, groups, (before, known))
     stop = int(now.timestamp()) - 30
     start = stop - int(RECENT.total_seconds())
-    known = read_completeness(connection, [served.table.fullname], start, stop)
-    whole, through = known.covers(start, stop), _through(known)
+    whole, through = known.covers(start, stop), _through(known.within(start, stop))
     if ending == "csv":
-        return csv_of(COLUMNS, _rows(groups)).encode()
+        return csv_of(
+            COLUMNS, ({**row, "versions": in_a_cell(row["versions"])} for row in _rows(board))
+        ).encode()
     if ending == "json":
-        return json_of(_as_dict(served, groups, whole, through)).encode()
+        return json_of(_as_dict(board, whole, through)).encode()
     return rendered(
         "board.html",
         reader,
+        board=board,
         served=served,
         groups=groups,
         whole=whole,
         through=through,
         status=status,
         tone=tone,
+        counted=counted,
+        counted_sentence=in_a_sentence,
         is_old=lambda state: now - state.when > old_after(served),
         made=now,
     )
 
 
-def _rows(groups: Sequence[Group]) -> Iterator[dict[str, object]]:
+def _known(connection: Connection, served: Served) -> Completeness:
+    return read_completeness(connection, [served.table.fullname], 0, END_OF_TIME)
+
+
+@dataclass(frozen=True)
+class Board:
+    """The latest states, and what is known of the table that has them.
+
+    :param known: before they were read, and after that
+    """
+
+    served: Served
+    groups: Sequence[Group]
+    known: Sequence[Completeness]
+
+    def versions(self, state: State) -> tuple[int, ...]:
+        """Return the versions of the plugin that have counted what was said when a state was announced, or may have."""
+        second = math.floor(state.when.timestamp())
+        return versions_of(self.known, second, second + 1)
+
+    @property
+    def versions_worth_saying(self) -> list[int]:
+        """Those of all states, if there is another among them than that which is installed."""
+        found = {its for state in _states(self.groups) for its in self.versions(state)}
+        return sorted(found) if found - {self.served.plugin.version} else []
+
+
+def _rows(board: Board) -> Iterator[dict[str, Any]]:
     """Yield what a file says of each state."""
-    for group in groups:
+    for group in board.groups:
         for component in group.components:
             for state in component.states:
-                yield {"group": group.name, "component": component.name, **_state(component, state)}
+                row = {"group": group.name, "component": component.name, **_state(component, state)}
+                yield {**row, "versions": board.versions(state)}
 
 
 def _state(component: Component, state: State) -> dict[str, object]:
@@ -82,9 +122,8 @@ def _state(component: Component, state: State) -> dict[str, object]:
     return {**its, "status": status(component, state), **texts, **links}
 
 
-def _as_dict(
-    served: Served, groups: Sequence[Group], whole: bool, through: datetime | None
-) -> dict[str, object]:
+def _as_dict(board: Board, whole: bool, through: datetime | None) -> dict[str, object]:
+    served = board.served
     return {
         "board": served.ident,
         "summary": served.plugin.summary,
@@ -93,7 +132,7 @@ def _as_dict(
         "complete_through": None if through is None else write_instant(through),
         "states": [
             {**row, "message": state.message}
-            for row, state in zip(_rows(groups), _states(groups), strict=True)
+            for row, state in zip(_rows(board), _states(board.groups), strict=True)
         ],
     }
 
@@ -102,9 +141,9 @@ def _states(groups: Sequence[Group]) -> Iterator[State]:
     return (state for group in groups for component in group.components for state in component.states)
 
 
-def _through(known: Completeness) -> datetime | None:
+def _through(complete: Sequence[Span]) -> datetime | None:
     """Return the end of the last time of which all is known."""
-    return datetime.fromtimestamp(known.spans[-1].stop, UTC) if known.spans else None
+    return datetime.fromtimestamp(complete[-1].stop, UTC) if complete else None
 
 
 def old_after(served: Served) -> timedelta:

@@ -396,6 +396,49 @@ def test_the_latest_states_are_files_too(site: Server, filled: tuple[Engine, Ser
     assert f'href="{BOARD}.csv"' in page(site, BOARD)
 
 
+def test_the_latest_states_say_by_which_versions_they_were_counted(
+    site: Server, filled: tuple[Engine, Server]
+) -> None:
+    """Also where their time is not complete; the page says it where another version than the present one is in view."""
+    table = site.get(f"{BOARD}.json").json["table"]
+    insert = text(
+        f"INSERT INTO {table} (category, category_constraint, timestamp, rank, msg_id, message) "
+        "SELECT 'updates-fedora', thing, CAST(timestamp AS timestamptz), 0, thing, '{}' "
+        "FROM (VALUES ('new', '2001-01-01 00:00:02.5+00'), ('both', '2001-01-01 00:00:01+00'), "
+        "('old', '2001-01-01 00:00:00+00')) AS its (thing, timestamp)"
+    )
+    note = text(
+        "INSERT INTO statscache_version SELECT ident, version, tstzmultirange(tstzrange("
+        "'2001-01-01 00:00:00+00'::timestamptz + interval '1 second' * start, '2001-01-01 00:00:02+00')) "
+        "FROM statscache_plugin, (VALUES (7, 0), (1, 1)) AS its (version, start) WHERE tables[1] = :table"
+    )
+    with filled[0].begin() as connection:
+        connection.execute(text(f"DELETE FROM {table}"))
+        connection.execute(insert)
+    time.sleep(A_MOMENT)
+    assert "counted by version" not in page(site, BOARD, X_Follows="1")
+    with filled[0].begin() as connection:
+        connection.execute(note, {"table": table})
+    time.sleep(A_MOMENT)
+    states = site.get(f"{BOARD}.json", X_Follows="1").json["states"]
+    assert [(its["thing"], its["versions"]) for its in states] == [
+        ("new", [1]),
+        ("both", [1, 7]),
+        ("old", [7]),
+    ]
+    rows = lines(site.get(f"{BOARD}.csv", X_Follows="1"))
+    assert [row["versions"] for row in rows] == ["1", "1 7", "7"]
+    told = page(site, BOARD, X_Follows="1")
+    assert "Counted by versions 1 and 7 of the plugin.</p>" in told
+    assert re.findall(r'<span class="quiet">(.*)</span>', told) == [
+        "counted by version 1", "counted by versions 1 and 7", "counted by version 7",
+    ]  # fmt: skip
+    with filled[0].begin() as connection:
+        connection.execute(text("DELETE FROM statscache_version"))
+        connection.execute(text(f"DELETE FROM {table}"))
+    time.sleep(A_MOMENT)
+
+
 ODD = [
     "<script>alert(1)</script>",
     "\x1b[31mred",
