@@ -13,12 +13,16 @@ from statscache.upkeep.retention.outlook import look
 from statscache.upkeep.retention.tables import Retained
 from statscache.upkeep.retention.windows import EVER
 
+NOTHING = Estimate(0.0, 1.0)
+
 
 def would_free(connection: Connection, its: Retained, table: Growing | None) -> Estimate:
     """Return about how many rows of a table are to be dropped now.
 
     :param table: the same, as it can be sampled; None where it cannot
     """
+    if its.windows is None or its.fault:
+        return NOTHING
     if table is None:
         return Estimate(reason="no index of it begins with the time")
     if not table.readable:
@@ -30,7 +34,7 @@ def _estimate(connection: Connection, its: Retained, table: Growing) -> Estimate
     pending = look(connection, its).pending
     first = connection.scalar(select(func.min(its.table.c.timestamp))) if pending else None
     spans = [] if first is None else clipped(pending, [Span(max(0, int(first.timestamp())), EVER.stop)])
-    return estimate(connection, _stretch(table, spans)) if spans else Estimate(0.0, 1.0)
+    return estimate(connection, _stretch(table, spans)) if spans else NOTHING
 
 
 def _stretch(table: Growing, spans: list[Span]) -> Stretch:
