@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,20 +10,15 @@ from typing import Any
 from sqlalchemy import Column as SQLColumn
 from sqlalchemy import Connection, Engine, Table, create_mock_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.schema import CreateColumn, SetColumnComment, sort_tables
+from sqlalchemy.schema import sort_tables
 
 from statscache.database.dialect import PLAIN
-from statscache.database.lock import PATIENCE, counting
+from statscache.database.lock import counting
 from statscache.database.trouble import DENIED, first_line, is_database_trouble, state_of
 from statscache.errors import Unusable
 from statscache.hosting.loader import Part
-from statscache.schema.objects import tried
+from statscache.schema.adding import add_columns, may_be_added
 from statscache.settings import URI
-
-log = logging.getLogger(__name__)
-
-#: How long those who use a table are waited for, to add a column: everybody after us waits, too.
-SOON = "SET LOCAL lock_timeout = '2s'"
 
 #: The columns of each of some tables, and whether each is part of the primary key.
 COLUMNS = text(
@@ -67,14 +61,14 @@ def table_of(part: Part) -> Table | None:
 
 
 def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:
-    """Create the tables that are missing, and in others the columns that are missing and may be null.
+    """Create the tables that are missing, and in others the columns that are missing and known for every row.
 
     :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
     :raises Unusable: if the database's user may create none, or the database fails
     """
     with creating(), counting(engine, patient=True) as connection:
         wanted = sort_tables(tables)
-        there = _columns(connection, wanted)
+        there = columns_of(connection, wanted)
         found = {table.fullname: _see_to(connection, table, there[table.fullname]) for table in wanted}
     return {name: lines for name, lines in found.items() if lines}
 
@@ -134,15 +128,15 @@ def _make(connection: Connection, table: Table, there: Columns) -> list[str]:
     if not there:
         _create(connection, table)
         return []
-    refused = _add_columns(connection, table, _missing(table, there))
-    there = _columns(connection, [table])[table.fullname]
+    refused = add_columns(connection, table, _missing(table, there))
+    there = columns_of(connection, [table])[table.fullname]
     return [*differences(connection, table, there), *refused]
 
 
 def _missing(table: Table, there: Columns) -> list[SQLColumn[Any]]:
-    """Return the columns that are missing, nothing where one of them must not be null."""
+    """Return the columns that are missing, nothing where nobody knows what one of them has in the rows there are."""
     missing = [column for column in table.columns if column.name not in there]
-    return missing if all(column.nullable for column in missing) else []
+    return missing if all(map(may_be_added, missing)) else []
 
 
 def _create(connection: Connection, table: Table) -> None:
@@ -158,18 +152,6 @@ def _create(connection: Connection, table: Table) -> None:
     connection.exec_driver_sql(";".join(statements), execution_options={"no_parameters": True})
 
 
-def _add_columns(connection: Connection, table: Table, missing: Sequence[SQLColumn[Any]]) -> list[str]:
-    """Add columns, and return why not if they cannot be added."""
-    name = connection.dialect.identifier_preparer.format_table(table)
-    added = ", ".join(f"ADD COLUMN {CreateColumn(column).compile(dialect=PLAIN)}" for column in missing)
-    comments = [str(SetColumnComment(each).compile(dialect=PLAIN)) for each in missing if each.comment]
-    error = tried(connection, [SOON, f"ALTER TABLE {name} {added}", *comments, PATIENCE])
-    if error is not None:
-        return [f"it cannot be added: {first_line(error)}"]
-    log.info("%s has new columns: %s", table.fullname, ", ".join(column.name for column in missing))
-    return []
-
-
 def differences(connection: Connection, table: Table, there: Columns) -> Iterator[str]:
     """Yield what of a table in the database makes it unfit for its model.
 
@@ -179,7 +161,7 @@ def differences(connection: Connection, table: Table, there: Columns) -> Iterato
         if column.name not in there:
             yield f"the column {column.name} is missing"
             continue
-        wanted, given = _canonical(connection, column.type), there[column.name].kind
+        wanted, given = canonical(connection, column.type), there[column.name].kind
         if wanted != given:
             yield f"the column {column.name} is {given} instead of {wanted}"
     for name, its in there.items():
@@ -199,12 +181,12 @@ def misfit(name: str, lines: Iterable[str]) -> str:
 def find_misfits(connection: Connection, tables: Iterable[Table]) -> dict[str, str]:
     """Return why no plugin can run on each of the tables that are there and differ from their models."""
     its = {table.fullname: table for table in tables}
-    there = _columns(connection, list(its.values()))
+    there = columns_of(connection, list(its.values()))
     found = {name: list(differences(connection, its[name], there[name])) for name in its if there[name]}
     return {name: misfit(name, lines) for name, lines in found.items() if lines}
 
 
-def _columns(connection: Connection, tables: Sequence[Table]) -> dict[str, dict[str, Column]]:
+def columns_of(connection: Connection, tables: Sequence[Table]) -> dict[str, dict[str, Column]]:
     """Return the columns of each table, none of one that is missing."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[str, dict[str, Column]] = {table.fullname: {} for table in tables}
@@ -213,7 +195,7 @@ def _columns(connection: Connection, tables: Sequence[Table]) -> dict[str, dict[
     return found
 
 
-def _canonical(connection: Connection, kind: Any) -> str:
+def canonical(connection: Connection, kind: Any) -> str:
     """Return a type by the name that PostgreSQL itself gives it, so that FLOAT is double precision."""
     declared = kind.compile(dialect=connection.dialect).partition(" COLLATE ")[0]
     if declared not in BUILT_IN:

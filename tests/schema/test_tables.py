@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, Text, text
+import pytest
+from sqlalchemy import BigInteger, Column, Computed, Engine, Identity, MetaData, Table, Text, text
 from sqlalchemy import types as kinds
 
 from statscache.database.engine import make_engine
 from statscache.schema.tables import create_tables, find_misfits
-from tests.support.sql import run
+from tests.support.sql import run, scalar
 
 KINDS: list[Any] = [
     kinds.ARRAY(kinds.Text()),
@@ -86,6 +87,56 @@ def test_a_column_that_must_have_a_value_is_not_added(engine: Engine) -> None:
     needed = Column("needed", Text, nullable=False)
     found = create_tables(engine, [table_of(needed, Column("other", Text))])
     assert found == {"grown": ["the column needed is missing", "the column other is missing"]}
+
+
+def node(engine: Engine) -> Any:
+    """Return the number of the file that the table is in, which is another one once its rows are written anew."""
+    return scalar(engine, "SELECT pg_relation_filenode('grown')")
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+@pytest.mark.parametrize("default", ["it's 1%", text("now()"), text("upper('a')")])
+def test_a_column_with_a_default_is_added(engine: Engine, default: Any, nullable: bool) -> None:
+    """The rows that are there have the value of the moment, and none is written for that."""
+    create_tables(engine, [table_of()])
+    run(engine, "INSERT INTO grown VALUES ('a'), ('b')")
+    before = node(engine)
+    for _ in range(2):
+        new = Column("new", Text, nullable=nullable, server_default=default, comment="what is new")
+        assert create_tables(engine, [table_of(new)]) == {}
+    assert node(engine) == before
+    assert scalar(engine, "SELECT count(*) FROM grown WHERE new IS NOT NULL") == 2
+    assert scalar(engine, "SELECT count(DISTINCT new) FROM grown") == 1
+    assert scalar(engine, "SELECT attnotnull FROM pg_attribute WHERE attname = 'new'") is not nullable
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        Column("new", kinds.Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+        Column("new", kinds.Uuid, server_default=text("gen_random_uuid()")),
+        Column("new", BigInteger, Identity(), nullable=False),
+        Column("new", Text, Computed("key || 'x'")),
+    ],
+)
+def test_a_column_whose_value_each_row_has_of_its_own_is_not_added(engine: Engine, new: Column[Any]) -> None:
+    """All rows would be written while nobody can count or read: that is told, and the table stays as it is."""
+    create_tables(engine, [table_of()])
+    run(engine, "INSERT INTO grown VALUES ('a')")
+    before = node(engine)
+    why = (
+        "new cannot be added in place: its value has to be computed for each row, which writes the table anew"
+    )
+    assert create_tables(engine, [table_of(new)]) == {"grown": ["the column new is missing", why]}
+    assert node(engine) == before
+    assert scalar(engine, "SELECT count(*) FROM pg_class WHERE relname = 'statscache_trial'") == 0
+
+
+def test_a_default_that_is_only_python_s_is_not_the_server_s(engine: Engine) -> None:
+    """The server knows of none, so a column that must not be null is not added."""
+    create_tables(engine, [table_of()])
+    new = Column("new", Text, nullable=False, default="x")
+    assert create_tables(engine, [table_of(new)]) == {"grown": ["the column new is missing"]}
 
 
 def test_a_column_is_not_waited_for_longer_than_a_moment(engine: Engine) -> None:
