@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from statscache.counting.checks import Checks
 from statscache.counting.known_names import KnownNames
 from statscache.counting.measures import Measures
 from statscache.counting.update import PluginUpdates
@@ -34,6 +35,7 @@ from statscache.schema.prepare import CORE_TABLES, prepare
 from statscache.settings import Settings, read_settings
 from statscache.store import quarantine
 from statscache.store.presence import Presence
+from statscache.store.remade import times_remade
 from statscache.store.revisions import check_form
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,10 @@ NAMED = 5
 
 
 class App:
-    """The plugins that run, and the writer that lets them count. It has no thread and no spool."""
+    """The plugins that run, and the writer that lets them count. It has no thread and no spool.
+
+    :param remade: how often the table of each plugin was made anew before it was looked at; None for never
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class App:
         parts: Sequence[Part],
         naming: Naming,
         suspensions: Suspensions | None = None,
+        remade: Mapping[str, int] | None = None,
     ) -> None:
         #: Finds whom messages name, but for those who are forgotten.
         self.naming = naming if isinstance(naming, Renaming) else Renaming(naming, Pseudonyms())
@@ -80,9 +86,10 @@ class App:
         measures = Measures(runner.ident for runner in runners)
         updates = PluginUpdates(policy, self.watches[1], measures)
         presence = Presence(CORE_TABLES, _keyed_tables(engine, parts))
-        self.writer = Writer(
-            engine, runners, updates, self.naming, settings.ledger_keep, presence, self.names
-        )
+        #: How often the table of each plugin was made anew before it was looked at.
+        self.remade = remade or {}
+        checks = Checks(presence, self.names, runners, policy, self.remade)
+        self.writer = Writer(engine, runners, updates, self.naming, settings.ledger_keep, checks)
 
     def open(self) -> None:
         """Learn from the database which plugins are suspended, and who is forgotten.
@@ -147,13 +154,14 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
     unable: Mapping[str, str] = {}
     try:
         check_form(engine)
+        remade = times_remade(engine)  # before the tables are looked at
         if prepared:
             ready = prepare(engine, entries, parts, settings.epoch, settings.bots)
             parts, unable = ready.parts, ready.unable
         log.info(
             "running %s: %s", number_of(len(parts), "plugin"), some_of([part.ident for part in parts], NAMED)
         )
-        app = App(settings, engine, parts, naming)
+        app = App(settings, engine, parts, naming, remade=remade)
         app.unable = unable
         app.open()
     except DBAPIError as error:

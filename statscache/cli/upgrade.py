@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from statscache.cli.terminal import complain, json_option, one_line, print_json
+from statscache.cli.terminal import OneLine, complain, json_option, one_line, print_json
+from statscache.cli.upgrade_plugin import upgrade_plugin
 from statscache.configuration import fedmsg_config
 from statscache.database.engine import open_database
 from statscache.schema.prepare import CORE
@@ -19,15 +20,31 @@ WAITS = 1
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only show what it would do.")
+@click.option(
+    "--plugin",
+    "ident",
+    metavar="PLUGIN",
+    help="Give this plugin's table the form that it has in this version.",
+)
+@click.option("--accept-loss", is_flag=True, help="With --plugin: rows that cannot be kept may be dropped.")
 @json_option
-def upgrade(dry_run: bool, as_json: bool) -> None:
+def upgrade(dry_run: bool, ident: str | None, accept_loss: bool, as_json: bool) -> None:
     """Upgrade the tables to the form of this version.
 
     The start of a daemon has done of it what is quick; this does the rest. Daemons go on counting. It keeps none of
     them waiting for longer than two seconds, and asks nothing. You can interrupt it at any time; the next run goes on
     from there. What takes away a form that an earlier version needs waits until no daemon of that version runs. The
     command names those that do, and the exit code is then 1.
+
+    With --plugin it changes the table of a plugin that does not fit, which the start of a daemon names, and nothing
+    else. Nobody counts meanwhile; daemons keep what they hear. Rows that cannot be kept are dropped only with
+    --accept-loss; without it, it says which these are, and the exit code is 1. Restart the daemons afterwards.
     """
+    if ident is None and accept_loss:
+        raise OneLine("--accept-loss needs --plugin")
+    if ident is not None:
+        upgrade_plugin(ident, accept_loss, dry_run, as_json)
+        return
     with one_line():
         from statscache.schema.migrations.upgrade import Upgrade  # which loads Alembic
 

@@ -10,9 +10,9 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from statscache.counting.checks import Checks
 from statscache.counting.doubt import doubt, doubt_seconds
 from statscache.counting.keeping import Keeping, released
-from statscache.counting.known_names import KnownNames
 from statscache.counting.losses import write_losses
 from statscache.counting.not_kept import LeavingOut
 from statscache.counting.notifications import telling
@@ -37,8 +37,7 @@ from statscache.store.continuity import Continuity
 from statscache.store.coverage import lacking, lock_coverage
 from statscache.store.failure import Failure
 from statscache.store.positions import store_position
-from statscache.store.presence import Presence
-from statscache.store.standing import ask
+from statscache.store.remade import since_emptied
 
 
 class Writer:
@@ -46,8 +45,7 @@ class Writer:
 
     :param updates: lets the plugins write
     :param keep: how far the ledger reaches back
-    :param presence: checks that all tables are there
-    :param names: knows who is forgotten
+    :param checks: what each transaction looks at before it writes
     """
 
     def __init__(
@@ -57,19 +55,16 @@ class Writer:
         updates: PluginUpdates,
         naming: Naming,
         keep: timedelta,
-        presence: Presence,
-        names: KnownNames,
+        checks: Checks,
     ) -> None:
         self._engine = engine
         self._runners = {runner.ident: runner for runner in runners}
         self._tables = {runner.ident: runner.table for runner in runners if runner.table}
-        self._versions = {runner.ident: runner.version for runner in runners}
         self._leaving_out = LeavingOut(runners)
         self._updates = updates
         self._naming = naming
         self._keep = keep
-        self._presence = presence
-        self._names = names
+        self._checks = checks
         #: How many messages were in the ledger already, since the start.
         self.duplicates = 0
         #: What has been done since the start.
@@ -134,7 +129,8 @@ class Writer:
                 buses.note(connection, self.plugins, batch.heard)
             if own:
                 buses.sign(connection, batch.spool.id)
-            transaction.cover(self.plugins, batch.heard, batch.late, buses.common())
+            within = buses.common() * since_emptied()
+            transaction.cover(self.plugins, batch.heard, batch.late, within)
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
         """Write all messages of a span: they count for those of the plugins that have covered nothing of it.
@@ -206,9 +202,7 @@ class Writer:
         """
         try:
             with (counting_shared if shared else counting)(self._engine) as connection:
-                self._presence.check(connection)
-                standing = ask(connection, self._versions)
-                self._names.check(connection, batch, standing.forgotten)
+                standing = self._checks.run(connection, batch)
                 trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
                 transaction = Transaction(connection, alive, self._tables, standing, work, trip)
                 yield transaction

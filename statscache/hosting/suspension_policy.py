@@ -25,6 +25,9 @@ BARREN, SLOW = 5, 3
 #: other trouble of the database, which is seldom any plugin's fault.
 ENDED, ENDED_ANYHOW = 5, 20
 
+#: Why a plugin is left alone whose table is another one now.
+REMADE = "its table was made anew by `statscache upgrade --plugin`; start this again, in the version of that command"
+
 
 @dataclass
 class FailureRecord:
@@ -52,6 +55,11 @@ class SuspensionPolicy:
     def holds(self, plugin: str) -> bool:
         """Return whether the plugin is to be left alone now."""
         return self._suspensions.holds(plugin)
+
+    def leave_out(self, plugins: Iterable[str]) -> None:
+        """Leave plugins alone whose tables are not those any more with which this process began."""
+        for plugin in plugins:
+            self._suspensions.leave_out(plugin, REMADE)
 
     def counted(self, plugin: str, count: int, failures: Mapping[str, Failure]) -> None:
         """Suspend a plugin that gets nothing done, and end the suspension of one that does.

@@ -85,6 +85,8 @@ class Suspensions:
         # When each ends on the monotonic clock: the other can be set while it lasts.
         self._ends: dict[str, float] = {}
         self._unstored: set[str] = set()
+        # Those that only this process leaves alone, until it ends: of them nothing is stored.
+        self._left_out: dict[str, Suspension] = {}
 
     def refresh(self) -> None:
         """Bring this and the table together: another process may have ended a suspension."""
@@ -105,12 +107,15 @@ class Suspensions:
 
     def holds(self, plugin: str) -> bool:
         """Return whether the plugin is to be left alone now."""
+        if plugin in self._left_out:
+            return True
         return plugin in self._found and self._monotonic() < self._ends[plugin]
 
     @property
     def present(self) -> dict[str, Suspension]:
         """The plugins that are to be left alone now."""
-        return {plugin: found for plugin, found in tuple(self._found.items()) if self.holds(plugin)}
+        found = {plugin: its for plugin, its in tuple(self._found.items()) if self.holds(plugin)}
+        return {**found, **self._left_out}
 
     def unproven(self, plugin: str) -> bool:
         """Return whether the plugin was suspended and has not worked since."""
@@ -129,6 +134,14 @@ class Suspensions:
             reason,
         )
         self._store(plugin)
+
+    def leave_out(self, plugin: str, reason: str) -> None:
+        """Leave the plugin alone until this process ends: others may run it meanwhile."""
+        if plugin not in self._left_out:
+            log.error(
+                "%s is left alone by this process; its messages go to the quarantine: %s", plugin, reason
+            )
+            self._left_out[plugin] = Suspension(self._clock(), NEVER, 1, reason)
 
     def lift(self, plugin: str) -> None:
         """End the suspension of a plugin that has worked again."""

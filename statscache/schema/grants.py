@@ -43,6 +43,7 @@ PUBLIC = (
     "statscache_version",
     "statscache_schema",
     "statscache_not_kept",
+    "statscache_remade",
 )
 #: The tables there are of some, as SQL names them.
 PRESENT = text(

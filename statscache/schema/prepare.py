@@ -21,7 +21,8 @@ from statscache.schema.functions.create import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.migrations.start import upgrade_at_start
 from statscache.schema.registry import PluginRow, register
-from statscache.schema.tables import create_tables, misfit
+from statscache.schema.tables import create_tables
+from statscache.schema.unfit import find_unfit
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.bots import BotRow
 from statscache.store.buses import BusRow, ConsumerRow
@@ -33,6 +34,7 @@ from statscache.store.not_kept import NotKeptRow
 from statscache.store.notes import NoteRow
 from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
+from statscache.store.remade import RemadeRow
 from statscache.store.removals import RelationRow, RemovedRow
 from statscache.store.revisions import SchemaRow
 from statscache.store.verification import VerificationRow
@@ -64,6 +66,7 @@ CORE_MODELS = (
     SchemaRow,
     NotKeptRow,
     ForgottenRow,
+    RemadeRow,
 )
 #: The tables that statscache keeps for itself, and their names.
 CORE: list[Table] = [model.__table__ for model in CORE_MODELS]  # type: ignore[misc]
@@ -103,14 +106,15 @@ def prepare(
     keep_bots(engine, bots)
     note_dropped(engine)
     differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])
-    fitting = _fitting(parts, differing)
+    unfit = find_unfit(engine, parts, differing)
+    fitting = _fitting(parts, unfit)
     rewrite_ids(engine, [table for table in _latest(entries, parts) if table.fullname not in differing])
     add_indexes(engine, [table for table in tables if table.fullname not in differing])
     create_views(engine)
     create_functions(engine, fitting)
     register(engine, fitting, epoch)
     watch(engine, fitting)
-    return Prepared(fitting, _unable(entries, parts, differing))
+    return Prepared(fitting, _failing(entries) | unfit)
 
 
 def _check_core(differing: Mapping[str, Sequence[str]]) -> None:
@@ -146,34 +150,19 @@ def _latest(entries: Sequence[Entry], parts: Sequence[Part]) -> list[Table]:
     return [model.__table__ for model in models if isinstance(model, type) and issubclass(model, LatestModel)]  # type: ignore[misc]
 
 
-def _unable(
-    entries: Sequence[Entry], parts: Sequence[Part], differing: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
-    """Return why each plugin that should run does not, by its entry point or ident."""
-    failing = {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
-    tables = {part.ident: [table.fullname for table in tables_of(part.plugin.model)] for part in parts}
-    unfit = {ident: name for ident, its in tables.items() for name in its if name in differing}
-    return failing | {ident: misfit(name, differing[name]) for ident, name in unfit.items()}
+def _failing(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return why each entry point that is on does not load in full."""
+    return {entry.name: "; ".join(entry.failures) for entry in entries if entry.on and entry.failures}
 
 
-def _fitting(parts: Sequence[Part], differing: Mapping[str, Sequence[str]]) -> list[Part]:
+def _fitting(parts: Sequence[Part], unfit: Mapping[str, str]) -> list[Part]:
     """Return the plugins whose tables are as their models say.
 
     :raises Unusable: if no plugin's table does
     """
-    fitting = []
-    for part in parts:
-        names = [table.fullname for table in tables_of(part.plugin.model)]
-        unfit = [name for name in names if name in differing]
-        for name in unfit:
-            log.error(
-                "%s is disabled: its table %s does not fit its model (%s); rename or change the table",
-                part.ident,
-                name,
-                "; ".join(differing[name]),
-            )
-        if not unfit:
-            fitting.append(part)
+    for ident, why in unfit.items():
+        log.error("%s is disabled: %s", ident, why)
+    fitting = [part for part in parts if part.ident not in unfit]
     if not fitting:
         raise Unusable("no plugin can run: none of their tables fits its model; the log says why for each")
     return fitting

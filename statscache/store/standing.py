@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -10,12 +10,14 @@ from sqlalchemy import Connection, text
 from statscache.database.lock import APART
 from statscache.store.forgotten import LAST
 from statscache.store.not_kept import BEFORE
+from statscache.store.remade import OUTDATED
 from statscache.store.revisions import check_known
 from statscache.store.versions import MATTERS
 
 STANDING = text(
     f"SELECT {MATTERS} AS matters, coalesce({BEFORE}, 0) AS before, "
-    f"ARRAY(SELECT version_num FROM statscache_schema) AS revisions, ({LAST}) AS forgotten"
+    f"ARRAY(SELECT version_num FROM statscache_schema) AS revisions, ({LAST}) AS forgotten, "
+    f"{OUTDATED} AS outdated"
 )
 
 
@@ -26,21 +28,29 @@ class Standing:
     :param versions: the version of each plugin; none where it need not be noted what they count
     :param kept_from: the second since 1970 from which on all windows of all tables are kept
     :param forgotten: the number of the list of who is forgotten
+    :param outdated: the plugins whose tables were made anew for another program than this
     """
 
     versions: Mapping[str, int]
     kept_from: int
     forgotten: int
+    outdated: Sequence[str]
 
 
-def ask(connection: Connection, versions: Mapping[str, int]) -> Standing:
+def ask(connection: Connection, versions: Mapping[str, int], remade: Mapping[str, int]) -> Standing:
     """Ask it.
 
     :param versions: the version of each plugin that runs
+    :param remade: how often the table of each was made anew before this program looked at it; never if it says nothing
     :raises DatabaseNewer: if a later version has taken away the form of the tables that this program knows
     """
-    given = {"plugins": list(versions), "versions": list(versions.values())}
-    matters, before, revisions, forgotten = connection.execute(STANDING, given).one()
+    given = {
+        "plugins": list(versions),
+        "versions": list(versions.values()),
+        "times": [remade.get(plugin, 0) for plugin in versions],
+    }
+    matters, before, revisions, forgotten, outdated = connection.execute(STANDING, given).one()
     check_known(revisions)
-    is_apart = connection.get_execution_options().get(APART)
-    return Standing(versions if matters and not is_apart else {}, before, forgotten)
+    if connection.get_execution_options().get(APART):
+        return Standing({}, before, forgotten, ())
+    return Standing(versions if matters else {}, before, forgotten, outdated)

@@ -22,6 +22,7 @@ from statscache.schema.registry import register
 from statscache.schema.tables import create_tables
 from statscache.schema.watching import note_dropped, watch
 from statscache.settings import Settings
+from statscache.store.remade import times_remade
 
 MINUTE = Schedule(timedelta(minutes=1))
 
@@ -89,6 +90,7 @@ class Bench:
         core = [Base.metadata.tables[name] for name in CORE_TABLES]
         create_tables(self.engine, core)
         note_dropped(self.engine)
+        remade = times_remade(self.engine)
         create_tables(self.engine, [table for kind in classes for table in tables_of(kind.model)])
         parts = [self._part(kind) for kind in classes]
         create_views(self.engine)
@@ -99,6 +101,7 @@ class Bench:
             self.engine,
             parts,
             rules,
+            remade=remade,
         )
         self.app.open()
         self.daemon = Daemon(self.app, bus=bus)

@@ -33,6 +33,7 @@ from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.not_kept import not_kept
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.removals import counted_again, noted
+from statscache.store.standing import ask
 from statscache.store.verification import clip
 from statscache.store.versions import counted_anew, note_versions
 
@@ -156,6 +157,7 @@ def _taken_over(app: App, recount: Recount, spans: Spans, pauses: Sequence[float
 def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     """Let what was counted replace what there is."""
     findings, changes = [], Changes()
+    _check_tables(connection, app, spans)
     note_relations(connection)
     for target, (span,) in spans.items():
         gone, *gone_beside = (noted(connection, table.fullname) for table in target.tables)
@@ -182,6 +184,19 @@ def _exchange(connection: Connection, app: App, spans: Spans) -> list[Finding]:
     _remember(connection, kept_back.from_when(connection, oldest))
     changes.tell(connection)
     return findings
+
+
+def _check_tables(connection: Connection, app: App, spans: Spans) -> None:
+    """Check that the tables are those still with which this program began.
+
+    :raises StatscacheError: if one was made anew
+    """
+    versions = {its: app.plugins[its].version for target in spans for its in target.plugins}
+    if outdated := ask(connection, versions, app.remade).outdated:
+        raise StatscacheError(
+            f"nothing was changed: the table of {', '.join(outdated)} was made anew meanwhile: run this again in the "
+            "version for which it was"
+        )
 
 
 def _exchange_quarantine(connection: Connection, target: Target, span: Span) -> None:
