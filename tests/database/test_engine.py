@@ -70,7 +70,7 @@ def test_a_url_s_own_parameters_take_precedence(database: str) -> None:
 def reach(uri: str, wait: float = 0.3) -> str:
     """Try to open a database that cannot be opened, and return what the error says."""
     with pytest.raises(Unusable) as caught:
-        open_database(Settings(uri, 1.0, frozenset(), frozenset(), wait))
+        open_database(Settings(uri, 1.0, frozenset(), frozenset(), database_wait=wait))
     assert caught.value.__suppress_context__
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -108,7 +108,7 @@ def test_a_database_that_is_not_there_yet_is_waited_for(server: Engine, database
     assert "is not currently accepting connections" in reach(database)
     later = Timer(0.5, run, (server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     later.start()
-    engine = open_database(Settings(database, 1.0, frozenset(), frozenset(), 30.0))
+    engine = open_database(Settings(database, 1.0, frozenset(), frozenset(), database_wait=30.0))
     later.join()
     assert scalar(engine, "SELECT current_database()") == name
     engine.dispose()

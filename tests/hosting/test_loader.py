@@ -135,7 +135,7 @@ def point(what: str, name: str = "it") -> EntryPoint:
 
 
 def settings(enabled: tuple[str, ...] = (), disabled: tuple[str, ...] = ()) -> Settings:
-    return Settings("postgresql+psycopg2://", 1.0, frozenset(enabled), frozenset(disabled), 1.0)
+    return Settings("postgresql+psycopg2://", 1.0, frozenset(enabled), frozenset(disabled), database_wait=1.0)
 
 
 def load_all(

@@ -18,7 +18,7 @@ from statscache.plugins import CountModel, Umbrella
 from statscache.settings import Settings
 from tests.support.place import ALL_ON
 
-SETTINGS = Settings("postgresql:///", 1.0, frozenset(ALL_ON), frozenset(), 1.0)
+SETTINGS = Settings("postgresql:///", 1.0, frozenset(ALL_ON), frozenset(), database_wait=1.0)
 ENTRIES = load(SETTINGS, {})
 PARTS = running(ENTRIES)
 PLUGINS = [plugin for entry in ENTRIES for plugin in entry.plugins]
@@ -115,7 +115,7 @@ def test_the_entry_points_are_these() -> None:
         "pagure_requests_and_issues": "statscache_plugins.durations.pagure:plugins",
         "pungi_composes": "statscache_plugins.durations.pungi_composes:Plugin",
     }
-    off = {entry.name for entry in load(Settings("", 1.0, frozenset(), frozenset(), 1.0), {}) if not entry.on}
+    off = {entry.name for entry in load(Settings("", 1.0, frozenset(), frozenset()), {}) if not entry.on}
     assert off == set(ALL_ON)
 
 
