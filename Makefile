@@ -34,6 +34,9 @@ define install
 	if [ -t 2 ]; then printf '\r\033[K' >&2; fi; test ! -e $(VENV)/.failed
 endef
 
+# Tests start thousands of processes, each of which would else compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test torture history bench bench-growth soak lint docs package picture page-pictures dev clean
 
 demo: $(VENV)/.demo$(if $(filter amqp,$(BUS)),-amqp)
