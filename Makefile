@@ -10,6 +10,7 @@
 # make lint   what a change must also pass
 # make docs   the documentation, in docs/_build/html; a warning or a link that leads nowhere fails it
 # make package   the source package and the wheel in dist/, and the demo and tests of the bus from the installed wheel
+# make image   the image of a container from that wheel, and runs it; needs root, debootstrap and buildah
 # make page-pictures   the pictures of the page, docs/_static/page-*.png, from a demo in Debian's Chromium
 # make picture   the picture of the README, docs/_static/demo.svg, from a demo that runs for a minute and a half
 
@@ -37,7 +38,7 @@ endef
 # Tests start thousands of processes, each of which would else compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test torture history bench bench-growth soak lint docs package picture page-pictures dev clean
+.PHONY: demo test torture history bench bench-growth soak lint docs package image picture page-pictures dev clean
 
 demo: $(VENV)/.demo$(if $(filter amqp,$(BUS)),-amqp)
 	@$(VENV)/bin/statscache demo$(if $(filter-out fedmsg,$(BUS)), --bus $(BUS))
@@ -74,6 +75,9 @@ docs: $(VENV)/.dev
 
 package: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.packaging
+
+image: package
+	$(VENV)/bin/python -m tests.packaging.image
 
 page-pictures: $(VENV)/.dev
 	$(VENV)/bin/python docs/page_pictures.py
