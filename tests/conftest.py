@@ -14,11 +14,12 @@ import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from statscache.daemon import Daemon, open_daemon
 from statscache.database.embedded import start
-from tests.support.bench import Bad, Bench, Good, Keeper, Other
-from tests.support.databases import new_database
+from tests.support.bench import Bad, Bench, Good, Keeper, Other, make_own_tables
+from tests.support.databases import EMPTY, hurry, new_database
 from tests.support.gate import Gate
 from tests.support.hub import Bus, Hub
 from tests.support.place import ALL_ON, Place
@@ -51,6 +52,8 @@ def server() -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="statscache-test-", ignore_cleanup_errors=True) as directory:
         url = given or start(f"{directory}/data")
         engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
+        if not given:
+            hurry(engine)
         yield engine
         engine.dispose()
         if not given:
@@ -65,10 +68,20 @@ def tool(server: Engine) -> Tools:
     return Tools(server)
 
 
-@pytest.fixture
-def database(server: Engine) -> Iterator[str]:
-    """The URL of an empty database."""
+@pytest.fixture(scope="session")
+def own_tables(server: Engine) -> Iterator[str]:
+    """The name of a database that has statscache's own tables, as a bench makes them, and nothing in them."""
     with new_database(server) as url:
+        engine = create_engine(url, poolclass=NullPool)  # who copies a database must find nobody in it
+        make_own_tables(engine)
+        yield str(engine.url.database)
+
+
+@pytest.fixture
+def database(server: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database; for a bench one that has statscache's own tables, else made hundreds of times."""
+    bench = "make_bench" in request.fixturenames
+    with new_database(server, request.getfixturevalue("own_tables") if bench else EMPTY) as url:
         yield url
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from statscache.app import App
 from statscache.daemon import Daemon
@@ -77,6 +77,12 @@ def fail(session: Any) -> None:
     raise RuntimeError("as the test says")
 
 
+def make_own_tables(engine: Engine) -> None:
+    """Make those of statscache's own tables that are missing."""
+    create_tables(engine, [Base.metadata.tables[name] for name in CORE_TABLES])
+    note_dropped(engine)
+
+
 class Bench:
     """A daemon on plugins of the test's choice.
 
@@ -87,9 +93,7 @@ class Bench:
         self, url: str, directory: Path, *classes: type[BasePlugin], bus: Any = None, **settings: Any
     ) -> None:
         self.engine = make_engine(url)
-        core = [Base.metadata.tables[name] for name in CORE_TABLES]
-        create_tables(self.engine, core)
-        note_dropped(self.engine)
+        make_own_tables(self.engine)
         remade = times_remade(self.engine)
         create_tables(self.engine, [table for kind in classes for table in tables_of(kind.model)])
         parts = [self._part(kind) for kind in classes]
