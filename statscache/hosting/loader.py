@@ -6,7 +6,8 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from statscache.errors import StatscacheError, Unusable, is_interrupt, sure_interrupts
@@ -126,12 +127,18 @@ def check_names(settings: Settings) -> None:
 
 def _order(point: EntryPoint) -> tuple[bool, str, str]:
     """Our own come first, so that no other package can take an ident of theirs."""
-    name = point.dist.name if point.dist else ""
+    name, _ = _known_as(point.dist) if point.dist else ("", "")
     return name != "statscache", name, point.name
 
 
 def _source(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    return " ".join(_known_as(point.dist)) if point.dist else point.value
+
+
+@lru_cache(maxsize=32)  # each of them reads the whole of the package's description, each time
+def _known_as(distribution: Distribution) -> tuple[str, str]:
+    """Return the name and the version of a distribution."""
+    return distribution.name, distribution.version
 
 
 def _check_names(settings: Settings, known: set[str]) -> None:
