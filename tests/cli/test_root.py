@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,23 +133,19 @@ BAD = [
     Bad("plugins", "SystemExit: 3", config=b"raise SystemExit(3)"),
     Bad("plugins", "names the plugin 'x'", config=b"config = {'statscache.plugins.enabled': ['x']}"),
 ]
-Outcome = tuple[int, str, str]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def outcomes(
-    server: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[Bad, Future[Outcome]]]:
-    """What comes of each bad input, tried beside the other tests, which saves time."""
-    with new_database(server) as url, ThreadPoolExecutor(2) as pool:
-        yield {bad: pool.submit(bad.try_it, tmp_path_factory.mktemp("bad"), url) for bad in BAD}
-        pool.shutdown(cancel_futures=True)
+@pytest.fixture(scope="module")
+def empty(server: Engine) -> Iterator[str]:
+    """The URL of a database in which none of these inputs makes anything."""
+    with new_database(server) as url:
+        yield url
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.arguments)
-def test_bad_input_is_refused_in_one_line(bad: Bad, outcomes: Mapping[Bad, Future[Outcome]]) -> None:
+def test_bad_input_is_refused_in_one_line(bad: Bad, tmp_path: Path, empty: str) -> None:
     """One line on standard error says what is wrong, nothing else is written, and the exit code is 2."""
-    code, output, errors = outcomes[bad].result()
+    code, output, errors = bad.try_it(tmp_path, empty)
     assert (code, output) == (2, ""), errors
     assert re.fullmatch(r"statscache: \S[^\n]*\n", errors), errors
     assert bad.reason in errors
