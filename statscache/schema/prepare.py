@@ -36,7 +36,7 @@ from statscache.store.positions import DatabaseRow, SpoolRow
 from statscache.store.quarantine_tables import Body, QuarantineRow
 from statscache.store.remade import RemadeRow
 from statscache.store.removals import RelationRow, RemovedRow
-from statscache.store.revisions import SchemaRow
+from statscache.store.revisions import SchemaRow, is_for_later
 from statscache.store.verification import VerificationRow
 from statscache.store.versions import VersionRow
 
@@ -102,7 +102,8 @@ def prepare(
     """
     tables = _tables(entries, parts)
     old = upgrade_at_start(engine, CORE)
-    _check_core(create_tables(engine, [table for table in CORE if table.fullname not in old]))
+    core = [table for table in CORE if table.fullname not in old]
+    _check_core(create_tables(engine, core, later=is_for_later(engine)))
     keep_bots(engine, bots)
     note_dropped(engine)
     differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])

@@ -60,16 +60,17 @@ def table_of(part: Part) -> Table | None:
     return getattr(part.plugin.model, "__table__", None)
 
 
-def create_tables(engine: Engine, tables: Iterable[Table]) -> dict[str, list[str]]:
+def create_tables(engine: Engine, tables: Iterable[Table], later: bool = False) -> dict[str, list[str]]:
     """Create the tables that are missing, and in others the columns that are missing and known for every row.
 
+    :param later: whether a later version has upgraded them, which itself sees to what is in the columns it has added
     :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
     :raises Unusable: if the database's user may create none, or the database fails
     """
     with creating(), counting(engine, patient=True) as connection:
         wanted = sort_tables(tables)
-        there = columns_of(connection, wanted)
-        found = {table.fullname: _see_to(connection, table, there[table.fullname]) for table in wanted}
+        there = columns_of(connection, wanted, later)
+        found = {table.fullname: _see_to(connection, table, there[table.fullname], later) for table in wanted}
     return {name: lines for name, lines in found.items() if lines}
 
 
@@ -110,26 +111,26 @@ def taken_of(connection: Connection, names: Iterable[str]) -> list[str]:
     return list(connection.scalars(TAKEN, {"names": list(names)}))
 
 
-def _see_to(connection: Connection, table: Table, there: Columns) -> list[str]:
+def _see_to(connection: Connection, table: Table, there: Columns, later: bool) -> list[str]:
     """Create the table, or columns of it, if they are missing, and return why it cannot be used."""
     try:
         if there and not _missing(table, there):
             return list(differences(connection, table, there))
         with connection.begin_nested():
-            return _make(connection, table, there)
+            return _make(connection, table, there, later)
     except SQLAlchemyError as error:
         if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
 
 
-def _make(connection: Connection, table: Table, there: Columns) -> list[str]:
+def _make(connection: Connection, table: Table, there: Columns, later: bool) -> list[str]:
     """Create what is missing, and return why the table cannot be used."""
     if not there:
         _create(connection, table)
         return []
     refused = add_columns(connection, table, _missing(table, there))
-    there = columns_of(connection, [table])[table.fullname]
+    there = columns_of(connection, [table], later)[table.fullname]
     return [*differences(connection, table, there), *refused]
 
 
@@ -186,12 +187,19 @@ def find_misfits(connection: Connection, tables: Iterable[Table]) -> dict[str, s
     return {name: misfit(name, lines) for name, lines in found.items() if lines}
 
 
-def columns_of(connection: Connection, tables: Sequence[Table]) -> dict[str, dict[str, Column]]:
-    """Return the columns of each table, none of one that is missing."""
+def columns_of(
+    connection: Connection, tables: Sequence[Table], known: bool = False
+) -> dict[str, dict[str, Column]]:
+    """Return the columns of each table, none of one that is missing.
+
+    :param known: whether those are left out that are neither in its model nor part of its primary key
+    """
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[str, dict[str, Column]] = {table.fullname: {} for table in tables}
     for place, name, *its in connection.execute(COLUMNS, {"tables": [quote(table) for table in tables]}):
-        found[tables[place - 1].fullname][name] = Column(*its)
+        table, column = tables[place - 1], Column(*its)
+        if not known or name in table.columns or column.key:
+            found[table.fullname][name] = column
     return found
 
 

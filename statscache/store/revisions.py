@@ -83,6 +83,12 @@ def check_known(revisions: Iterable[str], newest: int = NEWEST) -> None:
             raise DatabaseNewer(_newer(revision))
 
 
+def is_for_later(engine: Engine) -> bool:
+    """Return whether the tables are upgraded for a later version, which this program can count beside."""
+    with engine.connect() as connection:
+        return any(number_of_revision(its) > NEWEST for its in applied(connection))
+
+
 def open_to_write(settings: Settings) -> Engine:
     """Reach the database, for a command that writes to its tables.
 

@@ -24,12 +24,16 @@ from statscache.schema.tables import find_misfits
 from statscache.store.revisions import NEWEST, DatabaseNewer
 from tests.support.daemons import accept, die
 from tests.support.earlier import restore
-from tests.support.revisions import OWN, WITH_OWN
+from tests.support.revisions import OWN, WITH_OWN, upgrade
 from tests.support.sql import run, scalar
 from tests.support.writing import LONGEST, Writer
 
 VOLUME = "SELECT sum(volume) FROM data_volume_1m"
 APPLIED = "SELECT array_agg(version_num ORDER BY version_num) FROM statscache_schema"
+
+NOT_NULL = (
+    "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'statscache_note'::regclass AND attname = 'length'"
+)
 
 
 @pytest.fixture
@@ -225,6 +229,18 @@ def test_a_database_that_a_later_version_has_only_added_to_is_counted_into(
         "the tables are upgraded for a later version of statscache (e9001, f9001), which this one can count beside"
         in caplog.messages
     )
+
+
+def test_what_a_later_version_keeps_in_columns_of_its_own_does_not_stop_the_start(
+    engine: Engine, daemons: Any, database: str
+) -> None:
+    """Such a column must not be null where the later version lets the database fill it for whoever writes."""
+    die(daemons())
+    assert upgrade(database)[-1].startswith("c9001 waits for a daemon of version ")
+    assert scalar(engine, NOT_NULL) is True
+    accept(daemon := daemons(), 1000)
+    assert daemon.finish(10)
+    assert scalar(engine, VOLUME) == 1
 
 
 @pytest.mark.slow
