@@ -1,7 +1,7 @@
 # make demo   a hub on made-up traffic and an embedded PostgreSQL, counts as they grow; Ctrl-C ends it
 #             BUS=amqp for statscache consume and a RabbitMQ of the demo's own, where rabbitmq-server is installed
 # make test   all tests; needs no server, no root and no other checkout; PYTEST_ARGS='-m "not slow"' for the quick ones
-# make torture   kills, cuts off, freezes and fills up everything, for about 20 minutes; every table must stay right
+# make torture   kills, cuts off, freezes and fills up everything, for about 30 minutes; every table must stay right
 #                TORTURE_ARGS='--only failover --runs 50' for one kind of it
 # make history   kills daemons while they fill gaps from an archive, for about 15 minutes; every table must be complete
 # make bench   how fast it is, each figure beside a control, in less than ten minutes; BENCH_ARGS='--only paced'

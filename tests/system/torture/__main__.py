@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 
-from tests.system.torture.scenarios import GROUPS
+from tests.system.torture.scenarios import GROUPS, chosen
 from tests.system.torture.suite import Load, drawn, run
 
 #: What is sent if all scenarios are played, and if those of one group are, so that none of these takes long.
@@ -19,7 +19,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.system.torture", description=__doc__)
     parser.add_argument("--only", choices=GROUPS, help="play the scenarios of this group")
     parser.add_argument(
-        "--runs", "--scenarios", type=int, default=20, help="how many are played, each with the next seed"
+        "--runs",
+        "--scenarios",
+        type=int,
+        help="how many are played, each with the next seed; each one once if not given",
     )
     parser.add_argument("--messages", type=int, help="how many are sent in each")
     parser.add_argument("--rate", type=float, help="messages a second")
@@ -28,7 +31,8 @@ def main() -> int:
     prepare_process()
     usual = GROUP if arguments.only else ALL
     load = Load(arguments.messages or usual.messages, arguments.rate or usual.rate)
-    score = run(drawn(arguments.only, arguments.runs, arguments.seed), load, arguments.seed)
+    runs = arguments.runs or len(chosen(arguments.only))
+    score = run(drawn(arguments.only, runs, arguments.seed), load, arguments.seed)
     print(score)
     return 1 if score.differences else 0
 

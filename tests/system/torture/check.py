@@ -14,6 +14,7 @@ from tests.support.all_kinds import AllKinds, without_pruned
 from tests.support.reference import Body, Cells, Place, differences, usable
 from tests.system.torture.completeness import Completeness
 from tests.system.torture.messages import POISON, POISONED
+from tests.system.torture.naming import renamed
 from tests.system.torture.tables import FRONT, LEGACY, PICKY, SHOWN, Tables
 
 if TYPE_CHECKING:
@@ -42,9 +43,23 @@ class Inspector:
         """Expect messages that will be sent, for the first time or again."""
         for body in bodies:
             if usable(body) and id(body) not in self._names:
-                message = Message(body)
-                self._names[id(body)] = self._meta.usernames(message), self._meta.packages(message)
-                self._sent.setdefault(ident(body), body)
+                self._know(ident(body), body)
+
+    def _know(self, id_: str, body: Body) -> None:
+        message = Message(body)
+        self._names[id(body)] = self._meta.usernames(message), self._meta.packages(message)
+        self._sent.setdefault(id_, body)
+
+    def rename(self) -> None:
+        """Expect from now on what is written instead of the names of people who are forgotten."""
+        if not (instead := self._stage.instead):
+            return
+        before = self._sent.copy()
+        self._sent.clear()
+        for id_, body in before.items():
+            other = renamed(body, instead)
+            self._stage.publisher.know_as(body, other)
+            self._know(renamed(id_, instead), other)
 
     @property
     def differences(self) -> list[str]:
@@ -72,6 +87,7 @@ class Inspector:
                 self._compare_gap(tables)
         self._compare_spools()
         self.completeness.compare(self._stage.admin)
+        self._look()
 
     def after_replay(self) -> None:
         """Compare with all that was sent."""
@@ -90,6 +106,10 @@ class Inspector:
             missing = [id for id in self._sent if tables.ledger.get(id, everywhere) != everywhere]
             self._expect("counted by some plugins only", missing)
             self._expect("bodies kept for nothing", range(tables.bodies_left))
+        self._look()
+
+    def _look(self) -> None:
+        self._differences += self._stage.scenario.wrong(self._stage)
 
     @property
     def _kept(self) -> set[str]:

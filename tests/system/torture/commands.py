@@ -24,14 +24,21 @@ class Commands:
     :param settings: of statscache, and of the bus
     :param plugins: the directory with more plugins, if there are any
     :param script: what runs the command
+    :param environment: variables of the environment
     """
 
     def __init__(
-        self, directory: Path, settings: Mapping[str, Any], plugins: str = "", script: str = SCRIPT
+        self,
+        directory: Path,
+        settings: Mapping[str, Any],
+        plugins: str = "",
+        script: str = SCRIPT,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._directory, self._script = directory, script
         path = os.pathsep.join(filter(None, [str(ROOT), plugins]))
-        self._environment = {**os.environ, "STATSCACHE_SQLALCHEMY_URI": "", "PYTHONPATH": path}
+        known = {**os.environ, "STATSCACHE_SQLALCHEMY_URI": "", "PYTHONPATH": path}
+        self._environment = {**known, **(environment or {})}
         (directory / "fedmsg.d").mkdir(parents=True, exist_ok=True)
         (directory / "fedmsg.d" / "config.py").write_text(f"config = { ({**BUS, **settings})!r}\n")
 
@@ -40,18 +47,26 @@ class Commands:
 
         :param kill_after: after how many seconds it is killed
         """
-        command = [sys.executable, "-c", self._script, *arguments]
-        process = subprocess.Popen(
-            command,
+        process = self.start(*arguments)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.kill()
+        return self.wait(process, *arguments)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [sys.executable, "-c", self._script, *arguments],
             cwd=self._directory,
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        if kill_after is not None:
-            time.sleep(kill_after)
-            process.kill()
+
+    def wait(self, process: subprocess.Popen[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Wait for the end of a command that was started with these arguments, and log what it has said."""
         output, errors = process.communicate()
-        (self._directory / f"{arguments[0]}.log").write_text(output + errors)
-        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        with (self._directory / f"{arguments[0]}.log").open("a") as log:
+            log.write(output + errors)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

@@ -47,6 +47,8 @@ AT_START = [f"{when} {step}" for step in ("adopt", "remove", "segment", "take") 
     "in remove"
 ]
 assert {step.partition(" ")[2] for step in (*AT, *AT_START)} <= {*STEPS, "commit", "lock"}
+#: How often that is a step of the scenario's own, if it has any.
+OWN_SHARE = 0.5
 #: How long in seconds a commit is waited for.
 COMMIT = 8.0
 OURS = "FROM pg_stat_activity WHERE application_name = 'statscache' AND datname = current_database()"
@@ -69,7 +71,8 @@ def kill(stage: Stage, slot: Slot, chance: random.Random) -> str:
 
 def kill_at_step(stage: Stage, slot: Slot, chance: random.Random) -> str:
     """Let a hub kill itself at some step of its work, or kill it if it does not come to that step."""
-    step = chance.choice([*AT, *slot.steps])
+    own = stage.scenario.steps
+    step = chance.choice(own if own and chance.random() < OWN_SHARE else [*AT, *slot.steps])
     slot.order(step, chance.randint(1, 500 if "append" in step else 12), signal.SIGKILL)
     slot.kill()
     slot.start()

@@ -16,6 +16,7 @@ import psutil
 from tests.support.hub import Hub
 from tests.system.torture.launcher import ACCEPTED, LOST
 from tests.system.torture.orders import ORDER
+from tests.system.torture.revisions import HERE, REFUSED, VARIABLE
 from tests.system.torture.unreadable import UNREADABLE
 
 ROOT = Path(__file__).parents[3]
@@ -58,6 +59,20 @@ class Slot:
         #: What went otherwise than it should.
         self.complaints: list[str] = []
 
+    def learn(self) -> None:
+        """Let what is started from now on be of the next version, which knows the suite's own revisions."""
+        self._environment[VARIABLE] = str(HERE)
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether what is started is of the next version."""
+        return VARIABLE in self._environment
+
+    @property
+    def needs_old_form(self) -> bool:
+        """Whether a daemon runs of the version before."""
+        return not self.has_learned and self.running
+
     def start(self, order: dict[str, Any] | None = None) -> None:
         """Start a hub."""
         self._count += 1
@@ -93,7 +108,13 @@ class Slot:
         return self.hub is not None and "statscache is running" in self.hub.log
 
     def _look_at_the_dead(self) -> None:
-        """Complain of a hub that has ended though nobody told it to; one that could not start may."""
+        """Complain of a hub that has ended though nobody told it to; one that could not start may.
+
+        In the place of one that is too old for the tables comes the next version.
+        """
+        if self.hub is not None and REFUSED in self.hub.log:
+            self.learn()
+            return
         if self.hub is not None and not self._doomed and self._was_running():
             self.complaints.append(f"{self.name} {self._count} ended with {self.hub.process.returncode}")
 

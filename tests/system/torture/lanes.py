@@ -1,4 +1,4 @@
-"""The faults of a scenario, side by side: into each daemon, the database and the broker, one after the other."""
+"""The faults of a scenario, side by side: into daemons, commands, database and broker, one after the other each."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ def lanes_of(stage: Stage, seed: int) -> list[Lane]:
     """Return the lanes of a stage's scenario."""
     scenario = stage.scenario
     lanes = [Lane("database", scenario.database_faults, random.Random(f"faults {seed} None"))]
+    if scenario.command_faults:
+        lanes.append(Lane("commands", scenario.command_faults, random.Random(f"faults {seed} commands")))
     if stage.bus.broker:
         lanes.append(Lane("broker", scenario.broker_faults, random.Random(f"faults {seed} broker")))
     for slot in stage.slots:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.system.torture import revisions
 from tests.system.torture.orders import Orders, wrap
 from tests.system.torture.unreadable import UNREADABLE, fail_reading
 
@@ -40,8 +41,10 @@ HASTE: dict[str, dict[str, Any]] = {
     "hosting.suspensions": {"SHORTEST": timedelta(seconds=1), "LONGEST": timedelta(seconds=4)},
     "database.engine": {"SETTINGS": SETTINGS},
 }
+#: A module, a class in it if there is one, and a function.
+Home = tuple[str, str | None, str]
 #: The steps at which a daemon can be told to die: at each of these functions, before and after.
-STEPS = {
+STEPS: dict[str, Home] = {
     "cut": ("intake.accept", "Intake", "cut"),
     "write": ("counting.writer", "Writer", "write"),
     "enter": ("store.ledger", None, "enter"),
@@ -59,10 +62,23 @@ STEPS = {
     "remove": ("spool.spool", "Spool", "remove"),
     "loss": ("spool.spool", "Spool", "lose"),
     "forget loss": ("spool.spool", "Spool", "forget_loss"),
+    "drop": ("upkeep.retention.chore", None, "drop_some"),
+    "look": ("upkeep.retention.drop", None, "look"),
+    "note": ("upkeep.retention.drop", None, "drop"),
+    "delete": ("upkeep.retention.drop", None, "_drop"),
+    "names": ("store.forgotten", None, "refresh"),
+    "clear": ("spool.clearing", "Clearing", "begin"),
+    "note clear": ("spool.layout", None, "write_names"),
+    "tables": ("schema.migrations.start", None, "begin"),
 }
 
-#: What has a commit at which a daemon can be told to die, and that step's name.
-COMMITS = {"write": "commit", "write_slice": "slice's commit"}
+#: What has a commit at which a daemon can be told to die, by that step's name.
+COMMITS: dict[str, Home] = {
+    "commit": ("counting.writer", "Writer", "write"),
+    "slice's commit": ("counting.writer", "Writer", "write_slice"),
+    "dropping's commit": ("upkeep.retention.chore", None, "drop_some"),
+    "upgrade's commit": ("schema.migrations.start", None, "apply_quick"),
+}
 #: What gives a transaction under the lock, alone or with others.
 LOCKS = ("counting", "counting_shared")
 
@@ -86,17 +102,30 @@ def prepare() -> None:
     fail_reading(directory / UNREADABLE)
 
 
-def arm(orders: Orders) -> None:
-    """Put the steps, and haste, into the product."""
+def arm(orders: Orders, others: str = "") -> None:
+    """Put the steps, and haste, into the product.
+
+    :param others: the step of commits that have no name of their own, if they are one
+    """
     import statscache.daemon  # noqa: F401  and with it all the others
 
+    if place := os.environ.get(revisions.VARIABLE):
+        revisions.know(Path(place))
+        STEPS["apply"] = "schema.migrations.scripts", "Scripts", "apply"
+
     for module, values in HASTE.items():
-        vars(sys.modules[f"statscache.{module}"]).update(values)
-    for step, (module, owner, name) in STEPS.items():
-        home = sys.modules[f"statscache.{module}"]
-        wrap(orders, step, getattr(home, owner) if owner else home, name)
+        vars(import_module(f"statscache.{module}")).update(values)
+    for step, home in STEPS.items():
+        wrap(orders, step, owner_of(home), home[2])
     tear(orders)
-    arm_commits(orders)
+    arm_commits(orders, others)
+
+
+def owner_of(home: Home) -> Any:
+    """Return the module, or the class in it, that has a function."""
+    module, owner, _ = home
+    found = import_module(f"statscache.{module}")
+    return getattr(found, owner) if owner else found
 
 
 def tear(orders: Orders) -> None:
@@ -121,8 +150,11 @@ def tear(orders: Orders) -> None:
     layout.remove = torn_remove
 
 
-def arm_commits(orders: Orders) -> None:
-    """Put steps around the commits of what writes, and around the lock that everything which counts takes."""
+def arm_commits(orders: Orders, others: str = "") -> None:
+    """Put steps around the commits of what writes, and around the lock that everything which counts takes.
+
+    :param others: the step of all other commits, if they are one
+    """
     from statscache.counting import writer
     from statscache.database import engine as db
     from statscache.database.round_trip import RoundTrip
@@ -130,17 +162,18 @@ def arm_commits(orders: Orders) -> None:
     present = threading.local()
     make_engine = db.make_engine
 
-    def arm_writing(name: str, step: str) -> None:
-        inner = getattr(writer.Writer, name)
+    def arm_writing(step: str, home: Home) -> None:
+        owner = owner_of(home)
+        inner = getattr(owner, home[2])
 
         def armed(*args: Any) -> Any:
             present.step = step
             try:
                 return inner(*args)
             finally:
-                present.step = ""
+                present.step = others
 
-        setattr(writer.Writer, name, armed)
+        setattr(owner, home[2], armed)
 
     def armed_engine(url: str, *rest: Any) -> Any:
         engine = make_engine(url, *rest)
@@ -151,7 +184,7 @@ def arm_commits(orders: Orders) -> None:
 
     def armed_commit(commit: Callable[[Any], None]) -> Callable[[Any], None]:
         def do_commit(connection: Any) -> None:
-            step = getattr(present, "step", "")
+            step = getattr(present, "step", others)
             if not step:
                 return commit(connection)
             orders.reach(f"before {step}")
@@ -170,8 +203,8 @@ def arm_commits(orders: Orders) -> None:
 
         setattr(writer, name, armed)
 
-    for name, step in COMMITS.items():
-        arm_writing(name, step)
+    for step, home in COMMITS.items():
+        arm_writing(step, home)
     for name in LOCKS:
         arm_lock(name)
     db.make_engine = armed_engine

@@ -23,6 +23,8 @@ PAST = 0.4
 HOUR, DAY = 3600, 86_400
 #: A whole hour of 2019; from it until `FIRST` there are only these.
 THEN, FIRST = 1_550_000_000 // HOUR * HOUR, 1_690_000_000
+#: The hours of then that an archive is asked for while messages come.
+THEN_ABOUT = THEN - HOUR, THEN + 3 * HOUR
 FEDORA, PAGURE = "org.fedoraproject.prod.", "io.pagure.prod."
 PEOPLE = ("ada", "bob", "https://cyd.id.fedoraproject.org/", "dee@fedoraproject.org", "@group", "", "ada-bot")
 

@@ -70,10 +70,16 @@ def _dated(chance: random.Random, body: Body, sent: float) -> Body:
     """Return the message with a timestamp of a moment before it is sent, if it is to have one of the present."""
     given = body.get("timestamp")
     age = chance.random() * (AGE_LATE if chance.random() < LATE else AGE)
-    if chance.random() >= PRESENT or not isinstance(given, int | float) or given < FIRST:
+    if chance.random() >= PRESENT or not isinstance(given, int | float) or is_past(body):
         return body
     when = round(sent - age, 6)
     return {**body, "timestamp": math.floor(when) if isinstance(given, int) else when}
+
+
+def is_past(body: Body) -> bool:
+    """Return whether a message is of years ago, before all others, whenever it is sent."""
+    when = body.get("timestamp")
+    return isinstance(when, int | float) and when < FIRST
 
 
 def _place(chance: random.Random, at: int, disorder: int) -> float:

@@ -58,6 +58,11 @@ class Publisher:
         for body in sent:
             self._sent.setdefault(id(body), (body, self.last))
 
+    def know_as(self, body: Body, other: Body) -> None:
+        """Know of another message that it was sent when this one was."""
+        if id(body) in self._sent:
+            self._sent[id(other)] = other, self._sent[id(body)][1]
+
     def age(self, body: Body) -> float | None:
         """Return how many seconds old a message was when it was sent first; None if it has not been sent."""
         sent = self._sent.get(id(body))

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.system.torture import broker_faults, faults
+
+if TYPE_CHECKING:
+    from tests.system.torture.stage import Stage
+
+
+def nothing(stage: Stage) -> None:
+    """Do nothing."""
+
+
+def nothing_wrong(stage: Stage) -> Iterable[str]:
+    """Find nothing wrong."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,14 @@ class Scenario:
     :param consumer_faults: the same for daemons on AMQP
     :param database_faults: the same for the database
     :param broker_faults: the same for the broker
+    :param names: whether people are named who are to be forgotten
+    :param upgrades: whether daemons of the next version come, as which all commands are
+    :param steps: to which daemons come in it beside those of all others, to be killed there
+    :param command_faults: what is done by commands that are interrupted, with weights
+    :param concludes: is called when the faults are over, and all runs
+    :param wrong: looks for what is wrong beside cells and what is called complete, whenever those are compared
     :param group: the name of a group of scenarios that it is one of
+    :param pace: by how much faster messages are sent than in others, so that more or fewer faults come meanwhile
     :param odd: whether messages come that plugins cannot digest
     :param legacy: whether plugins of statscache 0.0.4 run beside ours
     :param replicated: whether the database has a standby, which takes its place again and again
@@ -41,7 +61,14 @@ class Scenario:
     consumer_faults: dict[faults.HubFault, int] = field(default_factory=lambda: broker_faults.CONSUMER)
     database_faults: dict[faults.DatabaseFault, int] = field(default_factory=lambda: faults.DATABASE)
     broker_faults: dict[broker_faults.BrokerFault, int] = field(default_factory=lambda: broker_faults.BROKER)
+    names: bool = False
+    upgrades: bool = False
+    steps: tuple[str, ...] = ()
+    command_faults: dict[faults.DatabaseFault, int] = field(default_factory=dict)
+    concludes: Callable[[Stage], None] = nothing
+    wrong: Callable[[Stage], Iterable[str]] = nothing_wrong
     group: str = "mix"
+    pace: float = 1.0
     odd: bool = False
     legacy: bool = False
     replicated: bool = False

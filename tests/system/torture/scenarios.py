@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.system.torture import broker_faults, faults, hardships
+from tests.system.torture import broker_faults, faults, forgetting, hardships, keeping
 from tests.system.torture.broker import SHARES
 from tests.system.torture.failover import fail_over
 from tests.system.torture.restore import restore_data, restore_each, restore_whole
@@ -35,8 +35,29 @@ RESTORE: dict[str, Any] = {
     "forgets": True,
     "deadlocks": True,
 }
-#: Seconds are dropped as soon as the windows of five or fifteen that they lie in are complete.
-KEPT_SHORT: dict[str, Any] = {"statscache.keep": {"1s": "2s"}}
+#: What is done to a database while commands are interrupted, which stop the server themselves.
+BESIDE_COMMANDS = {
+    **{
+        faults.swallow_answer: 2,
+        faults.swallow_commit: 1,
+        faults.delay_commit: 2,
+        faults.shut: 1,
+        faults.cut: 1,
+    },
+    **{faults.stall: 1, faults.slow: 1, faults.cancel: 1, faults.sever: 1, faults.lock: 1},
+}
+#: Commands take seconds to start.
+PACE = 0.4
+KEEP: dict[str, Any] = {
+    "pace": PACE,
+    "settings": keeping.settings(keeping.KEEP),
+    "steps": keeping.STEPS,
+    "hub_faults": keeping.DAEMONS,
+    "command_faults": keeping.COMMANDS,
+    "database_faults": BESIDE_COMMANDS,
+    "concludes": keeping.conclude,
+    "wrong": keeping.wrong,
+}
 CLOCK: dict[str, Any] = {"database_faults": {}, "sets_clocks": True}
 UNREADABLE: dict[faults.HubFault, int] = {hardships.fail_reading: 2, hardships.hide_segments: 1}
 DAMAGE: dict[faults.HubFault, int] = {hardships.flip_byte: 2, hardships.remove_spool: 1}
@@ -57,6 +78,19 @@ PURGED: dict[str, Any] = {
     "purges": True,
 }
 
+FORGET: dict[str, Any] = {
+    "group": "forget",
+    "pace": PACE,
+    "hubs": ({}, {}),
+    "odd": True,
+    "names": True,
+    "steps": forgetting.STEPS,
+    "hub_faults": forgetting.DAEMONS,
+    "command_faults": forgetting.COMMANDS,
+    "database_faults": BESIDE_COMMANDS,
+    "concludes": forgetting.conclude,
+    "wrong": forgetting.wrong,
+}
 SCENARIOS = (
     Scenario("one daemon"),
     Scenario("two daemons", hubs=({}, {})),
@@ -65,7 +99,9 @@ SCENARIOS = (
     Scenario("plugins that join later", hubs=(WITHOUT_OTHERS, {}), later=1),
     Scenario("plugins of statscache 0.0.4", legacy=True, odd=True),
     Scenario("no room in the spool", settings=CRAMPED, database_faults=AWAY),
-    Scenario("old rows are dropped", group="keep", hubs=({}, {}), settings=KEPT_SHORT),
+    Scenario("old rows are dropped", group="keep", hubs=({}, {}), **KEEP),
+    Scenario("people are forgotten", **FORGET),
+    Scenario("people are forgotten, and spools are kept", settings=TAIL, **FORGET),
     Scenario("failover of one daemon", group="failover", **FAILOVER),
     Scenario("failover of two daemons", group="failover", hubs=({}, {}), **FAILOVER),
     Scenario("restore", group="restore", hubs=({}, {}), **RESTORE),

@@ -17,13 +17,18 @@ from tests.support.clock_preload import MovableClock
 from tests.support.hub import wait_for
 from tests.system.datagrepper import Archive, fetch
 from tests.system.torture.buses import make_bus
-from tests.system.torture.commands import Commands
+from tests.system.torture.commands import SCRIPT, Commands
 from tests.system.torture.completeness import LATENESS
 from tests.system.torture.damage import SINCE, damage
 from tests.system.torture.fleet import Slot
+from tests.system.torture.forgetting import Receipts
+from tests.system.torture.interrupted import SCRIPT as COMMANDING
+from tests.system.torture.interrupted import as_told
 from tests.system.torture.lanes import lanes_of
 from tests.system.torture.messages import POISON, POISONED, Body
+from tests.system.torture.naming import names_of, renamed, tokens
 from tests.system.torture.publisher import Publisher
+from tests.system.torture.revisions import HERE, VARIABLE
 from tests.system.torture.scenario import Scenario
 from tests.system.torture.server import Server
 from tests.system.torture.tables import Tables
@@ -53,7 +58,14 @@ class Stage:
         self.complaints: list[str] = []
         self.faults: Counter[str] = Counter()
         self.scenario, self._seed = scenario, seed
-        self._directory = directory
+        self.directory = directory
+        #: The environment's variables of commands.
+        self.environment = {VARIABLE: str(HERE)} if scenario.upgrades else {}
+        #: Who is to be forgotten, and what is known of that.
+        self.names = names_of(seed) if scenario.names else ()
+        self.receipts = Receipts(directory, self.names)
+        #: What is sent that is of years ago, from the first.
+        self.past: list[Body] = []
         #: The ways to its database.
         self.ways = Ways(scenario, server, directory)
         self.gate, self.admin = self.ways.gate, self.ways.admin
@@ -66,8 +78,8 @@ class Stage:
         self.slots = self.bus.slots(self._make_slot)
 
     def _make_slot(self, kind: type[Slot], name: str, source: Any, own: dict[str, Any]) -> Slot:
-        settings = {**self._settings(self.ways.url), **self.scenario.settings, **own}
-        directory, environment = self._directory / name, dict(self._environment)
+        settings = {**self.settings(), **own}
+        directory, environment = self.directory / name, dict(self._environment)
         if self.scenario.sets_clocks:
             directory.mkdir()
             self.clocks[name] = MovableClock(directory)
@@ -79,6 +91,10 @@ class Stage:
         """The database's server."""
         return self.ways.server
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of all daemons."""
+        return {**self._settings(self.ways.url), **self.scenario.settings}
+
     def _settings(self, url: str) -> dict[str, Any]:
         off = ["legacy_latest", "legacy_stubborn", "legacy_swallower"] if self.scenario.legacy else []
         return {
@@ -86,11 +102,17 @@ class Stage:
             "statscache.plugins.enabled": ALL_ON,
             "statscache.plugins.disabled": off,
             "statscache.producer.frequency": 0.2,
-            "statscache.spool.directory": str(self._directory / "spool"),
+            "statscache.spool.directory": str(self.directory / "spool"),
             "statscache.spool.tail": 0,
             "statscache.coverage.lateness": LATENESS,
             "statscache.database.wait": 5,
+            "statscache.forget.key": str(self.key_file),
         }
+
+    @property
+    def key_file(self) -> Path:
+        """The file with the key by which people are known who are forgotten."""
+        return self.directory / "forget.key"
 
     def open(self) -> None:
         """Start the daemons that are there from the first."""
@@ -159,7 +181,7 @@ class Stage:
 
     def log(self, line: str) -> None:
         """Keep what was done, and when."""
-        with (self._directory / "faults.log").open("a") as log:
+        with (self.directory / "faults.log").open("a") as log:
             log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def _unsettled(self) -> str:
@@ -180,9 +202,18 @@ class Stage:
         return ", ".join(words for words, is_so in wanting.items() if is_so)
 
     @property
+    def instead(self) -> dict[str, str]:
+        """What is written instead of the names of people who are forgotten."""
+        if not self.key_file.exists():
+            return {}
+        with self.admin.connect() as connection:
+            return tokens(connection, self.key_file, self.names)
+
+    @property
     def accepted(self) -> set[str]:
-        """The ids of all messages that any hub has accepted."""
-        return set().union(*(slot.accepted() for slot in self.slots))
+        """The ids of all messages that any hub has accepted, as the ledger has them."""
+        ids = set().union(*(slot.accepted() for slot in self.slots))
+        return {renamed(id, instead) for id in ids} if (instead := self.instead) else ids
 
     @property
     def lost(self) -> int:
@@ -192,7 +223,7 @@ class Stage:
     @property
     def spools(self) -> list[Path]:
         """The directories of spools that are there."""
-        return [path for path in (self._directory / "spool").glob("*/*") if path.is_dir()]
+        return [path for path in (self.directory / "spool").glob("*/*") if path.is_dir()]
 
     @property
     def segments(self) -> list[Path]:
@@ -204,9 +235,11 @@ class Stage:
 
         :param kill_after: after how many seconds that is
         """
-        settings = self._settings(self.admin.url.render_as_string(hide_password=False))
+        url = self.admin.url.render_as_string(hide_password=False)
+        settings = {**self._settings(url), **self.scenario.settings}
+        script, told = (COMMANDING, as_told(self, self.directory)) if self.environment else (SCRIPT, {})
         plugins = self._environment.get("PYTHONPATH", "")
-        commands = Commands(self._directory, {**self.bus.settings, **settings}, plugins)
+        commands = Commands(self.directory, {**self.bus.settings, **settings}, plugins, script, told)
         done = commands.run(*arguments, kill_after=kill_after)
         if done.returncode and kill_after is None:
             said = f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-300:]}"
@@ -221,7 +254,7 @@ class Stage:
         finally:
             archive.close()
         random.Random(f"replay {self._seed}").shuffle(bodies)
-        path = self._directory / "sent.jsonl"
+        path = self.directory / "sent.jsonl"
         path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
         self.command("replay", str(path))
 

@@ -10,12 +10,13 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support import pgbouncer, rabbitmq
 from tests.system.torture.check import Inspector
-from tests.system.torture.messages import Body, Dating, make
+from tests.system.torture.messages import Body, Dating, is_past, make
+from tests.system.torture.naming import naming
 from tests.system.torture.repeated import Repeated
 from tests.system.torture.scenario import Scenario
 from tests.system.torture.scenarios import chosen
@@ -86,10 +87,11 @@ class Suite:
             self._say(f"seed {seed}, {scenario.name}: left out, as there is no {missing}")
             return
         place = self._directory / f"seed-{seed}"
-        stage = Stage(scenario, seed, self._load.rate, self._server, place, self._plugins)
+        load = replace(self._load, rate=self._load.rate * scenario.pace)
+        stage = Stage(scenario, seed, load.rate, self._server, place, self._plugins)
         inspector = Inspector(stage)
         try:
-            perform(stage, inspector, seed, self._load)
+            perform(stage, inspector, seed, load)
         except Exception:
             stage.complaints.append(f"the scenario ended:\n{traceback.format_exc()}")
         finally:
@@ -159,6 +161,8 @@ def drawn(group: str | None, runs: int, seed: int) -> Iterator[Scenario]:
 def perform(stage: Stage, inspector: Inspector, seed: int, load: Load) -> None:
     """Play what the stage is set for, and compare: before what was lost is put back, and after."""
     made = make(seed, load.messages, stage.scenario.odd)
+    if stage.scenario.names:
+        made = naming(made, seed)
     cut = round(len(made) * (1 - CALM))
     dating = Dating(seed, load.rate)
 
@@ -168,12 +172,16 @@ def perform(stage: Stage, inspector: Inspector, seed: int, load: Load) -> None:
         inspector.expect(dated)
         return dated, begin
 
+    stage.past = [body for body in made if is_past(body)]
+    inspector.expect(stage.past)
     stage.open()
     with Repeated(lambda: inspector.completeness.watch(stage.admin), WATCH_S):
         stage.play(*date(made[:cut]))
         stage.recover()
+        stage.scenario.concludes(stage)
         stage.rest(*date(made[cut:]))
         stage.settle()
+    inspector.rename()
     inspector.after_faults()
     stage.replay(dating.date(made, 0))
     if inspector.has_put_off():
