@@ -23,6 +23,7 @@ from sqlalchemy import (
     column,
     event,
     table,
+    text,
 )
 from sqlalchemy.exc import DBAPIError
 
@@ -59,6 +60,11 @@ CORE: list[type[Base]] = [
 SCHEMA = "pg_temp"
 #: All ids that are counted are kept, to be compared with the real ledger's.
 FOR_EVER = timedelta(days=1_000_000)
+#: The columns of a table that are none of some.
+UNKNOWN = text(
+    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped "
+    "AND attname <> ALL (:known)"
+)
 #: Whole tables are compared, which takes longer than a flush may.
 PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '5min'"
 
@@ -224,6 +230,15 @@ def _make(connection: Connection, real: Any, without: str = "") -> None:
     key = ", ".join(_quoted(connection, own.name) for own in real.primary_key)
     indexes = f"{without}, PRIMARY KEY ({key})" if without else ""
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {name} (LIKE {name} INCLUDING ALL {indexes})")
+    if without:
+        _drop_unknown(connection, real)
+
+
+def _drop_unknown(connection: Connection, real: Any) -> None:
+    """Drop columns that a later version has added: what fills them for whoever writes is not copied."""
+    name, known = f"{SCHEMA}.{_quoted(connection, real.name)}", [own.name for own in real.columns]
+    for other in connection.scalars(UNKNOWN, {"table": name, "known": known}).all():
+        connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN {_quoted(connection, other)}")
 
 
 def _quoted(connection: Connection, name: str) -> str:

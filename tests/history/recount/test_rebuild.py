@@ -96,6 +96,17 @@ def _whole_seconds(tables: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: [row.replace(".5+00", "+00") for row in rows] for name, rows in tables.items()}
 
 
+def test_columns_that_a_later_version_fills_by_itself_hinder_nothing(
+    make_bench: Make, two_hours: Archive
+) -> None:
+    """They must not be null, and what fills them for whoever writes is on the real table only."""
+    bench = make_bench(Good)
+    count_all(bench)
+    bench.execute("ALTER TABLE statscache_ledger ADD length bigint NOT NULL DEFAULT 1")
+    bench.execute("ALTER TABLE statscache_ledger ALTER length DROP DEFAULT")
+    assert again(bench, two_hours).differing == 0
+
+
 def test_what_somebody_removed_is_complete_again(make_bench: Make, two_hours: Archive, database: str) -> None:
     """A verification leaves it out, and a rebuild brings it back."""
     bench = make_bench(Good, Other)
