@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column as SQLColumn
 from sqlalchemy import Connection, DefaultClause, Table, text
-from sqlalchemy.schema import CreateColumn, SetColumnComment
+from sqlalchemy.schema import CreateTable, SetColumnComment
 
 from statscache.database.dialect import PLAIN
 from statscache.schema.adding import adding, may_be_added
@@ -191,7 +191,7 @@ def _retyped(form: _Form, emptied: bool) -> Iterator[str]:
         yield f"ALTER COLUMN {quoted(name)} DROP DEFAULT"
         yield f"ALTER COLUMN {quoted(name)} TYPE {kind} USING NULL::{kind}"
         if isinstance(column.server_default, DefaultClause):
-            default = PLAIN.ddl_compiler(PLAIN, CreateColumn(column)).get_column_default_string(column)
+            default = PLAIN.ddl_compiler(PLAIN, CreateTable(form.table)).get_column_default_string(column)
             yield f"ALTER COLUMN {quoted(name)} SET DEFAULT {default}"
         if not column.nullable:
             yield f"ALTER COLUMN {quoted(name)} SET NOT NULL"
