@@ -129,8 +129,7 @@ class Writer:
                 buses.note(connection, self.plugins, batch.heard)
             if own:
                 buses.sign(connection, batch.spool.id)
-            within = buses.common() * since_emptied()
-            transaction.cover(self.plugins, batch.heard, batch.late, within)
+            transaction.cover(self.plugins, batch.heard, batch.late, since_emptied(buses.common()))
 
     def write_slice(self, batch: OldBatch, span: Span, plugins: frozenset[str]) -> int:
         """Write all messages of a span: they count for those of the plugins that have covered nothing of it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Integer, func, literal_column, text
@@ -69,9 +70,13 @@ SINCE_EMPTIED = """coalesce((
 ), '{(,)}')"""
 
 
-def since_emptied() -> Any:
-    """Return the time that what is heard can cover, for the plugin of a row of coverage, as a multirange."""
-    return literal_column(SINCE_EMPTIED, TSTZMULTIRANGE)
+@lru_cache(maxsize=8)
+def since_emptied(limit: Any) -> Any:
+    """Return what is within a limit of the time that what is heard can cover, for the plugin of a row of coverage.
+
+    :param limit: a multirange; of the same one the same is returned, as that is made for each flush
+    """
+    return limit * literal_column(SINCE_EMPTIED, TSTZMULTIRANGE)
 
 
 def times_remade(engine: Engine) -> dict[str, int]:

@@ -15,6 +15,7 @@ from statscache.errors import StatscacheError
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.backfill import Backfill
 from statscache.history.recount.rebuild import rebuild
+from statscache.store.buses import EVER
 from statscache.store.coverage import cover
 from statscache.store.remade import since_emptied
 from statscache.upkeep.remaking import InTheWay, Plan, WouldLose, remake
@@ -136,7 +137,7 @@ def test_nothing_that_was_counted_before_is_covered_after(make_bench: Make) -> N
     bench = make_bench(ByTopicToo, Good)
     bench.execute(f"UPDATE statscache_remade SET emptied = to_timestamp({START + 60})")
     with counting(bench.engine) as connection:
-        cover(connection, bench.app.plugins, HOURS, within=since_emptied())
+        cover(connection, bench.app.plugins, HOURS, within=since_emptied(EVER))
     start, all_of_it = bench.execute(
         "SELECT extract(epoch FROM lower(covered))::bigint FROM statscache_coverage ORDER BY plugin"
     )
