@@ -156,7 +156,7 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
         check_form(engine)
         remade = times_remade(engine)  # before the tables are looked at
         if prepared:
-            ready = prepare(engine, entries, parts, settings.epoch, settings.bots)
+            ready = prepare(engine, entries, parts, settings.epoch, settings.bots, settings.keep)
             parts, unable = ready.parts, ready.unable
         log.info(
             "running %s: %s", number_of(len(parts), "plugin"), some_of([part.ident for part in parts], NAMED)

@@ -48,6 +48,7 @@ from statscache.upkeep.inventory import TakeInventory
 from statscache.upkeep.kept_back import FindKept, ReleaseKept
 from statscache.upkeep.ledger_pruning import PruneLedger
 from statscache.upkeep.notifications import WatchNotifications
+from statscache.upkeep.partitions import MakePartitions
 from statscache.upkeep.quarantine_retry import Due, FindDue, RetryDue
 from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
@@ -213,6 +214,7 @@ class Daemon:
             ClearSpool(self.app.pseudonyms, self.spool),  # after CoverHeard, which knows who is forgotten
             PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
             PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
+            MakePartitions(engine, self.app.parts, self.app.settings.keep),
             DropOldRows(engine, self.app.parts, self.app.settings.keep, self.clocks),
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),

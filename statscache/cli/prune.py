@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,9 +16,10 @@ from statscache.cli.terminal import OneLine, cell, console, json_option, one_lin
 from statscache.configuration import fedmsg_config
 from statscache.errors import StatscacheError, some_of
 from statscache.instants import write_second
-from statscache.span import Span
+from statscache.schema.partitions.present import partitions_of
+from statscache.span import Span, less
 from statscache.upkeep.retention.drop import drop_some
-from statscache.upkeep.retention.outlook import Outlook, inside, keep_from, outlooks
+from statscache.upkeep.retention.outlook import Outlook, inside, keep_from, look, outlooks
 from statscache.upkeep.retention.restore import restore
 from statscache.upkeep.retention.tables import Retained, retained, unread
 
@@ -81,9 +83,20 @@ def _pruned(app: App, its: Retained, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         while dropped := drop_some(app.engine, its):
             rows += dropped.rows
+        found = _after(app, its, found)
     days = its.wish.keep.total_seconds() / 86_400
     values = f"{days:g} d", rows, found.pending, found.staying, found.why
     return dict(zip(TITLES, (its.table.fullname, *values), strict=True))
+
+
+def _after(app: App, its: Retained, before: Outlook) -> Outlook:
+    """Return what was dropped of a table, and what stays as somebody uses it."""
+    with app.engine.connect() as connection:
+        left = look(connection, its).pending if partitions_of(connection, its.table) else []
+    if not left:
+        return before
+    why = "; ".join([*filter(None, [before.why]), "somebody uses the table: run this again later"])
+    return replace(before, pending=less(before.pending, left), staying=[*before.staying, *left], why=why)
 
 
 def _count(connection: Any, its: Retained, span: Span) -> int:

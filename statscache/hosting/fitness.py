@@ -56,6 +56,8 @@ def check_plugin(plugin: BasePlugin) -> None:
         raise TypeError(f"its reach is {plugin.reach!r}: it must be a timedelta of whole seconds, or of none")
     _check_version(plugin.version)
     _check_keep(plugin.keep)
+    if not isinstance(plugin.partitioned, bool):
+        raise TypeError(f"its partitioned is {plugin.partitioned!r:.80}: it must be True or False")
     if isinstance(plugin, DurationPlugin):
         plugin.episodes  # noqa: B018  which raises if its model is of another kind
     if plugin.queued and not isinstance(plugin.queue, Queue):

@@ -60,6 +60,9 @@ class BasePlugin:
     #: What a table of the same statistic with longer windows does not have in full is kept all the same, if there is
     #: one: this is also the word of the author that a table without one may lose rows.
     keep: ClassVar[timedelta | None] = None
+    #: Whether the table is partitioned by time, so that old rows go by the partition, where `keep` or `statscache.keep`
+    #: limits it when it is created. A table with windows of less than an hour is so anyway.
+    partitioned: ClassVar[bool] = False
     #: How long before a window's start messages still matter to it, in whole seconds.
     reach: timedelta = timedelta(0)
 

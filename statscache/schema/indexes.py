@@ -22,7 +22,10 @@ SMALL = 64 << 20
 PATIENCE = 2.0
 #: The indexes of each of some tables; one row without any for a table that has none.
 THERE = text("""
-SELECT given.place, pg_table_size(c.oid) AS size, own.relname AS plain, own.oid::regclass::text AS name, indisvalid
+SELECT given.place, CASE c.relkind WHEN 'r' THEN pg_table_size(c.oid) ELSE
+    (SELECT sum(pg_table_size(relid))::bigint FROM pg_partition_tree(c.oid)) END AS size,
+    ARRAY(SELECT relid::regclass::text FROM pg_partition_tree(c.oid) WHERE isleaf AND level > 0) AS leaves,
+    own.relname AS plain, own.oid::regclass::text AS name, indisvalid
 FROM unnest(CAST(:tables AS text[])) WITH ORDINALITY AS given (name, place)
 JOIN pg_class AS c ON c.oid = to_regclass(given.name) AND c.relkind IN ('r', 'p')
 LEFT JOIN pg_index ON indrelid = c.oid LEFT JOIN pg_class AS own ON own.oid = indexrelid
@@ -59,18 +62,18 @@ def _see_to(connection: Connection, table: Table, rows: Sequence[Row[Any]], smal
             )
         elif found is None and rows:
             if rows[0].size > small:
-                _advise(table, "is large and lacks an index", _making(connection, index))
+                _advise(table, "is large and lacks an index", _making(connection, index, rows[0].leaves))
             else:
-                _create(connection, table, index)
+                _create(connection, table, index, rows[0].leaves)
 
 
-def _create(connection: Connection, table: Table, index: Index) -> None:
+def _create(connection: Connection, table: Table, index: Index, leaves: Sequence[str]) -> None:
     try:
         with connection.begin_nested():
             index.create(connection)
     except SQLAlchemyError as error:
         if is_locked_out(error):
-            _advise(table, "is being written to and lacks an index", _making(connection, index))
+            _advise(table, "is being written to and lacks an index", _making(connection, index, leaves))
         elif is_database_trouble(error):
             raise
         else:
@@ -86,9 +89,20 @@ def _advise(table: Table, state: str, command: str) -> None:
     )
 
 
-def _making(connection: Connection, index: Index) -> str:
-    """Return what creates an index and keeps nobody waiting."""
-    return str(CreateIndex(index).compile(connection)).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+def _making(connection: Connection, index: Index, leaves: Sequence[str] = ()) -> str:
+    """Return what creates an index and keeps nobody waiting.
+
+    :param leaves: the partitions; an index of the table takes those that they have
+    """
+    whole = str(CreateIndex(index).compile(connection))
+    if not leaves:
+        return whole.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+    assert index.table is not None
+    its = connection.dialect.identifier_preparer.format_table(index.table)
+    start, _, rest = whole.partition(" INDEX ")
+    columns = rest.partition(f" ON {its} ")[2]
+    each = [f"{start} INDEX CONCURRENTLY ON {leaf} {columns}" for leaf in leaves]
+    return "; ".join([*each, whole])
 
 
 def _mending(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, Table
 
@@ -20,6 +20,7 @@ from statscache.schema.freshness import create_views
 from statscache.schema.functions.create import create_functions
 from statscache.schema.indexes import add_indexes
 from statscache.schema.migrations.start import upgrade_at_start
+from statscache.schema.partitioning import make_partitions, partitioned
 from statscache.schema.registry import PluginRow, register
 from statscache.schema.tables import create_tables
 from statscache.schema.unfit import find_unfit
@@ -91,12 +92,14 @@ def prepare(
     parts: Sequence[Part],
     epoch: datetime | None,
     bots: Collection[str],
+    keep: Mapping[str, timedelta],
 ) -> Prepared:
     """Make what is missing of tables, indexes, views and functions, upgrade them, and note which plugins start.
 
     :param parts: the plugins that should run
     :param epoch: from when on there is to be history; None for from the first start on this database
     :param bots: the patterns of names of accounts that are no people's
+    :param keep: how long rows are kept, as `statscache.keep` has it
     :raises Unusable: if nothing can run
     :raises DBAPIError: if the database fails
     """
@@ -106,11 +109,16 @@ def prepare(
     _check_core(create_tables(engine, core, later=is_for_later(engine)))
     keep_bots(engine, bots)
     note_dropped(engine)
-    differing = create_tables(engine, [table for table in tables if table.fullname not in CORE_TABLES])
+    by_time = partitioned(parts, keep)
+    limited = [its.table for its in by_time if its.is_worth_it]
+    own = [table for table in tables if table.fullname not in CORE_TABLES]
+    differing = create_tables(engine, own, by_time=limited)
     unfit = find_unfit(engine, parts, differing)
     fitting = _fitting(parts, unfit)
     rewrite_ids(engine, [table for table in _latest(entries, parts) if table.fullname not in differing])
     add_indexes(engine, [table for table in tables if table.fullname not in differing])
+    for failure in make_partitions(engine, fitting, by_time, patient=True):
+        log.warning("%s", failure)
     create_views(engine)
     create_functions(engine, fitting)
     register(engine, fitting, epoch)

@@ -57,6 +57,8 @@ ORDER BY table_name, c.oid
 """)
 #: Who holds a table is not waited for, while nobody can count: then it is looked at, or seen to, another time.
 PATIENCE = "SET LOCAL lock_timeout = '100ms'"
+#: So many relations are looked at together: each takes a lock, and so do its indexes.
+AT_ONCE = 200
 VERBATIM = {"no_parameters": True}
 
 
@@ -123,18 +125,24 @@ def _is_unknown(its: Relation, before: Row | None) -> bool:
 
 def _look(connection: Connection, unknown: Sequence[Relation]) -> dict[Key, datetime | None]:
     """Return the timestamp of the oldest row of each relation, None for an empty one, without those that are held."""
-    if not unknown:
-        return {}
+    found: dict[Key, datetime | None] = {}
+    for start in range(0, len(unknown), AT_ONCE):
+        found |= _look_at(connection, unknown[start : start + AT_ONCE])
+    return found
+
+
+def _look_at(connection: Connection, unknown: Sequence[Relation]) -> dict[Key, datetime | None]:
     queries = [f'SELECT {n} AS n, (SELECT min("timestamp") FROM {its.sql})' for n, its in enumerate(unknown)]
     try:
-        with connection.begin_nested():
+        with connection.begin_nested() as look:
             connection.exec_driver_sql(PATIENCE)
             found = connection.exec_driver_sql(" UNION ALL ".join(queries), execution_options=VERBATIM).all()
+            look.rollback()  # so that the locks of all of them are never held together
     except DBAPIError as error:
         if not is_locked_out(error):
             raise
         half = len(unknown) // 2
-        return _look(connection, unknown[:half]) | _look(connection, unknown[half:]) if half else {}
+        return _look_at(connection, unknown[:half]) | _look_at(connection, unknown[half:]) if half else {}
     return {unknown[n].key: oldest and oldest.astimezone(UTC) for n, oldest in found}
 
 

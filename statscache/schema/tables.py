@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,11 @@ from statscache.database.trouble import DENIED, first_line, is_database_trouble,
 from statscache.errors import Unusable
 from statscache.hosting.loader import Part
 from statscache.schema.adding import add_columns, may_be_added
+from statscache.schema.objects import tried
+from statscache.schema.partitions.statements import BY_TIME, rest_of
 from statscache.settings import URI
+
+log = logging.getLogger(__name__)
 
 #: The columns of each of some tables, and whether each is part of the primary key.
 COLUMNS = text(
@@ -60,17 +65,23 @@ def table_of(part: Part) -> Table | None:
     return getattr(part.plugin.model, "__table__", None)
 
 
-def create_tables(engine: Engine, tables: Iterable[Table], later: bool = False) -> dict[str, list[str]]:
+def create_tables(
+    engine: Engine, tables: Iterable[Table], later: bool = False, by_time: Collection[Table] = ()
+) -> dict[str, list[str]]:
     """Create the tables that are missing, and in others the columns that are missing and known for every row.
 
     :param later: whether a later version has upgraded them, which itself sees to what is in the columns it has added
+    :param by_time: those that are created partitioned by their `timestamp`
     :return: for each table that its plugin cannot use, why: what differs from its model, or what its creation met
     :raises Unusable: if the database's user may create none, or the database fails
     """
     with creating(), counting(engine, patient=True) as connection:
         wanted = sort_tables(tables)
         there = columns_of(connection, wanted, later)
-        found = {table.fullname: _see_to(connection, table, there[table.fullname], later) for table in wanted}
+        found = {
+            table.fullname: _see_to(connection, table, there[table.fullname], later, table in by_time)
+            for table in wanted
+        }
     return {name: lines for name, lines in found.items() if lines}
 
 
@@ -111,24 +122,24 @@ def taken_of(connection: Connection, names: Iterable[str]) -> list[str]:
     return list(connection.scalars(TAKEN, {"names": list(names)}))
 
 
-def _see_to(connection: Connection, table: Table, there: Columns, later: bool) -> list[str]:
+def _see_to(connection: Connection, table: Table, there: Columns, later: bool, by_time: bool) -> list[str]:
     """Create the table, or columns of it, if they are missing, and return why it cannot be used."""
     try:
         if there and not _missing(table, there):
             return list(differences(connection, table, there))
         with connection.begin_nested():
-            return _make(connection, table, there, later)
+            if not there:
+                _create(connection, table, by_time)
+                return []
+            return _add(connection, table, there, later)
     except SQLAlchemyError as error:
         if state_of(error) == DENIED or is_database_trouble(error):
             raise
         return [f"it cannot be created: {first_line(error)}"]
 
 
-def _make(connection: Connection, table: Table, there: Columns, later: bool) -> list[str]:
-    """Create what is missing, and return why the table cannot be used."""
-    if not there:
-        _create(connection, table)
-        return []
+def _add(connection: Connection, table: Table, there: Columns, later: bool) -> list[str]:
+    """Add the columns that are missing, and return why the table cannot be used."""
     refused = add_columns(connection, table, _missing(table, there))
     there = columns_of(connection, [table], later)[table.fullname]
     return [*differences(connection, table, there), *refused]
@@ -140,17 +151,34 @@ def _missing(table: Table, there: Columns) -> list[SQLColumn[Any]]:
     return missing if all(map(may_be_added, missing)) else []
 
 
-def _create(connection: Connection, table: Table) -> None:
+def _create(connection: Connection, table: Table, by_time: bool = False) -> None:
     """Create a table with its indexes and comments: by one statement, unless something is to be done beside it."""
+    if by_time and _create_by_time(connection, table):
+        return
     if table.dispatch.before_create or table.dispatch.after_create:
         table.create(connection, checkfirst=True)
         return
+    script = ";".join(_statements(table))
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})
+
+
+def _create_by_time(connection: Connection, table: Table) -> bool:
+    """Create a table with a partition that takes all times, and return whether it could be."""
+    first, *others = _statements(table)
+    error = tried(connection, [first.rstrip() + BY_TIME, *others, *rest_of(table.name, table.schema)])
+    if error is not None:
+        log.warning("%s cannot be partitioned by time: %s", table.fullname, first_line(error))
+    return error is None
+
+
+def _statements(table: Table) -> list[str]:
+    """Return what creates a table, its indexes and comments, the table itself first."""
     statements: list[str] = []
     gather = create_mock_engine(
         "postgresql://", lambda statement, *_: statements.append(str(statement.compile(dialect=PLAIN)))
     )
     table.create(gather, checkfirst=False)
-    connection.exec_driver_sql(";".join(statements), execution_options={"no_parameters": True})
+    return statements
 
 
 def differences(connection: Connection, table: Table, there: Columns) -> Iterator[str]:

@@ -55,6 +55,11 @@ FROM statscache_not_kept,
     unnest(times * tstzmultirange(tstzrange(to_timestamp(:start), to_timestamp(:stop)))) AS part
 WHERE table_name = ANY (:tables) ORDER BY part
 """)
+#: Up to when any of some plugins has counted, or up to now if that is earlier: a clock that is ahead drops nothing.
+COUNTED = text("""
+SELECT floor(extract(epoch FROM least(max(upper(covered)), now())))::bigint
+FROM statscache_coverage WHERE plugin = ANY (:plugins)
+""")
 ADD = text(f"""
 INSERT INTO statscache_not_kept AS known (table_name, times) VALUES (:table, {TIMES})
 ON CONFLICT (table_name) DO UPDATE SET times = known.times + excluded.times, noted = clock_timestamp()
@@ -85,6 +90,12 @@ def not_kept(connection: Connection, tables: Collection[str], span: Span) -> dic
         for table, start, stop in connection.execute(PARTS, given):
             found[table].append(Span(start, stop))
     return found
+
+
+def counted_until(connection: Connection, plugins: Collection[str]) -> int | None:
+    """Return the second since 1970 up to which any of some plugins has counted, from which on age counts back."""
+    counted: int | None = connection.scalar(COUNTED, {"plugins": list(plugins)})
+    return counted
 
 
 def drop(connection: Connection, table: str, span: Span) -> None:

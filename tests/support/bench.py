@@ -17,6 +17,7 @@ from statscache.messages import rules
 from statscache.plugins import Base, BasePlugin, CountingPlugin, Message, Schedule, counting_model
 from statscache.plugins.in_windows import tables_of
 from statscache.schema.freshness import create_views
+from statscache.schema.partitioning import make_partitions, partitioned
 from statscache.schema.prepare import CORE_TABLES
 from statscache.schema.registry import register
 from statscache.schema.tables import create_tables
@@ -95,8 +96,13 @@ class Bench:
         self.engine = make_engine(url)
         make_own_tables(self.engine)
         remade = times_remade(self.engine)
-        create_tables(self.engine, [table for kind in classes for table in tables_of(kind.model)])
         parts = [self._part(kind) for kind in classes]
+        by_time = partitioned(parts, settings.get("keep", {}))
+        limited = [its.table for its in by_time if its.is_worth_it]
+        create_tables(
+            self.engine, [table for kind in classes for table in tables_of(kind.model)], by_time=limited
+        )
+        make_partitions(self.engine, parts, by_time)
         create_views(self.engine)
         register(self.engine, parts, None)
         watch(self.engine, parts)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, text
+from sqlalchemy.exc import DBAPIError
 
 from statscache.counting.notifications import Changes
 from statscache.database.lock import counting
-from statscache.span import Span
+from statscache.database.trouble import first_line, is_database_trouble, is_locked_out
+from statscache.schema.partitions.present import Partition, partitions_of
+from statscache.schema.relations import VERBATIM
+from statscache.span import Span, clipped, less
 from statscache.store.not_kept import drop
-from statscache.upkeep.retention.outlook import Outlook, inside, look
+from statscache.store.removals import RelationRow
+from statscache.upkeep.retention.outlook import Outlook, has_rows, inside, look
 from statscache.upkeep.retention.tables import Retained
+from statscache.upkeep.retention.windows import EVER
 
 #: About so many rows are deleted in one transaction, more only where a single window has more.
 ROWS = 10_000
+#: How long who uses a table is waited for, to drop a partition of it.
+SOON = "SET LOCAL lock_timeout = '1s'"
+#: About how many rows a relation has.
+ABOUT = text(
+    "SELECT greatest(pg_stat_get_live_tuples(oid), reltuples, 0)::bigint FROM pg_class WHERE oid = :oid"
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Dropped:
     """What was dropped at once.
 
-    :param rows: how many rows are gone
+    :param rows: how many rows are gone, of a whole partition about how many
     """
 
     table: str
@@ -37,13 +52,57 @@ def drop_some(engine: Engine, its: Retained, rows: int = ROWS) -> Dropped | None
     :param rows: about how many rows are deleted at most
     """
     with engine.connect() as connection:  # so that nobody waits where there is nothing to do
-        if not look(connection, its).pending:
+        outlook = look(connection, its)
+        if not outlook.pending and not _whole(connection, outlook):
             return None
     with counting(engine) as connection:
         outlook = look(connection, its)
-        if not outlook.pending:
-            return None
-        return _drop(connection, outlook, _bounded(connection, its, outlook.pending[0], rows))
+        whole = _whole(connection, outlook)
+        left = less(outlook.pending, [span for _, span in whole])
+        if left:
+            return _drop(connection, outlook, _bounded(connection, its, left[0], rows))
+        return _drop_partition(connection, outlook, *whole[0]) if whole else None
+
+
+def _whole(connection: Connection, outlook: Outlook) -> list[tuple[Partition, Span]]:
+    """Return the partitions of which nothing is to stay, oldest first, each with its windows."""
+    windows = outlook.its.windows
+    if windows is None:
+        return []
+    all_gone = [*outlook.pending, *outlook.gone]
+    found = []
+    for each in partitions_of(connection, outlook.its.table):
+        start, stop = windows.after(max(each.span.start, EVER.start)), windows.after(each.span.stop)
+        if start >= stop or less([Span(start, stop)], all_gone):
+            continue
+        span = Span(start, stop)
+        if clipped([span], outlook.pending) or not has_rows(connection, outlook.its, span):
+            found.append((each, span))
+    return found
+
+
+def _drop_partition(
+    connection: Connection, outlook: Outlook, partition: Partition, span: Span
+) -> Dropped | None:
+    """Drop a whole partition; return None while somebody uses its table, which is tried again later.
+
+    Who asks for a table waits for whoever wants it alone, so that this must not wait for long.
+    """
+    table = outlook.its.table.fullname
+    try:
+        with connection.begin_nested():
+            rows: int = connection.scalar(ABOUT, {"oid": partition.oid}) or 0
+            drop(connection, table, span)
+            connection.exec_driver_sql(SOON)
+            connection.exec_driver_sql(f"DROP TABLE {partition.sql}", execution_options=VERBATIM)
+            connection.execute(delete(RelationRow).where(RelationRow.relation == partition.oid))
+    except DBAPIError as error:
+        if is_database_trouble(error) and not is_locked_out(error):
+            raise
+        log.info("%s could not be dropped (%s): that is tried again", partition.sql, first_line(error))
+        return None
+    _tell(connection, table, span)
+    return Dropped(table, span, rows)
 
 
 def _drop(connection: Connection, outlook: Outlook, span: Span) -> Dropped | None:
@@ -52,11 +111,15 @@ def _drop(connection: Connection, outlook: Outlook, span: Span) -> Dropped | Non
     number = connection.execute(delete(table).where(*inside(outlook.its, span))).rowcount
     if not number and any(span.start in gone for gone in outlook.gone):
         return None  # somebody's trigger keeps the rows that were written into what is not kept
-    changes = Changes()
-    changes.add([(table.fullname, (span.start, span.stop))])
-    changes.cover([table.fullname])
-    changes.tell(connection)
+    _tell(connection, table.fullname, span)
     return Dropped(table.fullname, span, number)
+
+
+def _tell(connection: Connection, table: str, span: Span) -> None:
+    changes = Changes()
+    changes.add([(table, (span.start, span.stop))])
+    changes.cover([table])
+    changes.tell(connection)
 
 
 def _bounded(connection: Connection, its: Retained, span: Span, rows: int) -> Span:

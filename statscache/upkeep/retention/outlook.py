@@ -6,22 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from statscache.database.relations import is_there
 from statscache.errors import some_of
 from statscache.query.completeness import read_completeness
+from statscache.schema.partitions.present import partitions_of
 from statscache.span import Span, clipped, less, without
 from statscache.store.daemons import heedless_daemons
-from statscache.store.not_kept import not_kept
+from statscache.store.not_kept import counted_until, not_kept
 from statscache.upkeep.retention.tables import Retainable, Retained
 from statscache.upkeep.retention.windows import EVER, Coarser, Windows, droppable
-
-#: Up to when any of some plugins has counted, or up to now if that is earlier: a clock that is ahead drops nothing.
-COUNTED = text("""
-SELECT floor(extract(epoch FROM least(max(upper(covered)), now())))::bigint
-FROM statscache_coverage WHERE plugin = ANY (:plugins)
-""")
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def _outlook(
 ) -> Outlook:
     fresh = less(allowed, gone)
     # Somebody has written rows into what is not kept: a daemon of an earlier version, or a person.
-    again = [span for span in clipped(allowed, gone) if _has_rows(connection, its, span)]
+    again = [span for span in clipped(allowed, gone) if has_rows(connection, its, span)]
     pending, staying = sorted([*fresh, *again]), _with_rows(connection, its, without(old, [*allowed, *gone]))
     if pending and (earlier := heedless_daemons(connection)):
         why = f"{earlier[0]} may run, which would call complete what is dropped"
@@ -81,12 +76,19 @@ def _outlook(
 
 
 def keep_from(connection: Connection, its: Retained) -> int:
-    """Return the second since 1970 from which on a table's windows are not old enough; 0 where none is."""
-    counted = connection.scalar(COUNTED, {"plugins": list(its.plugins)})
+    """Return the second since 1970 from which on a table's windows are not old enough; 0 where none is.
+
+    Of a table that is partitioned by time, none of a partition is before all of it is: then that goes as a whole.
+    """
+    counted = counted_until(connection, its.plugins)
     if counted is None:
         return 0
     stop = counted - math.ceil(its.wish.keep.total_seconds())
-    return max(0, stop if its.windows is None else its.windows.start(stop))
+    if its.windows is None:
+        return max(0, stop)
+    stop = its.windows.start(stop)
+    begun = [each.span.start for each in partitions_of(connection, its.table) if stop in each.span]
+    return max(0, its.windows.after(begun[0]) if begun else stop)
 
 
 def _allowed(connection: Connection, its: Retained, windows: Windows, old: Span) -> list[Span]:
@@ -120,10 +122,11 @@ def _with_rows(connection: Connection, its: Retained, spans: Iterable[Span]) -> 
     if first is None:
         return []
     since = Span(max(0, int(first.timestamp())), EVER.stop)
-    return [span for span in clipped(spans, [since]) if _has_rows(connection, its, span)]
+    return [span for span in clipped(spans, [since]) if has_rows(connection, its, span)]
 
 
-def _has_rows(connection: Connection, its: Retained, span: Span) -> bool:
+def has_rows(connection: Connection, its: Retained, span: Span) -> bool:
+    """Return whether a table has any row of a span."""
     row = select(literal(1)).select_from(its.table).where(*inside(its, span)).limit(1)
     return connection.scalar(row) is not None
 

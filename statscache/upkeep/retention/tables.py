@@ -14,22 +14,11 @@ from sqlalchemy import Table
 
 from statscache.hosting.loader import Part
 from statscache.plugins import BasePlugin, DurationPlugin, Rows
-from statscache.schema.tables import table_of
+from statscache.schema.keeping import Wish, idents_of, parts_by_table, wish_for
 from statscache.upkeep.retention.windows import Windows
 
 #: The length of windows, as `Schedule` writes it.
 LENGTH = re.compile(r"([0-9]+[dhms])+")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How long a plugin's rows are kept.
-
-    :param named: whether somebody has said so of this very plugin, so that they may go though nothing else has them
-    """
-
-    keep: timedelta
-    named: bool
 
 
 @dataclass(frozen=True)
@@ -73,10 +62,10 @@ def retained(parts: Iterable[Part], keep: Mapping[str, timedelta]) -> list[Retai
     :param parts: the plugins that run
     :param keep: as `statscache.keep` has it
     """
-    tables = _tables(parts)
+    tables = [_retainable(table, its) for table, its in parts_by_table(parts).items()]
     found = []
     for its in tables:
-        wish = _wish(its.parts, keep)
+        wish = wish_for(its.parts, keep)
         if wish is not None:
             idents = frozenset(part.ident for part in its.parts)
             found.append(Retained(its.table, idents, its.windows, wish, _coarser(its, tables), its.fault))
@@ -85,16 +74,8 @@ def retained(parts: Iterable[Part], keep: Mapping[str, timedelta]) -> list[Retai
 
 def unread(parts: Iterable[Part], keep: Mapping[str, timedelta]) -> list[str]:
     """Return what `statscache.keep` names that is neither a plugin which runs nor the length of windows."""
-    known = {name for part in parts for name in _idents(part)}
+    known = {name for part in parts for name in idents_of(part)}
     return sorted(name for name in keep.keys() - known if not LENGTH.fullmatch(name))
-
-
-def _tables(parts: Iterable[Part]) -> list[Retainable]:
-    groups: defaultdict[Table, list[Part]] = defaultdict(list)
-    for part in parts:
-        if (table := table_of(part)) is not None:
-            groups[table].append(part)
-    return [_retainable(table, its) for table, its in groups.items()]
 
 
 def _retainable(table: Table, parts: Sequence[Part]) -> Retainable:
@@ -127,28 +108,3 @@ def _coarser(its: Retainable, tables: Iterable[Retainable]) -> tuple[Retainable,
             longer[other.windows.length].append(other)
     in_order = (longer[length] for length in sorted(longer))
     return tuple(found[0] for found in takewhile(lambda found: len(found) == 1, in_order))
-
-
-def _wish(parts: Iterable[Part], keep: Mapping[str, timedelta]) -> Wish | None:
-    """Return how long rows are kept that several plugins write: as long as any of them says; None for ever."""
-    wishes = [_wish_of(part, keep) for part in parts]
-    given = [wish for wish in wishes if wish is not None]
-    if len(given) < len(wishes):
-        return None
-    return Wish(max(wish.keep for wish in given), all(wish.named for wish in given))
-
-
-def _wish_of(part: Part, keep: Mapping[str, timedelta]) -> Wish | None:
-    """Return how long a plugin's rows are kept: by its ident, else by the length of its windows, else by its author."""
-    own = part.plugin.keep
-    for ident in _idents(part):
-        if ident in keep:
-            return Wish(keep[ident], named=True)
-    if (by_length := keep.get(str(part.plugin.schedule))) is not None:
-        return Wish(by_length, named=own is not None and own <= by_length)
-    return None if own is None else Wish(own, named=True)
-
-
-def _idents(part: Part) -> list[str]:
-    """Return the idents by which a plugin can be named: its own, and that of the front that it is a part of."""
-    return list(dict.fromkeys([part.ident, part.ident.partition("/")[0]]))

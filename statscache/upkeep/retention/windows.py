@@ -33,9 +33,13 @@ class Windows:
         """Return where the window starts that a second lies in."""
         return window_start(second, self.length, self.offset)
 
+    def after(self, second: int) -> int:
+        """Return where the first window starts that does so at a second or later."""
+        return -window_start(-second, self.length, -self.offset)
+
     def whole(self, spans: Iterable[Span]) -> list[Span]:
         """Return the windows that lie wholly in one of some spans, of which none touches another."""
-        ends = [(-window_start(-its.start, self.length, -self.offset), self.start(its.stop)) for its in spans]
+        ends = [(self.after(its.start), self.start(its.stop)) for its in spans]
         return [Span(start, stop) for start, stop in ends if start < stop]
 
 
