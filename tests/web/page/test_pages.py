@@ -408,7 +408,7 @@ def test_the_latest_states_say_by_which_versions_they_were_counted(
         "('old', '2001-01-01 00:00:00+00')) AS its (thing, timestamp)"
     )
     note = text(
-        "INSERT INTO statscache_version SELECT ident, version, tstzmultirange(tstzrange("
+        "INSERT INTO statscache_version SELECT ident, its.version, tstzmultirange(tstzrange("
         "'2001-01-01 00:00:00+00'::timestamptz + interval '1 second' * start, '2001-01-01 00:00:02+00')) "
         "FROM statscache_plugin, (VALUES (7, 0), (1, 1)) AS its (version, start) WHERE tables[1] = :table"
     )
@@ -430,7 +430,7 @@ def test_the_latest_states_say_by_which_versions_they_were_counted(
     assert [row["versions"] for row in rows] == ["1", "1 7", "7"]
     told = page(site, BOARD, X_Follows="1")
     assert "Counted by versions 1 and 7 of the plugin.</p>" in told
-    assert re.findall(r'<span class="quiet">(.*)</span>', told) == [
+    assert re.findall(r'<span class="quiet">(counted by.*)</span>', told) == [
         "counted by version 1", "counted by versions 1 and 7", "counted by version 7",
     ]  # fmt: skip
     with filled[0].begin() as connection:
