@@ -240,7 +240,7 @@ def kinds(server: Engine, directory: Path, now: datetime | None = None) -> Itera
         patch.setenv("PYTHONPATH", package, prepend=os.pathsep)
         Place(directory, url).write("none.jsonl", "")
         assert Place(directory, url).run("replay", "none.jsonl")[0] == 0
-        engine = create_engine(url)
+        engine = create_engine(url, executemany_mode="values_plus_batch", executemany_batch_page_size=1000)
         keep_bots(engine, BOTS)
         its = events(now)
         fill(engine, its, now)
