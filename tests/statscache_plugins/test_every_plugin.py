@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Engine, create_engine, delete, inspect, select, text
 from sqlalchemy.orm import Session
 
-from statscache.daemon import Daemon
+from statscache.daemon import Daemon, open_daemon
 from statscache.hosting.loader import Entry, Part, load, running
 from statscache.hosting.runner import Runner, make_runner
 from statscache.messages.message import Message
 from statscache.messages.pseudonyms import Pseudonyms
 from statscache.plugins import CountModel, Umbrella
 from statscache.settings import Settings
+from tests.support.databases import new_database
 from tests.support.place import ALL_ON
 
 SETTINGS = Settings("postgresql:///", 1.0, frozenset(ALL_ON), frozenset(), database_wait=1.0)
@@ -86,6 +88,18 @@ def bodies() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def tables(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on the tables of all plugins, for tests that touch those of their plugin alone."""
+    with new_database(server) as url:
+        config = {"statscache.sqlalchemy.uri": url, "statscache.plugins.enabled": ALL_ON}
+        config["statscache.spool.directory"] = str(tmp_path_factory.mktemp("spool"))
+        open_daemon(config).engine.dispose()
+        engine = create_engine(url)
+        yield engine
+        engine.dispose()
+
+
 def test_the_entry_points_are_these() -> None:
     """The plugins of this package are found under these names, and three are off by default."""
     mine = {
@@ -140,10 +154,10 @@ def test_a_plugin_says_what_it_is(plugin: Any) -> None:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.ident)
-def test_its_table_explains_itself(plugin: Any, daemon: Daemon, engine: Engine) -> None:
+def test_its_table_explains_itself(plugin: Any, tables: Engine) -> None:
     """The table and each column have comments; counts are bigint under (window, key), with an index by key."""
     name = plugin.model.__table__.name
-    inspector = inspect(engine)
+    inspector = inspect(tables)
     assert inspector.get_table_comment(name)["text"]
     columns = {column["name"]: column for column in inspector.get_columns(name)}
     assert all(column["comment"] for column in columns.values())
@@ -152,19 +166,21 @@ def test_its_table_explains_itself(plugin: Any, daemon: Daemon, engine: Engine) 
         assert key[0] == "timestamp"
         assert set(columns) == {*key, "volume"}
         assert str(columns["volume"]["type"]) == "BIGINT"
-        assert str(columns["timestamp"]["type"].compile(engine.dialect)) == "TIMESTAMP WITH TIME ZONE"
+        assert str(columns["timestamp"]["type"].compile(tables.dialect)) == "TIMESTAMP WITH TIME ZONE"
         indexes = [index["column_names"] for index in inspector.get_indexes(name)]
         assert sorted(indexes) == sorted([name, "timestamp"] for name in key[1:])
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.ident)
-def test_it_takes_every_shape_and_writes_once(part: Part, daemon: Daemon, engine: Engine) -> None:
+def test_it_takes_every_shape_and_writes_once(part: Part, tables: Engine) -> None:
     """Whatever a message holds, the plugin writes what it can, once, and nothing when there is nothing."""
+    with tables.begin() as connection:
+        connection.execute(delete(part.plugin.model.__table__))  # parts of one umbrella share theirs
     runner = make_runner(Part(part.ident, part.make(), part.make), Pseudonyms())
-    first = _updated(runner, part, engine, [Message(body) for body in bodies()])
-    assert _updated(runner, part, engine, []) == first
+    first = _updated(runner, part, tables, [Message(body) for body in bodies()])
+    assert _updated(runner, part, tables, []) == first
     plugin = part.make()
-    with Session(engine) as session:
+    with Session(tables) as session:
         plugin.update(session)
         newest = plugin.latest(session)
         assert (newest is None) == (first == [])
