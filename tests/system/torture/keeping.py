@@ -25,9 +25,14 @@ if TYPE_CHECKING:
 #: go once an archive has brought all of their hour, and some days at once, as no table has longer windows.
 KEEP = {"1s": "2s", "5s": "8s", "15s": "8s", "1m": "30d", "volume-by-user-1d": "30d"}
 #: How much longer they are kept according to who wants them back.
-LONGER = ({"1s": "30s", "5s": "60s"}, {"1s": "9000d", "1m": "9000d", "volume-by-user-1d": "9000d"})
-#: Of which plugins that is wanted.
-WANTED = ("volume-1s", "volume-by-topic-1s", "volume-by-category-1s", "volume-5s", "volume-by-user-1d")
+LONGER = (
+    {"1s": "30s", "5s": "60s"},
+    {"1s": "9000d", "5s": "9000d", "15s": "9000d", "1m": "9000d", "volume-by-user-1d": "9000d"},
+)
+#: Of which plugins there is something that is not kept.
+WANTED = (
+    "SELECT ident FROM statscache_plugin JOIN statscache_not_kept ON table_name = tables[1] ORDER BY ident"
+)
 #: The steps of daemons that drop.
 STEPS = tuple(
     f"{when} {step}"
@@ -75,9 +80,11 @@ def prune(stage: Stage, chance: random.Random) -> str:
 
 
 def want_back(stage: Stage, chance: random.Random) -> str:
-    """Let what is not kept be a gap again, which daemons drop again, if there is anything."""
+    """Let what is not kept of some table be a gap again, which daemons drop again."""
+    with stage.admin.connect() as connection:
+        wanted = list(connection.scalars(text(WANTED)))
     commands = Interrupted(stage, "restoring", settings(chance.choice(LONGER)))
-    return commands.run(chance, "prune", "--restore", chance.choice(WANTED))[0]
+    return commands.run(chance, "prune", "--restore", chance.choice(wanted or ["volume-1s"]))[0]
 
 
 def fill_past(stage: Stage, chance: random.Random) -> str:
@@ -112,10 +119,10 @@ def wrong(stage: Stage) -> Iterable[str]:
 
 
 COMMANDS: dict[DatabaseFault, int] = {
-    prune: 3,
-    want_back: 3,
+    prune: 2,
+    want_back: 4,
     replay_past: 1,
-    fill_past: 2,
+    fill_past: 3,
     crash_in_commit: 1,
 }
 DAEMONS: dict[HubFault, int] = {**HUB, sever_at_step: 3}

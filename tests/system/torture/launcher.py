@@ -175,8 +175,8 @@ def arm_commits(orders: Orders, others: str = "") -> None:
 
         setattr(owner, home[2], armed)
 
-    def armed_engine(url: str, *rest: Any) -> Any:
-        engine = make_engine(url, *rest)
+    def armed_engine(url: str, *rest: Any, **named: Any) -> Any:
+        engine = make_engine(url, *rest, **named)
         commit, armed = engine.dialect.do_commit, armed_commit(engine.dialect.do_commit)
         # What sends its own COMMIT comes here when that is done.
         engine.dialect.do_commit = lambda connection: (commit if connection.autocommit else armed)(connection)
