@@ -24,9 +24,9 @@ def test_all_tables_stay_right_whatever_is_killed_or_cut_off(capsys: Any) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["keep", "forget"])
+@pytest.mark.parametrize("group", ["keep", "forget", "upgrade"])
 def test_so_they_do_whatever_command_is_interrupted(group: str, capsys: Any) -> None:
-    """Rows are dropped and people forgotten while daemons count, and none of it ends half done."""
+    """Rows are dropped, people forgotten and tables upgraded while daemons count, and none of it ends half done."""
     score = run(drawn(group, 1, 1), COMMANDED, 1, say=lambda line: None)
     with capsys.disabled():
         print(f"\n{score}")

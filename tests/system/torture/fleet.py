@@ -90,7 +90,7 @@ class Slot:
         deadline = time.monotonic() + START
         while not self.running or self.frozen:
             self.thaw()
-            if self.hub is None or self.hub.process.poll() is not None:
+            if self.hub is None or self.ended:
                 self._look_at_the_dead()
                 self.start()
             if time.monotonic() > deadline:
@@ -103,6 +103,11 @@ class Slot:
     def running(self) -> bool:
         """Whether there is a hub that listens and flushes."""
         return self.hub is not None and self.hub.process.poll() is None and self._was_running()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the hub's process is no more."""
+        return self.hub is not None and self.hub.process.poll() is not None
 
     def _was_running(self) -> bool:
         return self.hub is not None and "statscache is running" in self.hub.log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.system.torture import broker_faults, faults, forgetting, hardships, keeping
+from tests.system.torture import broker_faults, faults, forgetting, hardships, keeping, upgrading
 from tests.system.torture.broker import SHARES
 from tests.system.torture.failover import fail_over
 from tests.system.torture.restore import restore_data, restore_each, restore_whole
@@ -91,6 +91,18 @@ FORGET: dict[str, Any] = {
     "concludes": forgetting.conclude,
     "wrong": forgetting.wrong,
 }
+UPGRADE: dict[str, Any] = {
+    "group": "upgrade",
+    "pace": PACE,
+    "hubs": ({}, {}, {}),
+    "upgrades": True,
+    "hub_faults": upgrading.HUB,
+    "command_faults": upgrading.COMMANDS,
+    "database_faults": BESIDE_COMMANDS,
+    "concludes": upgrading.conclude,
+    "wrong": upgrading.wrong,
+}
+
 SCENARIOS = (
     Scenario("one daemon"),
     Scenario("two daemons", hubs=({}, {})),
@@ -102,6 +114,7 @@ SCENARIOS = (
     Scenario("old rows are dropped", group="keep", hubs=({}, {}), **KEEP),
     Scenario("people are forgotten", **FORGET),
     Scenario("people are forgotten, and spools are kept", settings=TAIL, **FORGET),
+    Scenario("tables are upgraded", **UPGRADE),
     Scenario("failover of one daemon", group="failover", **FAILOVER),
     Scenario("failover of two daemons", group="failover", hubs=({}, {}), **FAILOVER),
     Scenario("restore", group="restore", hubs=({}, {}), **RESTORE),

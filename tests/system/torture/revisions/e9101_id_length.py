@@ -9,8 +9,6 @@ down_revision = "e0002"
 branch_labels = None
 depends_on = None
 tables = ("statscache_ledger",)
-#: This program counts without it.
-can_wait = True
 
 STATEMENTS = (
     "ALTER TABLE statscache_ledger ADD COLUMN IF NOT EXISTS id_length bigint",
