@@ -43,7 +43,7 @@ def upgrade_plugin(ident: str, accept_loss: bool, dry_run: bool, as_json: bool) 
             begin(engine, CORE)
             remake(engine, parts, ident, accept_loss)
             # Indexes, functions and the version, which the next start of a daemon would see to otherwise.
-            prepare(engine, entries, parts, settings.epoch, settings.bots)
+            prepare(engine, entries, parts, settings.epoch, settings.bots, settings.keep)
     _show(its, losses, changes, waiting, as_json)
     for sentence in waiting:
         complain(sentence)
