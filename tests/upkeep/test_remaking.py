@@ -28,6 +28,15 @@ from tests.system.datagrepper import Archive
 
 Make = Callable[..., Bench]
 
+PARTITIONED = f"""
+SET LOCAL statscache.writes = 'on';
+ALTER TABLE {TABLE} RENAME TO whole;
+CREATE TABLE {TABLE} (LIKE whole INCLUDING ALL) PARTITION BY RANGE (timestamp);
+DROP TABLE whole;
+CREATE TABLE {TABLE}_part PARTITION OF {TABLE} FOR VALUES FROM ('2023-01-01+00') TO ('2025-01-01+00');
+CREATE TABLE {TABLE}_odd PARTITION OF {TABLE} DEFAULT;
+"""
+
 
 def cells(engine: Engine, table: str = TABLE) -> list[dict[str, Any]]:
     """Return all rows of a table, each by the names of its columns, in any order of these."""
@@ -73,6 +82,22 @@ def test_it_is_counted_anew_from_an_archive(
     assert cells(new.engine) == in_order({**row, "topic": "a.b.c.d"} for row in good)
     assert new.execute("SELECT * FROM statscache_removed") == []
     assert new.execute("SELECT * FROM statscache_version") == []
+
+
+def test_a_partitioned_table_is_made_anew_with_all_its_partitions(
+    make_bench: Make, two_hours: Archive
+) -> None:
+    """They take the new form, and what an archive has is counted into them."""
+    old = make_bench(ByWord, Good)
+    old.execute(PARTITIONED)
+    count_all(old)
+    good = cells(old.engine, "test_good")
+    assert len(cells(old.engine, f"ONLY {TABLE}_part")) == len(good)
+    remade(old)
+    new = make_bench(ByTopicToo, Good)
+    assert fill(new, two_hours) == 720
+    assert cells(new.engine, f"ONLY {TABLE}_part") == in_order({**row, "topic": "a.b.c.d"} for row in good)
+    assert cells(new.engine, f"{TABLE}_odd") == []
 
 
 def test_it_can_lose_a_key_and_have_it_back(make_bench: Make, two_hours: Archive) -> None:
