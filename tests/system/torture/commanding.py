@@ -19,7 +19,7 @@ STEPS: dict[str, dict[str, launcher.Home]] = {
     "prune": {
         "drop": ("cli.prune", None, "drop_some"),
         "keep again": ("upkeep.retention.restore", None, "keep_again"),
-        "uncover": ("upkeep.retention.restore", None, "uncover"),
+        "uncount": ("upkeep.retention.restore", None, "uncount"),
         "tell": ("upkeep.retention.restore", None, "tell_of_coverage"),
     },
     "upgrade": {
