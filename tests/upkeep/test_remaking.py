@@ -250,10 +250,10 @@ CREATE TRIGGER own AFTER INSERT ON test_grown EXECUTE FUNCTION noticed();
 CREATE RULE quiet AS ON DELETE TO test_grown DO ALSO NOTIFY quiet;
 ALTER TABLE test_grown ENABLE ROW LEVEL SECURITY;
 CREATE POLICY part ON test_grown FOR SELECT TO {role} USING (volume > 0);
-CREATE PUBLICATION news FOR TABLE test_grown (timestamp, volume);
+CREATE PUBLICATION news FOR TABLE test_grown (timestamp, volume) WITH (publish = 'insert');
 GRANT SELECT ON test_grown TO {role}; GRANT UPDATE (volume) ON test_grown TO {role};
 ALTER TABLE test_grown SET (fillfactor = 70);
-CREATE STATISTICS both ON timestamp, volume FROM test_grown;
+CREATE STATISTICS together ON timestamp, volume FROM test_grown;
 COMMENT ON TABLE test_grown IS 'our own words';
 """
 #: What there is of all of these, in words, without what differs between two databases.
