@@ -186,7 +186,7 @@ def test_killed_before_any_statement_it_goes_on_where_it_was(words: KeptBench) -
     (its,) = keeping(words, _1s=HALF_AN_HOUR)
     killer = Killer(words.engine)
     while gone(words, "test_words_1s") != [Span(0, OLD)]:
-        for killer.left in range(30):
+        for killer.left in range(100):
             done = None
             with suppress(DBAPIError, ConnectionError):
                 done = drop_some(words.engine, its, 200)
