@@ -12,7 +12,7 @@ class once(Generic[Value]):
     """An attribute whose value is worked out when it is first read, and kept.
 
     It does as `functools.cached_property`, without the lock that this takes before Python 3.12: two threads may both
-    work it out. That lock was a tenth of what it costs to take a message.
+    work it out. That lock was a fifteenth of what it costs to take a message.
     """
 
     def __init__(self, work_out: Callable[[Any], Value]) -> None:

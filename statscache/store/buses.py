@@ -32,7 +32,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.span import Span
-from statscache.store.coverage import CoverageRow, HeardRow, between, given_instant, possible, until
+from statscache.store.coverage import CoverageRow, HeardRow
+from statscache.store.times import between, given_instant, possible, until
 
 #: All time there is.
 EVER = literal_column("'{(,)}'::tstzmultirange", TSTZMULTIRANGE)
@@ -115,8 +116,7 @@ class Buses:
             shared = [f"{self._bus}/{queue}" for queue in self._queues]
             known = sorted(connection.scalars(select(BusRow.bus).where(BusRow.bus.in_(shared))))
             self._listen_to(known if shared and len(known) == len(shared) else [*known, self._bus])
-            begun = func.tstzmultirange(func.tstzrange(None, func.now()), type_=TSTZMULTIRANGE)
-            connection.execute(self._find_beginning(begun))
+            connection.execute(self._find_beginning(between(None, func.now())))
 
     def note(self, connection: Connection, plugins: Collection[str], heard: Span) -> None:
         """Note that these plugins have counted all that this daemon's sources have brought of a span."""

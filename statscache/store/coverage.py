@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Double,
     Identity,
     Text,
     Update,
@@ -41,6 +40,7 @@ from statscache.spool.loss import Loss
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.not_kept import not_needed
 from statscache.store.positions import SpoolRow
+from statscache.store.times import between, bounds, given_instant, possible, ranges, until
 from statscache.store.verification import clip
 
 LOCK_ROWS = text(
@@ -231,37 +231,6 @@ def _spans(connection: Connection, plugins: Collection[str], found: Any) -> dict
     for plugin, start, stop in rows:
         spans[plugin].append(Span(start, stop))
     return spans
-
-
-def bounds(range_: Any) -> list[Any]:
-    """Return where a range begins and ends, as columns in seconds since 1970."""
-    return [cast(extract("epoch", end(range_)), BigInteger) for end in (func.lower, func.upper)]
-
-
-def possible() -> Any:
-    """Return all whole seconds that are over by one of the clocks; this machine's is given as `wall`."""
-    return until(func.greatest(func.now(), given_instant("wall")))
-
-
-def given_instant(name: str) -> Any:
-    """Return an instant, of which the seconds since 1970 are given when the statement is executed."""
-    return func.to_timestamp(bindparam(name, type_=Double))
-
-
-def until(instant: Any) -> Any:
-    """Return all whole seconds before an instant, as a multirange."""
-    second = func.date_trunc("second", instant)
-    return func.tstzmultirange(func.tstzrange(None, second), type_=TSTZMULTIRANGE)
-
-
-def ranges(span: Span) -> Any:
-    """Return the span as a multirange, which the driver cannot send by itself."""
-    return between(func.to_timestamp(span.start), func.to_timestamp(span.stop))
-
-
-def between(start: Any, stop: Any) -> Any:
-    """Return the time between two instants as a multirange."""
-    return func.tstzmultirange(func.tstzrange(start, stop), type_=TSTZMULTIRANGE)
 
 
 def record_loss(connection: Connection, plugins: Collection[str], spool: str, loss: Loss) -> None:

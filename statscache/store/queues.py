@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, inspect, select, text, update
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from statscache.bus.interface import AMQP
 from statscache.bus.watermark import SETTLE
 from statscache.database.lock import counting
 from statscache.store.buses import EVER, BusRow, ConsumerRow, brought
 from statscache.store.coverage import HeardRow
+from statscache.store.times import between
 
 #: A queue gets something a moment after it is said to, and clocks differ.
 MOMENT = timedelta(seconds=SETTLE)
@@ -74,7 +75,7 @@ def join(engine: Engine, name: str, queues: Collection[str], lateness: float) ->
 
     :param lateness: how many seconds old a message may be when it comes
     """
-    before = _ranges(None, func.now() - timedelta(seconds=lateness))
+    before = between(None, func.now() - timedelta(seconds=lateness))
     with counting(engine, patient=True) as connection:
         are_there = any(each.begun and not each.retired for each in members(connection, name).values())
         heard = before if are_there else text("'{}'")
@@ -92,7 +93,7 @@ def begin(engine: Engine, name: str) -> None:
     """
     with counting(engine, patient=True) as connection:
         new = [queue for queue, member in members(connection, name).items() if not member.begun]
-        before = _ranges(None, func.now() + MOMENT)
+        before = between(None, func.now() + MOMENT)
         connection.execute(update(BusRow).where(_any_of(new)).values(heard=BusRow.heard + before))
 
 
@@ -103,7 +104,7 @@ def retire(engine: Engine, queue: str) -> None:
     """
     with counting(engine, patient=True) as connection:
         stays = and_(_any_of([queue]), ~func.upper_inf(BusRow.heard))
-        after = _ranges(func.now() + MOMENT, None)
+        after = between(func.now() + MOMENT, None)
         connection.execute(update(BusRow).where(stays).values(heard=BusRow.heard + after))
 
 
@@ -118,7 +119,3 @@ def forget(engine: Engine, queue: str) -> None:
 
 def _any_of(queues: Collection[str]) -> Any:
     return BusRow.bus.in_([bus_of(queue) for queue in queues])
-
-
-def _ranges(start: Any, stop: Any) -> Any:
-    return func.tstzmultirange(func.tstzrange(start, stop), type_=TSTZMULTIRANGE)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Integer, func, literal_column, text
 from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statscache.database.relations import is_there
 from statscache.plugins import Base
 
 
@@ -48,7 +49,6 @@ OUTDATED = """ARRAY(
     JOIN statscache_remade AS its ON its.plugin = given.plugin
     WHERE given.version < its.version OR given.times <> its.times
 )"""
-IS_THERE = text("SELECT to_regclass('statscache_remade') IS NOT NULL")
 TIMES = text("SELECT plugin, times FROM statscache_remade")
 LATER = text("""
 SELECT its.plugin, its.version
@@ -82,7 +82,7 @@ def since_emptied(limit: Any) -> Any:
 def times_remade(engine: Engine) -> dict[str, int]:
     """Return how often the table of each plugin was made anew; none where an earlier version has made the tables."""
     with engine.connect() as connection:
-        return dict(connection.execute(TIMES).all()) if connection.scalar(IS_THERE) else {}
+        return dict(connection.execute(TIMES).all()) if is_there(connection, RemadeRow.__tablename__) else {}
 
 
 def remade_for_later(connection: Connection, versions: Mapping[str, int]) -> dict[str, int]:
