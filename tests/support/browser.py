@@ -53,6 +53,11 @@ class Visit:
         self.page.goto(self.root + path)
         return self.page
 
+    def follow(self, selector: str) -> None:
+        """Click what leads to another page, and wait until that is there."""
+        with self.page.expect_navigation():
+            self.page.click(selector)
+
     @property
     def strangers(self) -> set[str]:
         """The hosts that are not the page's own of which something was asked."""

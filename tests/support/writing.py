@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
@@ -27,15 +28,21 @@ class Writer:
         self.written = 0
         #: The longest that one write took, in seconds.
         self.longest = 0.0
-        self._thread = threading.Thread(target=self._run)
+        self._pool = ThreadPoolExecutor(1)
+        self._writes: Future[None]
 
     def __enter__(self) -> Writer:
-        self._thread.start()
+        self._writes = self._pool.submit(self._run)
         return self
 
     def __exit__(self, *error: object) -> None:
+        """End the writing.
+
+        :raises Exception: the one that ended it before
+        """
         self._ends.set()
-        self._thread.join()
+        self._pool.shutdown()
+        self._writes.result()
 
     def _run(self) -> None:
         while not self._ends.is_set():
@@ -43,7 +50,7 @@ class Writer:
             run(
                 self._engine,
                 "INSERT INTO statscache_note (start, kind, text) VALUES (now(), 'other', 'new')",
-                f"UPDATE statscache_note SET text = text || 'y' WHERE id = {random.randint(1, self._many)}",
+                f"UPDATE statscache_note SET text = 'old' WHERE id = {random.randint(1, self._many)}",
             )
             self.written += 1
             self.longest = max(self.longest, time.monotonic() - start)
