@@ -62,7 +62,7 @@ def read_answer(connection: Connection, asking: Asking) -> Answered:
     asked = question(served, values, form)
     if "complete" not in values:
         return Answered(asked, asked.columns, read_page(connection, asked))
-    extent_of = extent_of_rows(connection, served, values, form.periods)
+    extent_of = extent_of_rows(connection, served, values, form.periods, asking.now)
     return _with_completeness(connection, asked, extent_of)
 
 
@@ -74,8 +74,8 @@ def _with_completeness(connection: Connection, asked: Question, extent_of: Exten
     """
     before = _Known.read(connection, asked)
     page = read_page(connection, asked)
-    known = before, _Known.read(connection, asked)
-    rows = [(*row[: len(asked.columns)], *_added(extent_of(row), known)) for row in page.rows]
+    known, latest = (before, _Known.read(connection, asked)), asked.served.latest
+    rows = [(*row[: len(asked.columns)], *_added(extent_of(row), known, latest)) for row in page.rows]
     return Answered(asked, (*asked.columns, *ADDED), replace(page, rows=rows))
 
 
@@ -94,12 +94,16 @@ class _Known:
 
 
 def _added(
-    extent: tuple[int, int] | None, known: Sequence[_Known]
+    extent: tuple[int, int] | None, known: Sequence[_Known], latest: bool
 ) -> tuple[bool, datetime | None, tuple[int, ...]]:
-    """Return whether a row is complete, when it was verified, and by which versions it was counted."""
+    """Return whether a row is complete, when it was verified, and by which versions it was counted.
+
+    :param latest: whether what was counted is the first second alone, and nothing came since
+    """
     if extent is None:
         return False, None, ()
-    versions = versions_of([each.complete for each in known], *extent)
+    counted = (extent[0], extent[0] + 1) if latest else extent
+    versions = versions_of([each.complete for each in known], *counted)
     if not all(each.complete.covers(*extent) for each in known):
         return False, None, versions
     return True, agreed_always([each.checks for each in known], *extent), versions

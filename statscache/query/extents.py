@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -26,10 +26,16 @@ Extent = tuple[int, int] | None
 #: Takes a row.
 ExtentOf = Callable[[Any], Extent]
 MILLION = 1_000_000
+#: Time that is younger need not be complete yet: twice the default of statscache.coverage.lateness.
+TOO_YOUNG = timedelta(minutes=10)
 
 
 def extent_of_rows(
-    connection: Connection, served: Served, values: Mapping[str, Any], periods: Sequence[Period] | None
+    connection: Connection,
+    served: Served,
+    values: Mapping[str, Any],
+    periods: Sequence[Period] | None,
+    now: datetime,
 ) -> ExtentOf:
     """Return what gives the time of which no message may be missing for a row of an answer to be complete.
 
@@ -38,6 +44,8 @@ def extent_of_rows(
 
     :param periods: what is summed, if a step is asked for
     """
+    if served.latest:
+        return lambda row: extent_of_state(row.timestamp, now)
     since, of_row = _since(connection, served), _extent_of_rows(connection, served, values, periods)
 
     def extent_of(row: Any) -> Extent:
@@ -45,6 +53,15 @@ def extent_of_rows(
         return None if its is None else (min(since, its[0]), its[1])
 
     return extent_of
+
+
+def extent_of_state(when: datetime, now: datetime) -> tuple[int, int]:
+    """Return the time of which no message may be missing for a state to be the latest of its thing.
+
+    :param when: when it was announced; of the time since then it is left out what is `TOO_YOUNG`
+    """
+    second = micros(when) // MILLION
+    return second, max(second + 1, micros(now - TOO_YOUNG) // MILLION)
 
 
 def spans_behind(connection: Connection, served: Served, periods: Sequence[Period]) -> list[Span]:

@@ -245,6 +245,6 @@ TZ = Parameter(
 COMPLETE = choice(
     "complete",
     ("1",),
-    "Say of each row whether no message is missing in it, in a column of that name, when it was last verified, "
-    "and by which versions of the plugin it was counted.",
+    "Say of each row whether no message is missing in it, or since then if it is a latest state, in a column of that "
+    "name, when it was last verified, and by which versions of the plugin it was counted.",
 )

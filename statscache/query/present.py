@@ -11,6 +11,11 @@ AHEAD = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
 
 
+def minute_of(now: datetime) -> int:
+    """Return the minute since 1970, on which it depends whether what is latest is known to be so."""
+    return int(now.timestamp()) // 60
+
+
 def end_of_present(now: datetime) -> datetime:
     """Return the next whole hour that is more than `AHEAD` away: it stays the same for an hour."""
     if now > LATEST - AHEAD - HOUR:

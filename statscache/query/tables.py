@@ -134,8 +134,8 @@ def serve(plugin: BasePlugin, source: str = "") -> Served:
     cursors = Cursors(plugin.ident, numbers)
     parameters = _parameters(time is not None, filters, cursors)
     parameters |= _of_figures(model, kind) | _of_form()
-    if time is not None and _schedule_of(plugin, kind) is not None:
-        parameters |= _of_windows(table, kind)
+    if time is not None and (latest or _schedule_of(plugin, kind) is not None):
+        parameters |= _of_times(table, kind)
     columns = tuple(columns_of_log(table) if latest else _columns(table, kind))
     return Served(plugin, table, columns, order, filters, latest, kind, cursors, parameters, source)
 
@@ -231,8 +231,8 @@ def _of_form() -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in taken}
 
 
-def _of_windows(table: Table, kind: Kind) -> dict[str, Parameter]:
-    """Return the parameters of a table that has windows."""
+def _of_times(table: Table, kind: Kind) -> dict[str, Parameter]:
+    """Return the parameters of a table of which it is known what time its rows are of."""
     taken = [given.STEP, given.TZ] if kind.columns else []
     taken += [given.COMPLETE] if not any(column.name in table.c for column in ADDED) else []
     return {parameter.name: parameter for parameter in taken}

@@ -25,7 +25,7 @@ from statscache.query.parameters import (
     fields_of,
     read_fields,
 )
-from statscache.query.present import end_of_present
+from statscache.query.present import end_of_present, minute_of
 from statscache.query.sections import MOST_WHOLE, Form
 from statscache.query.steps import families, present_period
 from statscache.query.tables import Served
@@ -116,6 +116,7 @@ class Api:
         dated = present is None and not bots and "complete" not in asked.values
         if "complete" in asked.values:
             state += [served.source, (await self._turns.standings()).get(served.table.fullname, "")]
+            state += [str(minute_of(now))] if served.latest else []
         tag = _hash(*state, served.ident, asked.media, asked.query())
         fresh = answers.freshness(version, tag, dated)
         if version and answers.is_unchanged(request, tag, version.updated if dated else None):

@@ -41,10 +41,11 @@ class Hourly:
         return found
 
     def covers(self, *spans: tuple[int, int], plugin: str = "volume-by-category-1h") -> None:
-        """Have only these spans counted by a plugin."""
+        """Have only these spans counted by a plugin, or by the parts of an umbrella."""
         ranges = ", ".join(f"tstzrange(to_timestamp({start}), to_timestamp({stop}))" for start, stop in spans)
         statement = (
-            f"UPDATE statscache_coverage SET covered = tstzmultirange({ranges}) WHERE plugin = :plugin"
+            f"UPDATE statscache_coverage SET covered = tstzmultirange({ranges}) "
+            "WHERE plugin = :plugin OR plugin LIKE :plugin || '/%'"
         )
         with self.engine.begin() as connection:
             connection.execute(text(statement), {"plugin": plugin})

@@ -17,7 +17,7 @@ from tests.support.databases import new_database
 from tests.support.hourly import HOUR, PATH, SPRING, Hourly, hourly, second_of
 from tests.support.packages import IDLE, install
 from tests.support.place import Place
-from tests.support.web import LOGS, Reply, Server
+from tests.support.web import Reply, Server
 
 START, STOP = SPRING
 MIDDLE = START + 30 * HOUR
@@ -118,9 +118,11 @@ def test_csv_has_the_column_too(made: Hourly) -> None:
     assert {tuple(line[-2:]) for line in lines} == {("", "1")}
 
 
-@pytest.mark.parametrize("path", [LOGS, "/api/notes-from-the-bus"])
-def test_what_has_no_windows_does_not_say_so(path: str, made: Hourly) -> None:
-    assert "there is no parameter 'complete' here" in made.web.get(path, {"complete": 1}).error
+def test_what_has_no_times_of_its_own_does_not_say_so(made: Hourly) -> None:
+    assert (
+        "there is no parameter 'complete' here"
+        in made.web.get("/api/notes-from-the-bus", {"complete": 1}).error
+    )
     assert "complete must be 1" in made.web.get(PATH, {"complete": "yes"}).error
 
 
@@ -314,3 +316,42 @@ def test_a_column_that_is_called_complete_stays_what_it_is(ask: Callable[..., li
     assert "no parameter 'complete'" in refused.error
     zero = {"complete": False, "verified": None, "versions": [1]}
     assert days.json == [{"timestamp": START, "step": "a", "volume": 3, **zero}]
+
+
+#: How many seconds before now each state of a log was announced, and whether it is known to be the latest, where the
+#: last hour until two minutes ago and, before a gap of a minute, another hour were heard.
+STATES = {
+    "a moment ago": (60, False),
+    "lately": (300, True),
+    "before that": (3000, True),
+    "in the gap": (3570, False),
+    "before the gap": (5000, False),
+}
+LOG = "release-engineering-event-logs"
+
+
+def states(made: Hourly, query: dict[str, Any]) -> dict[str, tuple[bool, list[int]]]:
+    """Return whether each state is complete, and by which versions it was counted."""
+    return {
+        row["category_constraint"]: (row["complete"], row["versions"])
+        for row in rows(made, query, f"/api/{LOG}")
+    }
+
+
+@pytest.mark.parametrize("query", [{}, {"category": "a"}, {"order": "asc"}, {"start": 1}])
+def test_a_latest_state_is_complete_if_nothing_is_missing_since(query: dict[str, Any], made: Hourly) -> None:
+    """But for the last ten minutes, and its own second is heard."""
+    now = int(time.time())
+    made.covers((now - 7200, now - 3600), (now - 3540, now - 120), plugin=LOG)
+    for thing, (ago, _) in STATES.items():
+        made.run(
+            "INSERT INTO data_releng_dashboard VALUES ('a', :thing, to_timestamp(:when), 0, :thing, '{}')",
+            thing=thing,
+            when=now - ago,
+        )
+    try:
+        time.sleep(A_MOMENT)
+        assert states(made, query) == {thing: (whole, [1]) for thing, (_, whole) in STATES.items()}
+    finally:
+        made.run("DELETE FROM data_releng_dashboard")
+        made.run("DELETE FROM statscache_removed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from statscache.instants import END_OF_TIME, write_instant
 from statscache.query.board import Component, Group, State, read_board
 from statscache.query.completeness import Completeness, in_a_cell, read_completeness, versions_of
+from statscache.query.extents import TOO_YOUNG, extent_of_state
 from statscache.query.tables import Served
 from statscache.render.files import csv_of, json_of
 from statscache.render.versions import counted, in_a_sentence
@@ -36,6 +36,7 @@ COLUMNS = (
     "link",
     "extra_text",
     "extra_link",
+    "complete",
     "versions",
 )
 #: Of so much time it is said whether every message of it counts.
@@ -52,10 +53,9 @@ def made_board(
     before = _known(connection, served)
     groups = read_board(connection, served)
     known = _known(connection, served)
-    board = Board(served, groups, (before, known))
-    stop = int(now.timestamp()) - 30
-    start = stop - int(RECENT.total_seconds())
-    whole, through = known.covers(start, stop), _through(known.within(start, stop))
+    board = Board(served, groups, (before, known), now)
+    start, stop = extent_of_state(now - RECENT, now)
+    whole, through = known.covers(start, stop), _through(known.within(start, int(now.timestamp())))
     if ending == "csv":
         return csv_of(
             COLUMNS, ({**row, "versions": in_a_cell(row["versions"])} for row in _rows(board))
@@ -93,10 +93,20 @@ class Board:
     served: Served
     groups: Sequence[Group]
     known: Sequence[Completeness]
+    now: datetime
+
+    def is_complete(self, state: State) -> bool:
+        """Return whether no message is missing that could have changed a state."""
+        extent = extent_of_state(state.when, self.now)
+        return all(each.covers(*extent) for each in self.known)
+
+    def may_be_older(self, state: State) -> bool:
+        """Return whether a state may be older than what happened, and that not only since it is so young."""
+        return not self.is_complete(state) and state.when < self.now - TOO_YOUNG
 
     def versions(self, state: State) -> tuple[int, ...]:
         """Return the versions of the plugin that have counted what was said when a state was announced, or may have."""
-        second = math.floor(state.when.timestamp())
+        second, _ = extent_of_state(state.when, self.now)
         return versions_of(self.known, second, second + 1)
 
     @property
@@ -112,7 +122,7 @@ def _rows(board: Board) -> Iterator[dict[str, Any]]:
         for component in group.components:
             for state in component.states:
                 row = {"group": group.name, "component": component.name, **_state(component, state)}
-                yield {**row, "versions": board.versions(state)}
+                yield {**row, "complete": board.is_complete(state), "versions": board.versions(state)}
 
 
 def _state(component: Component, state: State) -> dict[str, object]:

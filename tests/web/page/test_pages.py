@@ -43,6 +43,15 @@ VIEW = "/view/volume-by-category"
 #: Longer than the server takes as known what it asked the database.
 A_MOMENT = 0.3
 BOARD = "/board/release-engineering-event-logs"
+#: What the plugins of the board have counted: something, the last 25 hours but five minutes, and that again.
+COVERED = "SELECT plugin, covered::text FROM statscache_coverage WHERE plugin LIKE 'release-engineering-event-logs/%'"
+COVERS = (
+    "UPDATE statscache_coverage SET covered = tstzmultirange(tstzrange(CAST(:now AS timestamptz) - interval "
+    "'25 hours', :now - interval '5 minutes')) WHERE plugin LIKE 'release-engineering-event-logs/%'"
+)
+COVERED_AGAIN = (
+    "UPDATE statscache_coverage SET covered = CAST(:covered AS tstzmultirange) WHERE plugin = :plugin"
+)
 
 
 def page(site: Server, path: str, query: Any = (), **headers: str) -> str:
@@ -391,9 +400,39 @@ def test_the_latest_states_are_files_too(site: Server, filled: tuple[Engine, Ser
     whole = site.get(f"{BOARD}.json?lang=en").json  # else it is what was answered a moment ago
     (state,) = whole["states"]
     assert (state["thing"], state["message"]) == ("+cmd", message)
+    assert (state["complete"], row["complete"]) == (False, "false")  # of its second nobody knows yet
     assert whole["complete"] in (True, False)  # by how long ago the tables were filled
     assert "there is no form" in site.get(f"{BOARD}.svg").error
     assert f'href="{BOARD}.csv"' in page(site, BOARD)
+
+
+def test_the_latest_states_say_whether_they_are_known_to_be_the_latest(
+    site: Server, filled: tuple[Engine, Server]
+) -> None:
+    """Each for itself, but for the last ten minutes; and the page says of a day that nothing of it is missing."""
+    table, now = site.get(f"{BOARD}.json").json["table"], datetime.now(UTC)
+    insert = text(
+        f"INSERT INTO {table} SELECT 'updates-fedora', thing, CAST(:now AS timestamptz) - ago, 0, '', '{{}}' "
+        "FROM (VALUES ('new', interval '1 hour'), ('old', interval '3 days')) AS its (thing, ago)"
+    )
+    with filled[0].begin() as connection:
+        before = connection.execute(text(COVERED)).all()
+        connection.execute(text(f"DELETE FROM {table}"))
+        connection.execute(insert, {"now": now})
+        connection.execute(text(COVERS), {"now": now})
+    time.sleep(A_MOMENT)
+    query = {"tz": "Asia/Kathmandu"}  # nobody has asked for these pages lately
+    found = {row["thing"]: row["complete"] for row in lines(site.get(f"{BOARD}.csv", query))}
+    assert found == {"new": "true", "old": "false"}
+    assert site.get(f"{BOARD}.json", query).json["complete"] is True
+    told = page(site, BOARD, query)
+    assert "Complete: every message of the last 24 hours counts, up to " in told
+    assert told.count("may not be the latest") == 1
+    with filled[0].begin() as connection:
+        for plugin, covered in before:
+            connection.execute(text(COVERED_AGAIN), {"plugin": plugin, "covered": covered})
+        connection.execute(text(f"DELETE FROM {table}"))
+    time.sleep(A_MOMENT)
 
 
 def test_the_latest_states_say_by_which_versions_they_were_counted(
@@ -430,7 +469,7 @@ def test_the_latest_states_say_by_which_versions_they_were_counted(
     assert [row["versions"] for row in rows] == ["1", "1 7", "7"]
     told = page(site, BOARD, X_Follows="1")
     assert "Counted by versions 1 and 7 of the plugin.</p>" in told
-    assert re.findall(r'<span class="quiet">(counted by.*)</span>', told) == [
+    assert re.findall(r'<span class="quiet">(counted by[^<]*)</span>', told) == [
         "counted by version 1", "counted by versions 1 and 7", "counted by version 7",
     ]  # fmt: skip
     with filled[0].begin() as connection:
