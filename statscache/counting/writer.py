@@ -200,7 +200,8 @@ class Writer:
         :param shared: whether others may count meanwhile
         """
         try:
-            with (counting_shared if shared else counting)(self._engine) as connection:
+            begin = partial(counting_shared, question=self._checks.question) if shared else counting
+            with begin(self._engine) as connection:
                 standing = self._checks.run(connection, batch)
                 trip, alive = RoundTrip(connection, telling) if shared else None, KeepAlive(connection)
                 transaction = Transaction(connection, alive, self._tables, standing, work, trip)

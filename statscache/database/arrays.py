@@ -5,10 +5,13 @@ PostgreSQL's array literals cost the client a fifth of what a list costs that th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ARRAY, String, Subquery, Text, bindparam, cast, func, literal, select
+from sqlalchemy import ARRAY, String, Subquery, Text, TextClause, bindparam, cast, func, literal, select
+
+PARAMETER = re.compile(r"(?<!:):([a-z]+)")
 
 
 def array_of_numbers(numbers: Iterable[float | str]) -> str:
@@ -52,3 +55,16 @@ def given_ids(ids: Iterable[str]) -> Subquery:
 
 def _unnest(array: Any, kind: Any) -> Any:
     return func.unnest(cast(array, ARRAY(kind)))
+
+
+def written_out(statement: TextClause, given: Mapping[str, str]) -> str:
+    """Return a statement with its parameters written into it, and each percent sign doubled, as the driver takes it.
+
+    :param given: the parameters, arrays or other texts
+    """
+    return PARAMETER.sub(lambda name: _quoted(given[name[1]]), statement.text).replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a literal that means the same whatever standard_conforming_strings is."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

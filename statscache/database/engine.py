@@ -19,6 +19,7 @@ from statscache.database.refusals import Wait
 from statscache.database.round_trip import install_round_trips
 from statscache.database.sessions import FORMS, set_up_transactions
 from statscache.database.timing import time_statements
+from statscache.database.tried import try_before_use
 from statscache.errors import Unusable
 from statscache.process.clocks import Clocks
 from statscache.process.descriptors import RESERVE
@@ -58,7 +59,6 @@ RECYCLE = 600
 #: Two connections are kept, and tried before use. The last one used is the next one used, so one that fails does so
 #: again, which is noticed.
 POOL: dict[str, Any] = {
-    "pool_pre_ping": True,
     "pool_size": 2,
     "pool_use_lifo": True,
     "pool_recycle": RECYCLE,
@@ -78,6 +78,8 @@ def make_engine(
     wanted = {**DRIVER_ARGUMENTS, "connect_timeout": patience}
     arguments = {key: value for key, value in wanted.items() if key not in query}
     engine = create_engine(url, connect_args=arguments, **(options or POOL))
+    if not options:
+        try_before_use(engine)
     connect_with_reserve(engine)
     time_statements(engine)
     install_guard(engine)

@@ -12,9 +12,11 @@ from typing import Any
 
 from psycopg2 import Error
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, RootTransaction, func, select, text
+from sqlalchemy.exc import DBAPIError
 
-from statscache.database.sessions import EXPLICIT
+from statscache.database.sessions import EXPLICIT, Opening
+from statscache.database.tried import untried
 from statscache.errors import StatscacheError
 
 #: The key of the advisory lock that everything which counts takes first ("statscac" as a number).
@@ -52,18 +54,46 @@ class MustBeAlone(StatscacheError):
 
 
 @contextmanager
-def counting_shared(engine: Engine) -> Iterator[Connection]:
+def counting_shared(engine: Engine, question: str = "SELECT") -> Iterator[Connection]:
     """Give a connection in a transaction that others may run at the same time if they count in this way, too.
 
     The caller sends the COMMIT, as a `RoundTrip` does; without it all is rolled back.
+
+    :param question: a SELECT of one row; its answer is the connection's `info[ANSWER]`
     """
-    explicit = engine.execution_options(isolation_level="AUTOCOMMIT", **{EXPLICIT: SHARE})
-    with explicit.connect() as connection:
+    opening = Opening(SHARE, question)
+    explicit = engine.execution_options(**{EXPLICIT: opening})
+    transaction = _begun(explicit)
+    with transaction.connection as connection:
         try:
-            with connection.begin():  # which takes the lock
+            with transaction:
                 yield connection
         finally:
             _end(connection)
+
+
+def _begun(engine: Engine) -> RootTransaction:
+    """Return a transaction that has taken the lock; a connection that was lost while idle is replaced."""
+    with untried():
+        connection = engine.connect()
+    try:
+        return _begin(connection)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return _begin(engine.connect())
+
+
+def _begin(connection: Connection) -> RootTransaction:
+    try:
+        _driver(
+            connection
+        ).autocommit = True  # an isolation level of SQLAlchemy costs a statement to put back
+        return connection.begin()
+    except BaseException:
+        _end(connection)
+        connection.close()
+        raise
 
 
 def lock_tables(connection: Connection, alone: Collection[str], shared: Collection[str]) -> None:
@@ -87,14 +117,18 @@ def must_be_alone(connection: Connection, why: str) -> None:
 
 
 def _end(connection: Connection) -> None:
-    """Roll back a transaction that is not over, of which the driver knows nothing."""
-    if connection.invalidated or connection.closed:
-        return
-    raw: Any = connection.connection.dbapi_connection
-    if raw.closed or raw.info.transaction_status == TRANSACTION_STATUS_IDLE:
+    """Roll back a transaction that is not over, of which the driver knows nothing, and let it begin the next one."""
+    if connection.invalidated or connection.closed or (driver := _driver(connection)).closed:
         return
     try:
-        with raw.cursor() as cursor:
-            cursor.execute("ROLLBACK")
+        if driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            with driver.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        driver.autocommit = False
     except Error:
         connection.invalidate()
+
+
+def _driver(connection: Connection) -> Any:
+    """Return the driver's own connection."""
+    return connection.connection.dbapi_connection

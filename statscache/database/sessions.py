@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, event, text
 
@@ -33,10 +34,12 @@ SET_PATH = text("SELECT set_config('search_path', :path, true)")
 #: A search path whose names can stand in a statement, which is several times as fast as SET_PATH.
 PLAIN = re.compile(r'("\$user"|[a-z_][a-z0-9_]*)(, ("\$user"|[a-z_][a-z0-9_]*))*')
 #: The execution option of a connection that the driver commits by itself, so that a transaction needs a BEGIN of ours:
-#: a statement that is sent with it, when the time-outs are set.
+#: an `Opening`.
 EXPLICIT = "statscache_explicit"
 #: Where a connection keeps what its transaction began with: the settings, and the search path.
 BEGUN = "statscache_begun"
+#: Where it keeps the row that answers the question of its `Opening`.
+ANSWER = "statscache_answer"
 #: So many times a second connection is looked at, whether it is given the session of an idle first one.
 LOOKS = 20
 SHARED = (
@@ -44,6 +47,18 @@ SHARED = (
     "pool_mode = transaction, and to count again takes one of its own: name the server itself, or a pooler in session "
     "mode, in STATSCACHE_SQLALCHEMY_URI; nothing was changed"
 )
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is sent with a BEGIN of ours, so that all of it takes one way to the server and back.
+
+    :param first: a statement, sent when the time-outs are set
+    :param question: a SELECT of one row, sent last; a percent sign in it is doubled
+    """
+
+    first: str
+    question: str = "SELECT"
 
 
 def in_transaction(settings: Mapping[str, str], temporary_last: bool = True) -> str:
@@ -75,9 +90,11 @@ def set_up_transactions(
 
     @event.listens_for(engine, "begin")
     def set_up(connection: Connection) -> None:
-        explicit = connection.get_execution_options().get(EXPLICIT)
-        beginning = ["BEGIN", settle, explicit, find_path] if explicit else [settle, find_path]
-        path = connection.exec_driver_sql("; ".join(beginning)).scalar_one()
+        opening, beginning = connection.get_execution_options().get(EXPLICIT), [settle, find_path]
+        if opening is not None:
+            asked = f"SELECT current_setting('search_path'), its.* FROM ({opening.question}) AS its"
+            beginning = ["BEGIN", settle, opening.first, find_path, asked]
+        path, *connection.info[ANSWER] = connection.exec_driver_sql("; ".join(beginning)).one()
         connection.info[BEGUN] = again, path
 
 

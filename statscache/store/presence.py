@@ -6,10 +6,11 @@ Nor may anything be written to those of a dump of an earlier version, whose ledg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sqlalchemy import Connection, text
 
+from statscache.database.arrays import array_of_texts
 from statscache.store.continuity import DatabaseIncomplete
 from statscache.store.ledger import CANONICAL_IDS, HAS_CANONICAL_IDS
 
@@ -18,6 +19,10 @@ LACKING = text(
     "SELECT name, to_regclass(name) IS NULL FROM unnest(CAST(:names AS text[])) AS name "
     "WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(name) AND indisprimary AND indisvalid) "
     f"UNION ALL SELECT '{CANONICAL_IDS}', false WHERE NOT {HAS_CANONICAL_IDS}"
+)
+#: The same in one column, each with 't' if the table is missing.
+LACKING_ARRAY = (
+    f"ARRAY(SELECT ARRAY[name, left(missing::text, 1)] FROM ({LACKING.text}) AS its (name, missing))"
 )
 #: For so many seconds a plugin's table without a key keeps everything from being written; after that it is the
 #: trouble of its plugin alone.
@@ -40,13 +45,28 @@ class Presence:
         self._clock = clock
         self._since: float | None = None
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of `LACKING`."""
+        return {"names": array_of_texts(self._names)}
+
     def check(self, connection: Connection) -> None:
         """Check them.
 
         :raises DatabaseIncomplete: if one of statscache itself is missing or lacks its key, or for some minutes one
             of a plugin lacks its key; or if the ledger is that of an earlier version
         """
-        found: dict[str, bool] = dict(connection.execute(LACKING, {"names": self._names}).all())
+        self._judge(dict(connection.execute(LACKING, self.parameters).all()))
+
+    def check_found(self, lacking: Iterable[Sequence[str]]) -> None:
+        """Check them by what was asked already.
+
+        :param lacking: what `LACKING_ARRAY` gives
+        :raises DatabaseIncomplete: as `check` does
+        """
+        self._judge({name: missing == "t" for name, missing in lacking})
+
+    def _judge(self, found: dict[str, bool]) -> None:
         is_old = found.pop(CANONICAL_IDS, None) is not None
         lacking = [
             name

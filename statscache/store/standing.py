@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from statscache.database.arrays import array_of_numbers, array_of_texts
 from statscache.database.lock import APART
 from statscache.store.forgotten import LAST
 from statscache.store.not_kept import BEFORE
@@ -44,13 +46,27 @@ def ask(connection: Connection, versions: Mapping[str, int], remade: Mapping[str
     :param remade: how often the table of each was made anew before this program looked at it; never if it says nothing
     :raises DatabaseNewer: if a later version has taken away the form of the tables that this program knows
     """
-    given = {
-        "plugins": list(versions),
-        "versions": list(versions.values()),
-        "times": [remade.get(plugin, 0) for plugin in versions],
+    answer = connection.execute(STANDING, parameters(versions, remade)).one()
+    return standing_of(answer, versions, bool(connection.get_execution_options().get(APART)))
+
+
+def parameters(versions: Mapping[str, int], remade: Mapping[str, int]) -> dict[str, str]:
+    """Return the parameters of `STANDING`, as arrays."""
+    return {
+        "plugins": array_of_texts(versions) if versions else "{}",
+        "versions": array_of_numbers(versions.values()),
+        "times": array_of_numbers(remade.get(plugin, 0) for plugin in versions),
     }
-    matters, before, revisions, forgotten, outdated = connection.execute(STANDING, given).one()
+
+
+def standing_of(answer: Sequence[Any], versions: Mapping[str, int], apart: bool = False) -> Standing:
+    """Return what `STANDING` has answered.
+
+    :param apart: whether nobody else sees what the transaction writes
+    :raises DatabaseNewer: if a later version has taken away the form of the tables that this program knows
+    """
+    matters, before, revisions, forgotten, outdated = answer
     check_known(revisions)
-    if connection.get_execution_options().get(APART):
+    if apart:
         return Standing({}, before, forgotten, ())
     return Standing(versions if matters else {}, before, forgotten, outdated)
