@@ -54,6 +54,7 @@ from statscache.upkeep.registration import RegisterAgain
 from statscache.upkeep.removals import NoteRemovals
 from statscache.upkeep.retention.chore import DropOldRows
 from statscache.upkeep.retention.tables import retained
+from statscache.upkeep.seldom import Seldom
 from statscache.upkeep.suspensions import RefreshSuspensions
 from statscache.upkeep.upkeep import Upkeep
 from statscache.upkeep.verifications import TidyVerifications
@@ -199,10 +200,10 @@ class Daemon:
         return Filler(archive, self.gaps.pieces, SliceCounter(self.app).count, self.wake.nudge)
 
     def _make_upkeep(self) -> Upkeep:
-        engine, suspensions = self.engine, self.app.suspensions
+        engine, suspensions, settings = self.engine, self.app.suspensions, self.app.settings
         due: Due = deque()
         regular: list[Chore] = [
-            RegisterAgain(engine, self.app.parts, self.app.settings.epoch),
+            RegisterAgain(engine, self.app.parts, settings.epoch),
             RefreshSuspensions(suspensions),
             NoteRemovals(engine, self.app.parts),
             TidyVerifications(engine),
@@ -212,10 +213,10 @@ class Daemon:
             self.adoption,
             ForgetSpools(engine, self.backlog),
             ClearSpool(self.app.pseudonyms, self.spool),  # after CoverHeard, which knows who is forgotten
-            PruneLedger(engine, self.app.settings.ledger_keep, self.clocks),
-            PruneEvents(engine, self.app.parts, self.app.settings.ledger_keep, self.clocks),
-            MakePartitions(engine, self.app.parts, self.app.settings.keep),
-            DropOldRows(engine, self.app.parts, self.app.settings.keep, self.clocks),
+            Seldom(PruneLedger(engine, settings.ledger_keep, self.clocks)),
+            Seldom(PruneEvents(engine, self.app.parts, settings.ledger_keep, self.clocks)),
+            MakePartitions(engine, self.app.parts, settings.keep),
+            DropOldRows(engine, self.app.parts, settings.keep, self.clocks),
             FindDue(engine, self.writer, due),
             FindKept(engine, self.keeping),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from statscache.upkeep.seldom import EVERY, Seldom
 from statscache.upkeep.upkeep import Upkeep
 
 
@@ -61,3 +62,24 @@ def test_one_that_always_fails_keeps_no_other_waiting() -> None:
         except RuntimeError:
             continue
     assert good.done == 2
+
+
+def test_what_is_done_seldom_is_done_at_once_while_there_is_more() -> None:
+    """And then not before some minutes are over."""
+    now, chore = [0.0], Counted(3)
+    seldom = Seldom(chore, lambda: now[0])
+    assert [seldom.run() for _ in range(4)] == [True, True, True, False]
+    chore.done = 2
+    now[0] = EVERY - 1
+    assert not seldom.run()
+    now[0] = EVERY
+    assert seldom.run()
+    assert chore.done == 3
+
+
+def test_what_is_done_seldom_and_fails_is_tried_the_next_time() -> None:
+    chore = Counted(1, fails=True)
+    seldom = Seldom(chore, lambda: 0.0)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            seldom.run()

@@ -35,6 +35,7 @@ HASTE: dict[str, dict[str, Any]] = {
     "bus.watermark": {"SETTLE": 2.0},
     "counting.flusher": {"UPKEEP": 0.5},
     "counting.pause": {"LONGEST_PAUSE": 1.0},
+    "upkeep.seldom": {"EVERY": 1.0},
     "spool.segments": {"SEGMENT": 1 << 18},
     "intake.backlog": {"MANY": 3_000},
     "store.quarantine": {"PAUSES": (timedelta(seconds=1),) * 5},
