@@ -23,6 +23,7 @@ from benchmarks.figures import Figure, table_of
 from benchmarks.flush import flush
 from benchmarks.growth import growth
 from benchmarks.history import history
+from benchmarks.idle import idle
 from benchmarks.intake import intake
 from benchmarks.machine import describe
 from benchmarks.paced import paced, soak
@@ -31,6 +32,8 @@ from benchmarks.people import people
 from benchmarks.queues import queue, waiting
 from benchmarks.readers import readers
 from benchmarks.sharing import sharing
+from benchmarks.single import single
+from benchmarks.starts import starts
 from benchmarks.variables import URI
 
 Case = Callable[[Bench], list[Figure]]
@@ -41,6 +44,9 @@ USUAL: dict[str, Case] = {
     "paced": paced,
     "intake": intake,
     "flush": flush,
+    "single": single,
+    "idle": idle,
+    "starts": starts,
     "history": history,
     "sharing": sharing,
 }

@@ -19,8 +19,8 @@ from benchmarks.watch import TABLE, Watch
 EVERY = 0.01
 #: So long nothing may be committed before it is given up.
 PATIENCE = 120.0
-BARS = {"burst": Bar(least=12_000), "day": Bar(least=10_000)}
-LONG_BAR = Bar(least=20_000, ratio=0.3)
+BARS = {"burst": Bar(ratio=0.6), "day": Bar(ratio=0.45)}
+LONG_BAR = Bar(ratio=0.6)
 NOTHING = "a consumer that does nothing, in the same hub and mode"
 
 

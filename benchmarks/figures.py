@@ -12,17 +12,24 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure is to reach: at least or at most so much, and so much of the control."""
+    """What a figure is to reach: at least or at most so much, and so much of the control.
+
+    :param ratio: at least so much of the control
+    :param within: at most so much of the control
+    """
 
     least: float | None = None
     most: float | None = None
     ratio: float | None = None
+    within: float | None = None
 
     def met(self, value: float, ratio: float | None) -> bool:
         """Return whether a figure reaches it."""
         enough = self.least is None or value >= self.least
         little = self.most is None or value <= self.most
-        return enough and little and (self.ratio is None or (ratio is not None and ratio >= self.ratio))
+        good = self.ratio is None or (ratio is not None and ratio >= self.ratio)
+        near = self.within is None or (ratio is not None and ratio <= self.within)
+        return enough and little and good and near
 
     def __str__(self) -> str:
         parts = [
@@ -31,6 +38,7 @@ class Bar:
                 ("≥", self.least, ""),
                 ("≤", self.most, ""),
                 ("≥", self.ratio, " of control"),
+                ("≤", self.within, " of control"),
             )
             if number is not None
         ]

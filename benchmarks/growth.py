@@ -18,7 +18,7 @@ from benchmarks.messages import CATEGORIES
 from benchmarks.tables import BEGIN, WIDTH, Kind, counting
 from benchmarks.variables import PLUGINS
 
-COST = Bar(most=8)
+COST = Bar(most=4)
 FULL = Bar(ratio=0.7)
 OURS = [
     *("volume", "volume_by_category", "releng", "pagure", "pagure_users", "pagure_project", "notes"),

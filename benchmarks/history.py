@@ -23,7 +23,7 @@ from benchmarks.messages import SPANS, START, bodies
 from tests.support.place import Place
 from tests.system.datagrepper import Process
 
-BAR = Bar(least=20_000)
+BAR = Bar(ratio=0.25)
 UNIT = "messages/s"
 #: What a datagrepper gives at most, and how many requests are under way at once by default.
 PAGE, CONNECTIONS = 100, 4
@@ -65,7 +65,7 @@ def _datagrepper(bench: Bench) -> Figure:
 
 def _datanommer(bench: Bench) -> Figure:
     path = bench.messages("day", bench.sizes.archive)
-    figure = Figure("history from datanommer's database", UNIT, [], [], "fetching the same rows")
+    figure = Figure("history from datanommer's database", UNIT, [], [], "fetching the same rows", BAR)
     with bench.database() as archive:
         _fill(archive, path)
         return _measure(bench, figure, path, _backfill(archive), lambda: _fetch_rows(archive))

@@ -76,11 +76,11 @@ class Control(Hub):
     :param count: how many messages it is to get
     """
 
-    def __init__(self, directory: Path, publisher: Publisher, count: int) -> None:
+    def __init__(self, directory: Path, publisher: Publisher, count: int, **others: str) -> None:
         self._end = directory / "end"
         settings = {"statscache.consumer.enabled": False, "benchmarks.nothing.enabled": True}
         entries = {"moksha.consumer": "nothing = benchmarks.nothing:Nothing"}
-        environment = {COUNT: str(count), FILE: str(self._end), **path_with(directory, entries)}
+        environment = {COUNT: str(count), FILE: str(self._end), **path_with(directory, entries), **others}
         super().__init__(directory, publisher, settings, **environment)  # type: ignore[arg-type]  # as good as a Bus
 
     def _runs(self) -> bool:
@@ -126,9 +126,9 @@ def counting_hub(
 
 
 @contextmanager
-def control_hub(directory: Path, publisher: Publisher, count: int) -> Iterator[Control]:
-    """Run a hub that does nothing, which listens when this is entered."""
-    hub = Control(directory, publisher, count)
+def control_hub(directory: Path, publisher: Publisher, count: int, **environment: str) -> Iterator[Control]:
+    """Run a hub that does nothing, or what the environment says, which listens when this is entered."""
+    hub = Control(directory, publisher, count, **environment)
     try:
         hub.wait_until_running()
         yield hub

@@ -21,7 +21,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Bar, Figure
 from benchmarks.hubs import ROOT
 
-BAR = Bar(most=25)
+BAR = Bar(within=1.3)
 DECODING = "json.loads of the same messages, which every hub has to do"
 #: What is measured of all plugins together; the rest is of each alone.
 ACCEPT, ACCEPT_CPU, SINGLY, DECODE = "accept", "accept, processor time", "accept singly", "decode"

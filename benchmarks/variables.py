@@ -9,3 +9,5 @@ RUNNING = "nothing is running"
 PLUGINS = "STATSCACHE_BENCHMARK_PLUGINS"
 #: The URL of a database whose user may make others; without it there is a server of the benchmark's own.
 URI = "STATSCACHE_BENCHMARK_URI"
+#: The file with what the consumer is to write for each message that else does nothing.
+STATEMENTS = "STATSCACHE_BENCHMARK_STATEMENTS"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -99,6 +100,8 @@ class Hub:
         self._bus = bus
         self._log = directory / "hub.log"
         self.started = time.monotonic()
+        #: How long it took from its start until it was subscribed and flushed.
+        self.seconds_to_run = math.inf
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-c", self.script, "--config-filename", str(directory / "hub.py")],
@@ -117,7 +120,8 @@ class Hub:
         """Wait until the hub is subscribed and flushes; return how many seconds it took from its start."""
         self._bus.wait_for_subscriber()
         wait_for("the hub to run", self._runs)
-        return time.monotonic() - self.started
+        self.seconds_to_run = time.monotonic() - self.started
+        return self.seconds_to_run
 
     def _runs(self) -> bool:
         assert self.process.poll() is None, self.log
