@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from statscache.errors import Rejected
@@ -60,8 +61,7 @@ class Message(FrozenDict):
         own["topic"] = topic = _topic(body.get("topic"))
         own["timestamp"] = timestamp = _timestamp(body.get("timestamp"))
         own["second"] = math.floor(timestamp)
-        place, parts = category_place(topic), topic.split(".", 4)
-        own["category"] = parts[place] if len(parts) > place else None
+        own["category"] = _category(topic)
         own["msg_id"] = msg_id = usable_id(body.get("msg_id"))
         if msg_id is not None:
             own["msg_id"] = own["id"] = pseudonyms_of(naming).in_id(msg_id)
@@ -131,6 +131,12 @@ def without_names(body: Mapping[str, Any], id: str, pseudonyms: Pseudonyms) -> M
 def at_second(body: Mapping[str, Any], second: int) -> dict[str, Any]:
     """Return a body with another timestamp, in whole seconds since 1970."""
     return {**body, "timestamp": second}
+
+
+@lru_cache(maxsize=4096)
+def _category(topic: str) -> str | None:
+    place, parts = category_place(topic), topic.split(".", 4)
+    return parts[place] if len(parts) > place else None
 
 
 def _topic(topic: Any) -> str:

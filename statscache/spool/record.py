@@ -22,6 +22,8 @@ FORMAT = 4
 DEEPEST = 200
 #: No record that is shorter can be nested so deeply: marshal spends five bytes on each list.
 SHORT = 5 * DEEPEST
+#: With what marshal begins a list and a dict: nothing is nested more deeply than there are of these.
+BEGINNINGS = (b"[", b"{", bytes([ord("[") | 0x80]), bytes([ord("{") | 0x80]))
 
 
 def encode(body: dict[str, Any]) -> bytes:
@@ -33,7 +35,7 @@ def encode(body: dict[str, Any]) -> bytes:
         payload = marshal.dumps(body, FORMAT)
     except (ValueError, RecursionError):
         raise Rejected("nested too deeply") from None
-    if len(payload) > SHORT and _depth(body) > DEEPEST:
+    if len(payload) > SHORT and sum(map(payload.count, BEGINNINGS)) > DEEPEST and _depth(body) > DEEPEST:
         raise Rejected("nested too deeply")
     return HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
