@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from statscache.intake.batch import Batch
 from statscache.spool.loss import Loss
-from statscache.store.coverage import record_gap, record_loss
+from statscache.store.gaps import record_gap, record_loss
 
 
 def write_losses(connection: Connection, batch: Batch, plugins: Collection[str]) -> Loss | None:

@@ -26,7 +26,8 @@ from statscache.history.backfill import Backfill
 from statscache.plugins import Note
 from statscache.span import Span, without
 from statscache.spool.loss import Loss
-from statscache.store.coverage import CoverageRow, GapRow, record_gap
+from statscache.store.coverage import CoverageRow
+from statscache.store.gaps import GapRow, record_gap
 from statscache.store.notes import add_note
 
 log = logging.getLogger(__name__)

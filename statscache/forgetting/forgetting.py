@@ -28,10 +28,10 @@ from statscache.schema.bots import FUNCTION as IS_BOT
 from statscache.schema.objects import home_of, quoted
 from statscache.schema.prepare import CORE_TABLES
 from statscache.schema.tables import taken_of
-from statscache.store.coverage import GapRow
 from statscache.store.daemons import heedless_daemons
 from statscache.store.forgetting_key import make_key
 from statscache.store.forgotten import ForgottenRow, forget, key_of, rename
+from statscache.store.gaps import GapRow
 from statscache.store.ledger import LedgerRow
 from statscache.store.notes import NoteRow
 from statscache.store.quarantine_tables import QuarantineRow

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, cast, extract, func, select, text
 
 from statscache.instants import END_OF_TIME
 from statscache.span import Span
-from statscache.store.coverage import GapRow
+from statscache.store.gaps import GapRow
 from statscache.store.not_kept import not_kept
 from statscache.store.quarantine_tables import QuarantineRow
 from statscache.store.removals import removed

@@ -27,8 +27,9 @@ from statscache.schema.unfit import find_unfit
 from statscache.schema.watching import note_dropped, watch
 from statscache.store.bots import BotRow
 from statscache.store.buses import BusRow, ConsumerRow
-from statscache.store.coverage import CoverageRow, GapRow, HeardRow
+from statscache.store.coverage import CoverageRow, HeardRow
 from statscache.store.forgotten import ForgottenRow
+from statscache.store.gaps import GapRow
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.ledger import LedgerRow, PluginSet
 from statscache.store.not_kept import NotKeptRow

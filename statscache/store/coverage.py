@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Identity,
     Text,
     Update,
     any_,
@@ -24,7 +22,6 @@ from sqlalchemy import (
     cast,
     extract,
     func,
-    insert,
     select,
     text,
     update,
@@ -36,10 +33,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statscache.database.arrays import column_of_numbers
 from statscache.plugins import Base
 from statscache.span import Span
-from statscache.spool.loss import Loss
 from statscache.store.kept_back_table import KeptRow
 from statscache.store.not_kept import not_needed
-from statscache.store.positions import SpoolRow
 from statscache.store.times import between, bounds, given_instant, possible, ranges, until
 from statscache.store.verification import clip
 
@@ -94,20 +89,6 @@ class HeardRow(Base):
         server_default="{}",
         comment="the bus time of which all that it brought counts, or is in the quarantine",
     )
-
-
-class GapRow(Base):
-    """Messages that were lost."""
-
-    __tablename__ = "statscache_gap"
-    __table_args__ = ({"comment": "Messages that came over the bus and were lost: an archive may have them"},)
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True, comment="a number for this row")
-    first: Mapped[datetime] = mapped_column(comment="the smallest of the messages' timestamps")
-    last: Mapped[datetime] = mapped_column(comment="the greatest")
-    messages: Mapped[int] = mapped_column(comment="how many, at least")
-    reason: Mapped[str] = mapped_column(comment="why they were lost")
-    noted: Mapped[datetime] = mapped_column(comment="when this was written")
 
 
 def want(connection: Connection, since: Mapping[str, datetime]) -> None:
@@ -231,29 +212,3 @@ def _spans(connection: Connection, plugins: Collection[str], found: Any) -> dict
     for plugin, start, stop in rows:
         spans[plugin].append(Span(start, stop))
     return spans
-
-
-def record_loss(connection: Connection, plugins: Collection[str], spool: str, loss: Loss) -> None:
-    """Write what could not be spooled: its time is not covered any more.
-
-    What a commit has recorded whose answer never came, or before the daemon could note it, is not recorded again.
-    """
-    recorded = connection.scalar(select(SpoolRow.lost).where(SpoolRow.id == spool)) or 0
-    total = loss.before + loss.count
-    if total <= recorded:
-        return
-    record_gap(connection, plugins, replace(loss, count=total - recorded))
-    connection.execute(update(SpoolRow).where(SpoolRow.id == spool).values(lost=total))
-
-
-def record_gap(connection: Connection, plugins: Collection[str], loss: Loss) -> None:
-    """Write that messages are lost: their time is not covered any more."""
-    row = {
-        "first": datetime.fromtimestamp(loss.first, UTC),
-        "last": datetime.fromtimestamp(loss.last, UTC),
-        "messages": loss.count,
-        "reason": loss.reason,
-        "noted": datetime.now(UTC),
-    }
-    connection.execute(insert(GapRow).values(**row))
-    uncover(connection, plugins, loss.span)

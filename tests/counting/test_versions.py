@@ -23,7 +23,8 @@ from statscache.plugins import Message as PluginMessage
 from statscache.query.completeness import read_completeness
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_gap
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_gap
 from tests.support.bench import Bench, Good
 from tests.support.recounting import HOURS, START, body, count_all
 from tests.system.datagrepper import Archive

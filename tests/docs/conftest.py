@@ -23,7 +23,8 @@ from statscache.database.lock import counting
 from statscache.demo.traffic import traffic
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_loss
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_loss
 from tests.support.databases import new_database
 from tests.support.place import ALL_ON, Place
 from tests.support.sql import run

@@ -19,7 +19,8 @@ from statscache.database.lock import counting
 from statscache.plugins import Base
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_loss
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_loss
 from tests.support.databases import new_database
 from tests.support.examples import page
 

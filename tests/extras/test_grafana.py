@@ -22,7 +22,8 @@ from statscache.schema.grants import grant, grants_for
 from statscache.setting.bots import BOTS
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_loss
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_loss
 from tests.support.agents import agent
 from tests.support.databases import new_database
 from tests.support.grafana import dashboard, expanded, panels, queries

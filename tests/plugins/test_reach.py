@@ -14,7 +14,8 @@ from statscache.query.completeness import read_completeness
 from statscache.query.missing import Missing, Reason, read_reasons
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_gap
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_gap
 from tests.support.bench import Bench, Good
 from tests.support.durations import GIVE_UP, Lengths
 from tests.support.sql import run

@@ -15,7 +15,8 @@ from statscache.database.lock import counting
 from statscache.span import Span
 from statscache.spool.loss import Loss
 from statscache.store.buses import Buses
-from statscache.store.coverage import cover, covered, record_gap
+from statscache.store.coverage import cover, covered
+from statscache.store.gaps import record_gap
 
 #: Later than any bus of these tests is first listened to, as their rows are made to say.
 NOW = int(time.time()) - 86_400

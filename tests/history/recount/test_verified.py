@@ -22,7 +22,8 @@ from statscache.history.slice_counter import SliceCounter
 from statscache.messages.message import Message
 from statscache.span import Span
 from statscache.spool.loss import Loss
-from statscache.store.coverage import cover, record_gap
+from statscache.store.coverage import cover
+from statscache.store.gaps import record_gap
 from statscache.upkeep.verifications import TidyVerifications
 from tests.support.bench import Bench, Good, Other
 from tests.support.recounting import HOURS, START, Latest, body, count_all
