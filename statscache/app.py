@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ log = logging.getLogger(__name__)
 
 #: So many plugins are named when they start; `statscache plugins` lists all.
 NAMED = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a process that sees to the tables has found, for others that rely on it.
+
+    :param plugins: the idents of those that run
+    :param remade: how often the table of each was made anew before it was looked at
+    """
+
+    plugins: frozenset[str]
+    remade: Mapping[str, int]
 
 
 class App:
@@ -90,6 +103,11 @@ class App:
         self.remade = remade or {}
         checks = Checks(presence, self.names, runners, policy, self.remade)
         self.writer = Writer(engine, runners, updates, self.naming, settings.ledger_keep, checks)
+
+    @property
+    def seen(self) -> Seen:
+        """What another process may rely on."""
+        return Seen(frozenset(self.plugins), dict(self.remade))
 
     def open(self) -> None:
         """Learn from the database which plugins are suspended, and who is forgotten.
@@ -163,6 +181,26 @@ def open_app(config: Mapping[str, Any], prepared: bool = True) -> App:
         )
         app = App(settings, engine, parts, naming, remade=remade)
         app.unable = unable
+        app.open()
+    except DBAPIError as error:
+        raise unusable(settings, error) from error
+    return app
+
+
+def open_beside(config: Mapping[str, Any], seen: Seen) -> App:
+    """Do the same in a process that works beside another, which has seen to the tables.
+
+    :param seen: what that one has found
+    :raises Unusable: if any of it cannot be done, or one of its plugins is not here
+    """
+    settings = read_settings(config)
+    naming = Meta(config)
+    parts = [part for part in running(load(settings, config)) if part.ident in seen.plugins]
+    for ident in seen.plugins - {part.ident for part in parts}:
+        raise Unusable(f"the plugin {ident} was there a moment ago and is not any more: run this again")
+    engine = open_database(settings)
+    try:
+        app = App(settings, engine, parts, naming, remade=seen.remade)
         app.open()
     except DBAPIError as error:
         raise unusable(settings, error) from error

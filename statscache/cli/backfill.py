@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import click
 
 from statscache.app import App, open_app
+from statscache.cli.jobs import ending_hung, jobs_for, jobs_option
 from statscache.cli.listing import Listing
 from statscache.cli.options import from_option, second_of, since_option, until_option
-from statscache.cli.progress import progress, report_line
+from statscache.cli.progress import Advance, progress, report_line
 from statscache.cli.report import as_json as in_json
 from statscache.cli.report import show
 from statscache.cli.terminal import OneLine, cell, console, json_option, one_line, print_json, show_listing
@@ -20,8 +21,12 @@ from statscache.database.clock import earliest_now
 from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import Archive
 from statscache.history.archives.choose import archive_of
+from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.backfill import Backfill
 from statscache.span import Span
+
+#: For so many seconds of bus time another process is worth its start.
+WORTH = 86_400
 
 
 @click.command()
@@ -33,6 +38,7 @@ from statscache.span import Span
 @from_option
 @click.option("--dry-run", is_flag=True, help="List the gaps and fill none.")
 @click.option("--rebuild", is_flag=True, help="Count covered windows again and replace them. Needs --since.")
+@jobs_option
 @json_option
 def backfill(
     plugins: tuple[str, ...],
@@ -41,6 +47,7 @@ def backfill(
     url: str | None,
     dry_run: bool,
     rebuild: bool,
+    jobs: int | None,
     as_json: bool,
 ) -> None:
     """Fill the gaps of the tables from an archive.
@@ -53,6 +60,8 @@ def backfill(
     """
     if rebuild and (since is None or dry_run):
         raise OneLine("--rebuild needs --since, and cannot be combined with --dry-run")
+    if rebuild and jobs not in (None, 1):
+        raise OneLine("--rebuild counts in one process: leave out --jobs")
     with one_line():
         app = open_app(fedmsg_config())
         chosen, (start, stop) = _chosen(app, plugins), _bounds(app, since, until)
@@ -65,7 +74,8 @@ def backfill(
             if rebuild and start is not None:
                 _rebuild(app, archive, chosen, Span(start, stop), as_json)
             else:
-                _fill(_lacking(app, chosen, start, stop), archive, as_json)
+                work = _lacking(app, chosen, start, stop)
+                _fill(work, _filling(app, work, archive, url, jobs), as_json)
         finally:
             archive.close()
 
@@ -81,10 +91,22 @@ def _lacking(app: App, plugins: frozenset[str], start: int | None, stop: int) ->
     return work
 
 
-def _fill(work: Backfill, archive: Archive, as_json: bool) -> None:
+def _filling(
+    app: App, work: Backfill, archive: Archive, url: str | None, wanted: int | None
+) -> Callable[[Advance], None]:
+    """Return what fills it, by as many processes as are wanted and as a datagrepper is to be asked by."""
+    jobs = jobs_for(wanted, work.seconds, WORTH)
+    if isinstance(archive, Datagrepper):
+        jobs = min(jobs, app.settings.datagrepper_connections)
+    if jobs == 1:
+        return lambda advance: work.run(archive, report_line, advance)
+    return lambda advance: work.run_jobs(jobs, url, report_line, advance)
+
+
+def _fill(work: Backfill, fill: Callable[[Advance], None], as_json: bool) -> None:
     try:
-        with progress("backfill", work.seconds) as advance:
-            work.run(archive, report_line, advance)
+        with ending_hung(), progress("backfill", work.seconds) as advance:
+            fill(advance)
     except KeyboardInterrupt:
         _summarise(work, "interrupted", as_json)
         click.echo("statscache: run the command again to go on", err=True)

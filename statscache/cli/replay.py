@@ -5,16 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from statscache.app import open_app
+from statscache.app import App, open_app
+from statscache.cli.jobs import ending_hung, jobs_for, jobs_option
 from statscache.cli.options import span_of
-from statscache.cli.progress import progress, report_line
+from statscache.cli.progress import Advance, progress, report_line
 from statscache.cli.report import ends
 from statscache.cli.terminal import json_option, one_line, print_json
 from statscache.configuration import fedmsg_config
 from statscache.errors import number_of
+from statscache.span import Span
+
+if TYPE_CHECKING:
+    from statscache.history.files.replay import ReplayOutcome
+
+#: For so many bytes another process is worth its start: some ten thousand messages.
+WORTH = 32 << 20
 
 
 @click.command()
@@ -30,8 +39,9 @@ from statscache.errors import number_of
     metavar="FROM TO",
     help="Mark this time as covered: together the files have every message of it.",
 )
+@jobs_option
 @json_option
-def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: bool) -> None:
+def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, jobs: int | None, as_json: bool) -> None:
     """Count the messages of FILES as if they came over the bus.
 
     Each line of a file is a JSON object: a message as fedmsg has it or as `fedora-messaging record` writes it, or an
@@ -42,14 +52,12 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
     exit code is 2 if any line had no message, or every message was rejected. A message that was counted before, over
     the bus or from a file, is not counted again, but for plugins that lack it.
     """
-    from statscache.history.files.replay import replay as replay_files
-
     span = span_of(*covers) if covers else None
     with one_line():
         app = open_app(fedmsg_config())
         app.watchdog().start()
-        with progress("replay", _size(files)) as advance:
-            outcome = replay_files(app, files, report_line, advance, span)
+        with ending_hung(), progress("replay", _size(files)) as advance:
+            outcome = _counted(app, files, jobs, advance, span)
     failed = bool(outcome.bad) or outcome.is_fruitless
     covered = None if failed else span
     if as_json:
@@ -63,6 +71,19 @@ def replay(files: tuple[Path, ...], covers: tuple[str, str] | None, as_json: boo
         )
     if failed:
         sys.exit(2)
+
+
+def _counted(
+    app: App, files: Sequence[Path], jobs: int | None, advance: Advance, span: Span | None
+) -> ReplayOutcome:
+    """Count the messages, by as many processes as are wanted and as can read the files."""
+    from statscache.history.files.replay import replay
+    from statscache.history.files.replay_jobs import can_be_shared, replay_by_jobs
+
+    number = jobs_for(jobs, _size(files) or 0, WORTH) if can_be_shared(files) else 1
+    if number == 1:
+        return replay(app, files, report_line, advance, span)
+    return replay_by_jobs(number, app, files, report_line, advance, span)
 
 
 def _size(paths: Sequence[Path]) -> int | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 
 import click
 
 from statscache.cli.terminal import OneLineGroup
+from statscache.process.log_lines import write_log_lines
 
 #: The commands. Each is in a module of its name, with _ for -, and has that name there.
 COMMANDS = (
@@ -59,8 +59,4 @@ def main(verbose: bool) -> None:
     the daemon's settings from /etc/fedmsg.d, ~/.fedmsg.d and ./fedmsg.d. STATSCACHE_SQLALCHEMY_URI in the environment
     names another database.
     """
-    level = logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("statscache").setLevel(level)
-    # So that nobody waits for a database without knowing it.
-    logging.getLogger("statscache.database.refusals").setLevel(min(level, logging.WARNING))
+    write_log_lines(verbose)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 
 from statscache.app import App
 from statscache.history.archives.archive import Archive, Hole
-from statscache.history.plan import to_fetch
+from statscache.history.archives.choose import archive_of
+from statscache.history.jobs.pool import done_by
+from statscache.history.jobs.task import Workplace
+from statscache.history.plan import Piece, shares, to_fetch
 from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.instants import write_second
 from statscache.schema.tables import table_of
@@ -75,12 +80,68 @@ class Backfill:
         """
         counter = SliceCounter(self._app)
         for piece in self.pieces:
-            for part in archive.slices(piece.span):
-                if isinstance(part, Hole):
-                    self.left += part.span.seconds
-                    report(part.reason)
-                    continue
-                count = patiently(partial(counter.count, part, piece.plugins))
-                self.filled += part.span.seconds
-                self.counted += count
-                advance(part.span.seconds, count)
+            for found in _fill(counter, archive, piece):
+                self._note(found, report, advance)
+
+    def run_jobs(
+        self, jobs: int, url: str | None, report: Callable[[str], None], advance: Callable[[int, int], None]
+    ) -> None:
+        """Fill it by so many processes, as `run` does.
+
+        :param url: of the archive; None for the one of the settings
+        :raises StatscacheError: also if one of the processes is killed
+        """
+        connections = max(1, self._app.settings.datagrepper_connections // jobs)
+        tasks = [_FillPiece(piece, url, connections) for piece in shares(self.pieces, jobs)]
+        with closing(done_by(min(jobs, len(tasks)), tasks, self._app.seen)) as told:
+            for found in told:
+                self._note(found, report, advance)
+
+    def _note(
+        self, found: _Filled | Hole, report: Callable[[str], None], advance: Callable[[int, int], None]
+    ) -> None:
+        if isinstance(found, Hole):
+            self.left += found.span.seconds
+            report(found.reason)
+            return
+        self.filled += found.seconds
+        self.counted += found.messages
+        advance(found.seconds, found.messages)
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """How many seconds were filled, and how many messages were counted of them."""
+
+    seconds: int
+    messages: int
+
+
+def _fill(counter: SliceCounter, archive: Archive, piece: Piece) -> Iterator[_Filled | Hole]:
+    """Fill a piece, and yield what became of each part of it."""
+    for part in archive.slices(piece.span):
+        if isinstance(part, Hole):
+            yield part
+        else:
+            count = patiently(partial(counter.count, part, piece.plugins))
+            yield _Filled(part.span.seconds, count)
+
+
+@dataclass(frozen=True)
+class _FillPiece:
+    """The filling of a piece, for a process of its own.
+
+    :param connections: how many requests to a datagrepper this process may have under way at once
+    """
+
+    piece: Piece
+    url: str | None
+    connections: int
+
+    def run(self, workplace: Workplace) -> None:
+        """Fill it, and tell what became of each part."""
+        settings = replace(workplace.app.settings, datagrepper_connections=self.connections)
+        counter = SliceCounter(workplace.app, workplace.turn)
+        with closing(archive_of(settings, self.url)) as archive:
+            for found in _fill(counter, archive, self.piece):
+                workplace.tell(found)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlalchemy import Connection
 
-from statscache.span import Span
+from statscache.span import Span, window_start
 from statscache.store.coverage import gaps, wanted
+
+#: About so many parts of what is to be fetched each of several jobs gets: then all end at about the same time.
+SHARES = 4
+#: The lengths of windows, in seconds, at whose ends time is cut.
+UNITS = (60, 3600, 86_400)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,24 @@ def pieces(lacking: Mapping[str, Collection[Span]]) -> list[Piece]:
         if plugins:
             found.append(Piece(span, plugins))
     return found[::-1]
+
+
+def shares(found: Iterable[Piece], jobs: int) -> list[Piece]:
+    """Return pieces cut such that each of some jobs has several of them, in their order, the newest part first.
+
+    They are cut where longer windows end, so that few windows are written twice.
+    """
+    found = list(found)
+    wanted = sum(piece.span.seconds for piece in found) / (jobs * SHARES)
+    unit = max((unit for unit in UNITS if unit <= wanted), default=UNITS[0])
+    length = math.ceil(wanted / unit) * unit
+    return [Piece(part, piece.plugins) for piece in found for part in _cut(piece.span, length)]
+
+
+def _cut(span: Span, length: int) -> list[Span]:
+    """Return the parts of a span between multiples of a length, newest first."""
+    ends = [span.start, *range(window_start(span.start, length, 0) + length, span.stop, length), span.stop]
+    return [Span(start, stop) for start, stop in pairwise(ends)][::-1]
 
 
 def to_fetch(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from statscache.app import App
 from statscache.component import Backoff
@@ -30,10 +31,14 @@ T = TypeVar("T")
 
 
 class SliceCounter:
-    """Hands messages of archives to plugins and has them written. For the thread that writes."""
+    """Hands messages of archives to plugins and has them written. For the thread that writes.
 
-    def __init__(self, app: App) -> None:
+    :param turn: is had while something is written
+    """
+
+    def __init__(self, app: App, turn: AbstractContextManager[Any] | None = None) -> None:
         self._app = app
+        self._turn = turn or nullcontext()
         #: How many messages of archives do not count, by reason.
         self.rejected = ReasonCounter()
 
@@ -57,7 +62,7 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         self._take(batch, messages, self._app.dispatch(plugins))
         if plugins:
-            _write(batch, lambda its: self._app.writer.write_slice(its, span, plugins))
+            self._write(batch, lambda its: self._app.writer.write_slice(its, span, plugins))
         return len(batch.refs)
 
     def count_loose(self, messages: Iterable[Message], plugins: frozenset[str] | None = None) -> int:
@@ -69,8 +74,17 @@ class SliceCounter:
         batch = OldBatch(self._app.naming)
         dispatch = self._app.own if plugins is None else self._app.dispatch(plugins)
         double = self._take(batch, messages, dispatch)
-        written = _write(batch, lambda its: self._app.writer.write_loose(its, plugins)) if batch.refs else 0
-        return double + written
+        if not batch.refs:
+            return double
+        return double + self._write(batch, lambda its: self._app.writer.write_loose(its, plugins))
+
+    def _write(self, batch: OldBatch, write: Callable[[OldBatch], int]) -> int:
+        """Write a batch; once more if somebody was forgotten meanwhile."""
+        with self._turn:
+            try:
+                return write(batch)
+            except NamesChanged:
+                return write(batch.afresh())
 
     def _message(self, body: Body) -> Message | None:
         try:
@@ -98,14 +112,6 @@ class SliceCounter:
         dispatch.take(add_to_batch())
         batch.taken = dispatch.cut()
         return double
-
-
-def _write(batch: OldBatch, write: Callable[[OldBatch], int]) -> int:
-    """Write a batch; once more if somebody was forgotten meanwhile."""
-    try:
-        return write(batch)
-    except NamesChanged:
-        return write(batch.afresh())
 
 
 def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:

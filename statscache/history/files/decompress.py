@@ -38,6 +38,14 @@ def _member(start: bytes) -> _Member | None:
     return None
 
 
+def is_compressed(start: bytes) -> bool:
+    """Return whether a file that starts so is compressed.
+
+    :param start: its first LONGEST_MAGIC bytes
+    """
+    return _member(start) is not None
+
+
 class Decompressed(io.RawIOBase):
     """The content of a file, whether plain, or gzip members and zstd frames one after another.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from statscache.app import App
 from statscache.counting.notifications import tell_of_coverage
@@ -12,12 +14,14 @@ from statscache.database.lock import counting
 from statscache.errors import Rejected
 from statscache.history.bodies import Body, as_sent
 from statscache.history.files.json_stream import BadLine
-from statscache.history.files.messages import messages
+from statscache.history.files.messages import Part, Place, Reading
 from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.messages.message import Message
 from statscache.span import Span
 from statscache.store.coverage import cover
 
+#: Takes a place of a file that does not count, and why not.
+Report = Callable[[Place, str], None]
 #: So many messages are counted in one transaction.
 MANY = 10_000
 #: After so many messages it is told how far the reading is.
@@ -46,6 +50,13 @@ class ReplayOutcome:
         """How many messages count now that some plugin had not counted before."""
         return self.read - self.known
 
+    def add(self, other: ReplayOutcome) -> None:
+        """Add what became of other lines."""
+        self.read += other.read
+        self.known += other.known
+        self.rejected += other.rejected
+        self.bad += other.bad
+
 
 def replay(
     app: App,
@@ -63,37 +74,53 @@ def replay(
         or if every line is rejected
     :raises StatscacheError: if the database cannot be written to
     """
-    replay = _Replay(app, report, advance)
+    counting = Replay(app, advance)
     for path in paths:
-        replay.read(path)
-    replay.write()
-    if covers and not (replay.outcome.bad or replay.outcome.is_fruitless):
+        part = Part(path)
+        counting.read(part, lambda place, what, part=part: report(f"{part}, {place}: {what}"))  # type: ignore[misc]
+    counting.write()
+    note_covered(app, counting.outcome, covers)
+    return counting.outcome
+
+
+def note_covered(app: App, outcome: ReplayOutcome, covers: Span | None) -> None:
+    """Note that a time is covered, if that is wanted, unless something came of the files that speaks against it."""
+    if covers and not (outcome.bad or outcome.is_fruitless):
         patiently(lambda: _cover(app, covers))
-    return replay.outcome
 
 
-class _Replay:
-    """A replay under way: messages wait until there are enough for a transaction."""
+class Replay:
+    """A replay under way: messages wait until there are enough for a transaction.
 
-    def __init__(self, app: App, report: Callable[[str], None], advance: Callable[[int, int], None]) -> None:
+    :param advance: called with the bytes read and the messages counted since the last call
+    :param turn: is had while something is written
+    """
+
+    def __init__(
+        self, app: App, advance: Callable[[int, int], None], turn: AbstractContextManager[Any] | None = None
+    ) -> None:
         self.outcome = ReplayOutcome()
         self._naming = app.naming
-        self._counter = SliceCounter(app)
-        self._report = report
+        self._counter = SliceCounter(app, turn)
         self._advance = advance
         self._waiting: list[Message] = []
 
-    def read(self, path: Path) -> None:
-        """Read a file, and count what there is enough of."""
-        pace = Pace(self._advance)
-        for place, body, position in messages(path):
-            message = self._message(place, body)
+    def read(self, part: Part, report: Report) -> Place:
+        """Read part of a file, and count what there is enough of.
+
+        :param report: called with each place whose line does not count, and why not
+        :return: how large the part is; the lines are known where it has an end
+        """
+        pace, reading = Pace(self._advance), Reading(part)
+        for place, body, position in reading.messages():
+            message = self._message(place, body, report)
             if message is not None:
                 self._waiting.append(message)
             pace.go(position, message is not None)
             if len(self._waiting) == MANY:
                 self.write()
         pace.tell()
+        return reading.size
 
     def write(self) -> None:
         """Count the messages that wait."""
@@ -101,16 +128,16 @@ class _Replay:
         self.outcome.read += len(self._waiting)
         self._waiting.clear()
 
-    def _message(self, place: str, body: Body | BadLine) -> Message | None:
+    def _message(self, place: Place, body: Body | BadLine, report: Report) -> Message | None:
         if isinstance(body, BadLine):
             self.outcome.bad += 1
-            self._report(f"{place}: {body}")
+            report(place, str(body))
             return None
         try:
             return Message(as_sent(body), self._naming)
         except Rejected as reason:
             self.outcome.rejected += 1
-            self._report(f"{place}: rejected, {reason}")
+            report(place, f"rejected, {reason}")
             return None
 
 

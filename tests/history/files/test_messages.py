@@ -115,8 +115,9 @@ def test_a_large_message_is_read(tmp_path: Path) -> None:
 
 READ_STDIN = """
 from statscache.history.files.messages import *
-for place, body, _ in messages(STDIN):
-    print(place, body["msg_id"])
+part = Part(STDIN)
+for place, body, _ in Reading(part).messages():
+    print(f"{part}, {place}", body["msg_id"])
 """
 
 
