@@ -93,7 +93,7 @@ class Backfill:
         """
         connections = max(1, self._app.settings.datagrepper_connections // jobs)
         tasks = [_FillPiece(piece, url, connections) for piece in shares(self.pieces, jobs)]
-        with closing(done_by(min(jobs, len(tasks)), tasks, self._app.seen)) as told:
+        with closing(done_by(min(jobs, len(tasks)), tasks, self._app)) as told:
             for found in told:
                 self._note(found, report, advance)
 

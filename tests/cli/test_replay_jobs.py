@@ -16,11 +16,12 @@ import psutil
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from tests.support.commands import body
+from tests.support.commands import body, left_over
 from tests.support.databases import new_database
 from tests.support.hour import volume
 from tests.support.hub import wait_for
 from tests.support.jobs import all_processes, jobs_of
+from tests.support.packages import install
 from tests.support.place import ALL_ON, Place, lines
 from tests.support.tables import assert_as_expected, expected_after, tables_in
 
@@ -92,7 +93,7 @@ def test_several_processes_come_to_what_one_does(
     assert volume(engine) == 3001
     assert "one.jsonl, page 1, message 2: not a message" in said[2]
     assert "one.jsonl, page 3, message 2: not a message" in said[2]
-    assert "one.jsonl, line 2506: not JSON" in said[2]
+    assert "one.jsonl, line 3006: not JSON" in said[2]
 
 
 @contextmanager
@@ -169,3 +170,49 @@ def test_what_only_this_process_can_read_it_reads(there: Place, engine: Engine) 
         process = there.start("replay", "a.jsonl", name, "--jobs", "2", stdin=subprocess.PIPE)
         process.communicate(lines(*large(5, 10)), timeout=60)
         assert (process.returncode, volume(engine)) == (0, 15)
+
+
+HANGING = """
+import time
+from datetime import timedelta
+from statscache.plugins import CountingPlugin, counting_model
+
+class Hanging(CountingPlugin):
+    name = summary = description = "hanging"
+    interval = timedelta(days=1)
+    model = counting_model("hanging_1d", "messages")
+
+    def process(self, message):
+        while message["msg"].get("hang"):
+            time.sleep(1)
+        self.count(message)
+"""
+
+
+def test_a_plugin_of_another_package_counts_and_ends_the_command_if_it_hangs(
+    there: Place, engine: Engine, tmp_path: Path
+) -> None:
+    """As it does in one process: it is suspended, and another run counts all for the others."""
+    there.beside(install(tmp_path / "installed", "hanging", HANGING, hanging="Hanging"))
+    there.configure({"statscache.plugin.hang": 2})
+    good = there.write("good.jsonl", lines(*large(0)))
+    assert there.run("replay", good, "--jobs", "2")[0] == 0
+    assert volume(engine, "hanging_1d") == 1000
+    bad = there.write("bad.jsonl", lines(*large(1000), {**body(5000), "msg": {"hang": True}}))
+    code, output, errors = there.run("replay", bad, "--jobs", "2")
+    assert (code, output, "Traceback" in errors) == (70, "", False)
+    assert "hanging-1d hangs" in errors
+    assert errors.splitlines()[-1] == (
+        "statscache: a plugin hung and is suspended, the log says where: run this again to go on without it"
+    )
+    assert there.run("replay", bad, "--jobs", "2")[0] == 0
+    assert volume(engine) == 2001
+
+
+def test_an_embedded_database_stops_with_the_command(place: Place) -> None:
+    """The processes that counted do not keep it."""
+    place.environment["STATSCACHE_SQLALCHEMY_URI"] = f"embedded:{place.directory}/data"
+    files = place.write("a.jsonl", lines(*large(0))), place.write("b.jsonl", lines(*large(500)))
+    answer = place.answer("replay", *files, "--jobs", "2")
+    assert answer == "1500 messages counted, 500 known already, 0 rejected, 0 bad lines\n"
+    wait_for("the server to stop", lambda: not left_over(place), patience=60)

@@ -11,7 +11,7 @@ from typing import Any
 import zstandard
 
 from statscache.history.files.json_stream import BadLine
-from statscache.history.files.messages import Part, Reading
+from statscache.history.files.messages import FilePart, FileReading
 
 Pack = Callable[[bytes], bytes]
 SKIPPABLE = b"\x53\x2a\x4d\x18\x03\0\0\0abc"
@@ -62,7 +62,7 @@ def read(directory: Path, content: bytes) -> list[tuple[str, Any]]:
     """Return each message, or what is said instead, with its place."""
     path = directory / "f"
     path.write_bytes(content)
-    found = list(Reading(Part(path)).messages())
+    found = list(FileReading(FilePart(path)).messages())
     positions = [position for _, _, position in found]
     assert positions == sorted(positions)
     assert not positions or positions[-1] <= len(content)

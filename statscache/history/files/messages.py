@@ -17,7 +17,7 @@ from statscache.history.files.json_stream import PAGE, BadLine, documents, is_pa
 STDIN = Path("-")
 
 
-class Place(NamedTuple):
+class FilePlace(NamedTuple):
     """Where in a file a message is: in a line, or in a page, by number from 1; as a size, how many lines and pages."""
 
     line: int
@@ -29,8 +29,8 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part:
-    """Part of a file, by default all of it, whatever is added to it meanwhile.
+class FilePart:
+    """FilePart of a file, by default all of it, whatever is added to it meanwhile.
 
     :param path: of a file with, one after another, messages in any form that `as_sent` knows, objects with a
         `message`, or pages; `-` for standard input
@@ -46,15 +46,15 @@ class Part:
         return "standard input" if self.path == STDIN else str(self.path)
 
 
-class Reading:
+class FileReading:
     """One way through a part of a file."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: FilePart) -> None:
         self._part = part
         #: How much was read so far; the lines are known where the part has an end.
-        self.size = Place(0)
+        self.size = FilePlace(0)
 
-    def messages(self) -> Iterator[tuple[Place, Body | BadLine, int]]:
+    def messages(self) -> Iterator[tuple[FilePlace, Body | BadLine, int]]:
         """Yield its messages, in their order.
 
         Each comes with its place in the part, and with how many bytes of the part, compressed as it may be, were read
@@ -65,14 +65,14 @@ class Reading:
             content = Decompressed(file)
             for number, value in documents(content):
                 if type(value) is dict and "topic" in value:
-                    yield Place(number), value, content.position
+                    yield FilePlace(number), value, content.position
                 elif is_page(value):
                     pages += 1
                     for index, item in enumerate(value[PAGE], start=1):
-                        yield Place(number, pages, index), message_of(item), content.position
+                        yield FilePlace(number, pages, index), message_of(item), content.position
                 else:
-                    yield Place(number), message_of(value), content.position
-        self.size = Place(file.lines if isinstance(file, _Limited) else 0, pages)
+                    yield FilePlace(number), message_of(value), content.position
+        self.size = FilePlace(file.lines if isinstance(file, _Limited) else 0, pages)
 
 
 class _Limited(io.RawIOBase):
@@ -91,7 +91,7 @@ class _Limited(io.RawIOBase):
 
 
 @contextmanager
-def _opened(part: Part) -> Iterator[IO[bytes]]:
+def _opened(part: FilePart) -> Iterator[IO[bytes]]:
     """Open a file such that reading does not wait for more than there is."""
     is_stdin = part.path == STDIN
     with open(0 if is_stdin else part.path, "rb", buffering=0, closefd=not is_stdin) as file:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from statscache.history.files.decompress import LONGEST_MAGIC, is_compressed
-from statscache.history.files.messages import Part
+from statscache.history.files.messages import FilePart
 
 #: About so many parts each of several jobs gets: then all end at about the same time.
 SHARES = 4
@@ -19,13 +19,13 @@ LEAST = 4 << 20
 LINES, LONGEST_LINE = 1000, 1 << 20
 
 
-def shares(paths: Sequence[Path], jobs: int, least: int = LEAST) -> list[list[Part]]:
+def shares(paths: Sequence[Path], jobs: int, least: int = LEAST) -> list[list[FilePart]]:
     """Return all of the files, in their order, in shares such that each of some jobs has several of them.
 
     :param least: how large a share is at least, in bytes, but for the last
     """
     length = max(least, sum(path.stat().st_size for path in paths) // (jobs * SHARES))
-    found: list[list[Part]] = []
+    found: list[list[FilePart]] = []
     room = 0
     for part in (part for path in paths for part in cut(path, length)):
         if room <= 0:
@@ -36,7 +36,7 @@ def shares(paths: Sequence[Path], jobs: int, least: int = LEAST) -> list[list[Pa
     return found
 
 
-def cut(path: Path, length: int) -> list[Part]:
+def cut(path: Path, length: int) -> list[FilePart]:
     """Return a file in parts of about a length, in bytes; in one part if it is compressed.
 
     It is cut between two lines each of which is a whole JSON object: in no page, however that is written.
@@ -45,7 +45,7 @@ def cut(path: Path, length: int) -> list[Part]:
         whole = is_compressed(file.read(LONGEST_MAGIC))
         size = os.fstat(file.fileno()).st_size
         ends = [0] if whole else [0, *_ends(file, range(length, size - length // 2, length))]
-    return [Part(path, start, stop) for start, stop in zip(ends, [*ends[1:], None], strict=True)]
+    return [FilePart(path, start, stop) for start, stop in zip(ends, [*ends[1:], None], strict=True)]
 
 
 def _ends(file: IO[bytes], wanted: Iterable[int]) -> Iterator[int]:
@@ -81,5 +81,5 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _size(part: Part) -> int:
+def _size(part: FilePart) -> int:
     return (part.path.stat().st_size if part.stop is None else part.stop) - part.start

@@ -14,14 +14,14 @@ from statscache.database.lock import counting
 from statscache.errors import Rejected
 from statscache.history.bodies import Body, as_sent
 from statscache.history.files.json_stream import BadLine
-from statscache.history.files.messages import Part, Place, Reading
+from statscache.history.files.messages import FilePart, FilePlace, FileReading
 from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.messages.message import Message
 from statscache.span import Span
 from statscache.store.coverage import cover
 
 #: Takes a place of a file that does not count, and why not.
-Report = Callable[[Place, str], None]
+Report = Callable[[FilePlace, str], None]
 #: So many messages are counted in one transaction.
 MANY = 10_000
 #: After so many messages it is told how far the reading is.
@@ -76,7 +76,7 @@ def replay(
     """
     counting = Replay(app, advance)
     for path in paths:
-        part = Part(path)
+        part = FilePart(path)
         counting.read(part, lambda place, what, part=part: report(f"{part}, {place}: {what}"))  # type: ignore[misc]
     counting.write()
     note_covered(app, counting.outcome, covers)
@@ -105,13 +105,13 @@ class Replay:
         self._advance = advance
         self._waiting: list[Message] = []
 
-    def read(self, part: Part, report: Report) -> Place:
+    def read(self, part: FilePart, report: Report) -> FilePlace:
         """Read part of a file, and count what there is enough of.
 
         :param report: called with each place whose line does not count, and why not
         :return: how large the part is; the lines are known where it has an end
         """
-        pace, reading = Pace(self._advance), Reading(part)
+        pace, reading = Pace(self._advance), FileReading(part)
         for place, body, position in reading.messages():
             message = self._message(place, body, report)
             if message is not None:
@@ -128,7 +128,7 @@ class Replay:
         self.outcome.read += len(self._waiting)
         self._waiting.clear()
 
-    def _message(self, place: Place, body: Body | BadLine, report: Report) -> Message | None:
+    def _message(self, place: FilePlace, body: Body | BadLine, report: Report) -> Message | None:
         if isinstance(body, BadLine):
             self.outcome.bad += 1
             report(place, str(body))

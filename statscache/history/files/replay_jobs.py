@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statscache.app import App
-from statscache.history.files.messages import Part, Place
+from statscache.history.files.messages import FilePart, FilePlace
 from statscache.history.files.parts import shares
 from statscache.history.files.replay import Replay, ReplayOutcome, note_covered
 from statscache.history.jobs.pool import done_by
@@ -42,7 +42,7 @@ def replay_by_jobs(
     """
     outcome, tasks = ReplayOutcome(), _tasks(paths, jobs)
     reports = _Reports([part for task in tasks for part in task.parts], report)
-    with closing(done_by(min(jobs, len(tasks)), tasks, app.seen)) as told:
+    with closing(done_by(min(jobs, len(tasks)), tasks, app)) as told:
         for what in told:
             match what:
                 case _Read(size, counted):
@@ -77,7 +77,7 @@ class _Bad:
     """What is at a place of a part does not count."""
 
     part: int
-    place: Place
+    place: FilePlace
     why: str
 
 
@@ -86,7 +86,7 @@ class _End:
     """A part was read and is so large."""
 
     part: int
-    size: Place
+    size: FilePlace
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _ReplayParts:
     """
 
     first: int
-    parts: tuple[Part, ...]
+    parts: tuple[FilePart, ...]
 
     def run(self, workplace: Workplace) -> None:
         """Count them, and tell how far the reading is, what does not count, and what came of it."""
@@ -116,22 +116,22 @@ class _Reports:
     :param parts: of the files, in their order
     """
 
-    def __init__(self, parts: Sequence[Part], report: Callable[[str], None]) -> None:
+    def __init__(self, parts: Sequence[FilePart], report: Callable[[str], None]) -> None:
         self._parts = parts
         self._report = report
-        self._held: dict[int, list[tuple[Place, str]]] = defaultdict(list)
-        self._sizes: dict[int, Place] = {}
+        self._held: dict[int, list[tuple[FilePlace, str]]] = defaultdict(list)
+        self._sizes: dict[int, FilePlace] = {}
         self._current = 0  # the first part that has not ended
-        self._before = Place(0)  # what its file has before it
+        self._before = FilePlace(0)  # what its file has before it
 
-    def add(self, part: int, place: Place, why: str) -> None:
+    def add(self, part: int, place: FilePlace, why: str) -> None:
         """Tell why something does not count, at once or when what comes before it has been told."""
         if part == self._current:
             self._say(place, why)
         else:
             self._held[part].append((place, why))
 
-    def end(self, part: int, size: Place) -> None:
+    def end(self, part: int, size: FilePlace) -> None:
         """Note that a part has ended and how large it is, and tell what follows."""
         self._sizes[part] = size
         while self._current in self._sizes:
@@ -139,14 +139,16 @@ class _Reports:
             for place, why in self._held.pop(self._current, ()):
                 self._say(place, why)
 
-    def _go_on(self, size: Place) -> None:
+    def _go_on(self, size: FilePlace) -> None:
         ended = self._parts[self._current]
         self._current += 1
         before = self._before
-        self._before = Place(before.line + size.line, before.page + size.page) if ended.stop else Place(0)
+        self._before = (
+            FilePlace(before.line + size.line, before.page + size.page) if ended.stop else FilePlace(0)
+        )
 
-    def _say(self, place: Place, why: str) -> None:
+    def _say(self, place: FilePlace, why: str) -> None:
         before = self._before
         page = place.page and before.page + place.page
-        there = Place(before.line + place.line, page, place.message)
+        there = FilePlace(before.line + place.line, page, place.message)
         self._report(f"{self._parts[self._current]}, {there}: {why}")

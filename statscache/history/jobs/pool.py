@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from typing import Any
 
-from statscache.app import Seen
+from statscache.app import App
 from statscache.errors import HUNG, StatscacheError
-from statscache.history.jobs.process import Failed, Told, work
+from statscache.history.jobs.process import JobFailed, JobTold, work
 from statscache.history.jobs.task import Task
 from statscache.history.jobs.turn import Turn
 from statscache.process.log_lines import is_verbose
@@ -38,25 +38,26 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def done_by(jobs: int, tasks: Sequence[Task], seen: Seen) -> Generator[Any]:
+def done_by(jobs: int, tasks: Sequence[Task], app: App) -> Generator[Any]:
     """Have tasks done by so many processes, and yield what they tell as it comes.
 
     Close the generator to end the processes early.
 
-    :param seen: what this process has found in the database
+    :param app: of this process, which has seen to the tables
     :raises StatscacheError: if one of them fails, or is killed; then all have ended
     """
     waiting = deque(tasks)
     with ExitStack() as ends:
+        ends.callback(_let_database_stop, app.settings.embedded)
         context = multiprocessing.get_context("spawn")
-        arguments = Turn(context), seen, is_verbose()
+        arguments = Turn(context), app.seen, is_verbose()
         processes = [_Process(context, ends, arguments) for _ in range(jobs)]
         at_work = {process.connection: process for process in processes}
         while at_work:
             for connection in wait([*at_work]):
                 assert isinstance(connection, Connection)
                 said = at_work[connection].hear()
-                if isinstance(said, Told):
+                if isinstance(said, JobTold):
                     yield said.what
                 elif waiting:
                     connection.send(waiting.popleft())
@@ -87,7 +88,7 @@ class _Process:
             said = self.connection.recv()
         except (EOFError, OSError):
             raise self._ended() from None
-        if isinstance(said, Failed):
+        if isinstance(said, JobFailed):
             raise StatscacheError(said.why)
         return said
 
@@ -110,6 +111,14 @@ class _Process:
         return StatscacheError(
             f"one of the processes of --jobs {how}: run this again, which goes on from here"
         )
+
+
+def _let_database_stop(embedded: str | None) -> None:
+    """Let an embedded database stop with this process: those that have ended may not have said that they do."""
+    if embedded is not None:
+        from statscache.database.embedded import forget_the_dead  # only here: it is an extra
+
+        forget_the_dead(embedded)
 
 
 @contextmanager

@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Told:
+class JobTold:
     """What a task has told."""
 
     what: Any
 
 
 @dataclass(frozen=True)
-class Idle:
+class JobIdle:
     """The process wants a task, or None to end."""
 
 
 @dataclass(frozen=True)
-class Failed:
+class JobFailed:
     """The process ends since it cannot go on.
 
     :param why: in a sentence
@@ -58,17 +58,17 @@ def work(parent: Connection, turn: AbstractContextManager[Any], seen: Seen, verb
     except BaseException as error:  # the process's edge: the one that started it says why
         log.info("a process ends", exc_info=error)
         with suppress(OSError):  # that one has ended itself
-            parent.send(Failed(_sentence(error)))
+            parent.send(JobFailed(_sentence(error)))
 
 
 def _work(parent: Connection, turn: AbstractContextManager[Any], seen: Seen) -> None:
     app = open_beside(fedmsg_config(), seen)
     app.watchdog().start()
-    workplace = Workplace(app, turn, lambda what: parent.send(Told(what)))
-    parent.send(Idle())
+    workplace = Workplace(app, turn, lambda what: parent.send(JobTold(what)))
+    parent.send(JobIdle())
     while (task := _received(parent)) is not None:
         task.run(workplace)
-        parent.send(Idle())
+        parent.send(JobIdle())
     app.engine.dispose()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from statscache.history.files import json_stream as documents
-from statscache.history.files.messages import Part, Reading
+from statscache.history.files.messages import FilePart, FileReading
 from tests.support.files import COMPRESSED, PACKS, bad, bodies, body, line, page, pretty, read
 
 
@@ -80,7 +80,7 @@ def test_a_huge_line_takes_no_memory(pack: str, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "f").write_bytes(PACKS[pack](line(body(1)) + huge + line(body(2))))
     del huge
     tracemalloc.start()
-    found = list(Reading(Part(tmp_path / "f")).messages())
+    found = list(FileReading(FilePart(tmp_path / "f")).messages())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [str(place) for place, _, _ in found] == ["line 1", "line 2", "line 3"]
@@ -93,7 +93,7 @@ def test_a_long_line_of_pages_is_read_page_by_page(tmp_path: Path) -> None:
     text = json.dumps(page(*map(body, range(100)))).encode()
     (tmp_path / "f").write_bytes(text * 500)
     tracemalloc.start()
-    count = sum(isinstance(value, dict) for _, value, _ in Reading(Part(tmp_path / "f")).messages())
+    count = sum(isinstance(value, dict) for _, value, _ in FileReading(FilePart(tmp_path / "f")).messages())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 50_000

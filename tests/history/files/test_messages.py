@@ -115,8 +115,8 @@ def test_a_large_message_is_read(tmp_path: Path) -> None:
 
 READ_STDIN = """
 from statscache.history.files.messages import *
-part = Part(STDIN)
-for place, body, _ in Reading(part).messages():
+part = FilePart(STDIN)
+for place, body, _ in FileReading(part).messages():
     print(f"{part}, {place}", body["msg_id"])
 """
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statscache.history.files.messages import Part, Reading
+from statscache.history.files.messages import FilePart, FileReading
 from statscache.history.files.parts import cut, shares
 from tests.support.files import body, line, page, pretty
 
@@ -30,11 +30,11 @@ PIECES = st.sampled_from(
 )
 
 
-def read(parts: list[Part]) -> list[tuple[str, Any]]:
+def read(parts: list[FilePart]) -> list[tuple[str, Any]]:
     """Return what is in the parts of a file, with its place in the file."""
     found, line, pages = [], 0, 0
     for part in parts:
-        reading = Reading(part)
+        reading = FileReading(part)
         for place, value, _ in reading.messages():
             its = place._replace(line=place.line + line, page=place.page and place.page + pages)
             found.append((str(its), str(value)))
@@ -52,7 +52,7 @@ def test_parts_have_what_the_whole_has(
     """Whatever the form, each message and each bad line is in one part, at the place that it has in the file."""
     path = tmp_path_factory.mktemp("parts") / "f"
     path.write_bytes(b"".join(pieces) + end)
-    assert read(cut(path, length)) == read([Part(path)])
+    assert read(cut(path, length)) == read([FilePart(path)])
 
 
 def test_a_large_file_of_lines_is_cut_evenly(tmp_path: Path) -> None:
@@ -71,14 +71,14 @@ def test_what_is_compressed_stays_whole(tmp_path: Path) -> None:
     """It can only be read from its beginning."""
     path = tmp_path / "f.gz"
     path.write_bytes(gzip.compress(b"".join(line(body(n)) for n in range(1000))))
-    assert cut(path, 100) == [Part(path)]
+    assert cut(path, 100) == [FilePart(path)]
 
 
 def test_a_file_without_lines_stays_whole(tmp_path: Path) -> None:
     """No line is read that would not fit into memory."""
     path = tmp_path / "f"
     path.write_bytes(json.dumps(body(1) | {"msg": "x" * (3 << 20)}).encode())
-    assert cut(path, 1000) == [Part(path)]
+    assert cut(path, 1000) == [FilePart(path)]
 
 
 def test_small_files_are_read_together(tmp_path: Path) -> None:
