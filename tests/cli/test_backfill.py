@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.hour import SINCE, START, UNTIL, volume
+from tests.support.hour import SINCE, START, UNTIL, has_counted, volume
 from tests.support.hub import wait_for
 from tests.support.place import ALL_ON, Place
 from tests.support.reference import usable
@@ -68,7 +68,7 @@ def test_an_interrupted_backfill_goes_on_where_it_was(
     command = history.start(
         "backfill", "--since", SINCE, "--until", UNTIL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    wait_for("a part to be counted", lambda: _has_table(engine) and volume(engine) > 0)
+    wait_for("a part to be counted", lambda: has_counted(engine))
     command.send_signal(signal.SIGINT)
     output, errors = command.communicate(timeout=20)
     assert (command.returncode, errors) == (130, "statscache: run the command again to go on\n")
@@ -80,11 +80,6 @@ def test_an_interrupted_backfill_goes_on_where_it_was(
         f"done: {7200 - before} "
     )
     assert volume(engine) == 7200
-
-
-def _has_table(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        return bool(connection.scalar(text("SELECT to_regclass('data_volume_1m') IS NOT NULL")))
 
 
 def test_a_rebuild_mends_what_is_wrong_and_tells(history: Place, engine: Engine) -> None:

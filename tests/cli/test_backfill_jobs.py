@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 from statscache.cli.jobs import jobs_for
 from statscache.history.jobs.pool import processors
 from tests.support.databases import new_database
-from tests.support.hour import SINCE, START, UNTIL, volume
+from tests.support.hour import SINCE, START, UNTIL, has_counted, volume
 from tests.support.hub import wait_for
 from tests.support.jobs import all_processes, jobs_of
 from tests.support.place import ALL_ON, Place
@@ -83,17 +83,12 @@ def under_way(history: Place, engine: Engine, archive: Archive) -> Iterator[subp
         start_new_session=True,
     )
     wait_for("two processes", lambda: len(jobs_of(command.pid)) == 2, patience=60)
-    wait_for("a part to be counted", lambda: _has_table(engine) and volume(engine) > 0, patience=60)
+    wait_for("a part to be counted", lambda: has_counted(engine), patience=60)
     processes = all_processes(command.pid)
     yield command
     psutil.wait_procs(processes, timeout=60)
     assert not [its for its in processes if its.is_running()]
     archive.lift(number)
-
-
-def _has_table(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        return bool(connection.scalar(text("SELECT to_regclass('data_volume_1m') IS NOT NULL")))
 
 
 def goes_on(history: Place, engine: Engine) -> None:

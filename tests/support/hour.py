@@ -44,3 +44,10 @@ def history(there: Place, archive: Archive) -> Place:
 def volume(engine: Engine, table: str = "data_volume_1m") -> int:
     with engine.connect() as connection:
         return int(connection.scalar(text(f"SELECT coalesce(sum(volume), 0) FROM {table}")) or 0)
+
+
+def has_counted(engine: Engine) -> bool:
+    """Return whether any of it was counted, also before there are tables."""
+    with engine.connect() as connection:
+        there = connection.scalar(text("SELECT to_regclass('data_volume_1m') IS NOT NULL"))
+    return bool(there) and volume(engine) > 0

@@ -35,7 +35,9 @@ class Hung(StatscacheError):
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def done_by(jobs: int, tasks: Sequence[Task], app: App) -> Generator[Any]:
