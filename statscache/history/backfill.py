@@ -7,10 +7,13 @@ from functools import partial
 
 from statscache.app import App
 from statscache.history.archives.archive import Archive, Hole
-from statscache.history.plan import to_fetch
+from statscache.history.asking import asked
+from statscache.history.plan import Piece, to_fetch
 from statscache.history.slice_counter import SliceCounter, patiently
+from statscache.history.topics import declared
 from statscache.instants import write_second
 from statscache.schema.tables import table_of
+from statscache.span import Span, less, without
 from statscache.store.coverage import wanted
 from statscache.store.not_kept import not_kept
 
@@ -28,8 +31,9 @@ class Backfill:
         #: Those that are left out.
         self.suspended = frozenset(p for p in plugins if app.suspensions.holds(p))
         self.plugins = plugins - self.suspended
-        #: How many messages were counted, how many seconds filled, and how many the archive did not give.
-        self.counted = self.filled = self.left = 0
+        #: How many messages were counted, and how many seconds filled.
+        self.counted = self.filled = 0
+        self._holes: list[Span] = []
         with app.engine.connect() as connection:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
             self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
@@ -60,6 +64,11 @@ class Backfill:
         return f"{said} ({left_out})" if self.suspended else said
 
     @property
+    def left(self) -> int:
+        """How many seconds the archive did not give."""
+        return sum(span.seconds for span in less(self._holes, []))
+
+    @property
     def seconds(self) -> int:
         """How many seconds are to be filled."""
         return sum(piece.span.seconds for piece in self.pieces)
@@ -74,13 +83,20 @@ class Backfill:
         :raises StatscacheError: if the archive or the database cannot be used
         """
         counter = SliceCounter(self._app)
-        for piece in self.pieces:
-            for part in archive.slices(piece.span):
+        for piece in self._asked(archive):
+            for part in archive.slices(piece.span, piece.topics):
                 if isinstance(part, Hole):
-                    self.left += part.span.seconds
+                    self._holes.append(part.span)
                     report(part.reason)
                     continue
                 count = patiently(partial(counter.count, part, piece.plugins))
-                self.filled += part.span.seconds
-                self.counted += count
-                advance(part.span.seconds, count)
+                if not piece.again:
+                    seconds = sum(span.seconds for span in without(part.span, self._holes))
+                    self.filled += seconds
+                    self.counted += count
+                    advance(seconds, count)
+
+    def _asked(self, archive: Archive) -> list[Piece]:
+        """Return what to ask for, first what is wanted of some topics."""
+        wanted = declared({plugin: self._app.plugins[plugin] for plugin in self.plugins})
+        return sorted(asked(self.pieces, wanted, archive), key=lambda piece: piece.topics is None)

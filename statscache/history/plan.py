@@ -8,16 +8,23 @@ from itertools import pairwise
 
 from sqlalchemy import Connection
 
+from statscache.history.topics import Topics
 from statscache.span import Span
 from statscache.store.coverage import gaps, wanted
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A span, and the plugins that lack all of it."""
+    """A span, and the plugins that lack all of it.
+
+    :param topics: what these want of it; None for all
+    :param again: whether the span and all of these messages are asked for again, for other plugins
+    """
 
     span: Span
     plugins: frozenset[str]
+    topics: Topics | None = None
+    again: bool = False
 
 
 def pieces(lacking: Mapping[str, Collection[Span]]) -> list[Piece]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import urllib3
@@ -12,6 +12,7 @@ from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datagrepper.client import RETRY, TIMEOUT, Client, Stopped
 from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Dense, Failed
 from statscache.history.archives.datagrepper.fetchers import Fetchers, Run
+from statscache.history.topics import Topics
 from statscache.span import Span
 
 #: The most rows that datagrepper puts on a page.
@@ -59,11 +60,12 @@ class Datagrepper:
         self._client = Client(self.url, connections, timeout, retry)
         self._fetchers = Fetchers(self._fetch, connections)
 
-    def slices(self, span: Span) -> Iterator[Slice | Hole]:
+    def slices(self, span: Span, topics: Topics | None = None) -> Iterator[Slice | Hole]:
         """Yield what it has of the span, newest first, in parts that together are all of it.
 
         While one part is in use the next is fetched; there are never more than three in memory.
 
+        :param topics: what is wanted; it gives all
         :raises HistoryError: if what answers is not datagrepper
         """
         run = self._fetchers.run()
@@ -71,6 +73,10 @@ class Datagrepper:
             yield from _Reading(self, run, span).parts()
         finally:
             run.end()
+
+    def shares(self, span: Span, wanted: Sequence[Topics]) -> list[float]:
+        """Return that it gives all anyway."""
+        return [1.0] * len(wanted)
 
     def close(self) -> None:
         """Stop all reading at once, from any thread; what is left of a span becomes a hole."""
