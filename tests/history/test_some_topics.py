@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from statscache.database.lock import counting
 from statscache.demo.traffic import traffic
 from statscache.history.archives import datanommer_reader
 from statscache.history.archives.archive import Hole, Slice
+from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.archives.datanommer import Datanommer
 from statscache.history.backfill import Backfill
 from statscache.history.files.replay import replay
@@ -24,6 +26,7 @@ from statscache.store.coverage import cover
 from tests.history.archives.test_datanommer import create, run
 from tests.history.archives.test_datanommer_topics import INDEX
 from tests.support.databases import new_database
+from tests.support.pages import Pages
 
 START = 1_700_000_000
 WEEK = Span(START, START + 7 * 86_400)
@@ -159,6 +162,39 @@ def test_every_cell_is_as_if_all_was_read(
     assert is_narrow == sorted(is_narrow, reverse=True), "what few want comes first"
     if chosen is of_pagure and before is nothing:
         assert sum(count for _, count in archive.given) < len(messages)
+
+
+@pytest.mark.parametrize("chosen", [all_plugins, of_pagure])
+def test_every_cell_is_the_same_from_a_datagrepper(
+    chosen: Callable[[App], frozenset[str]],
+    server: Engine,
+    config: dict[str, Any],
+    messages: list[dict[str, Any]],
+) -> None:
+    """Whether it lists its topics or not; of one that does, less is read, or first what few want."""
+    found: list[Tables] = []
+    pages = Pages(messages)
+    pages.start()
+    for topics in (None, sorted({each["topic"] for each in messages})):
+        pages.topics = topics
+        pages.queries.clear()
+        with (
+            new_database(server) as url,
+            closing(Datagrepper(pages.url, rows_per_page=50, most=400)) as archive,
+        ):
+            app = open_app({**config, "statscache.sqlalchemy.uri": url, "statscache.consumer.epoch": START})
+            work = Backfill(app, chosen(app), WEEK.start, WEEK.stop)
+            work.run(archive, pytest.fail, lambda seconds, messages: None)
+            assert (work.filled, work.left) == (WEEK.seconds, 0)
+            found.append(tables_of(app.engine))
+            app.engine.dispose()
+    pages.stop()
+    full, less = found
+    assert less == full
+    assert any(full[name] for name in full if name != "covered")
+    read = ["topic" in query for _, query in pages.queries if int(query["rows_per_page"]) > 1]
+    assert read[0]
+    assert all(read) == (chosen is of_pagure)
 
 
 def test_what_was_not_asked_for_is_known_all_the_same(

@@ -25,6 +25,20 @@ TOPICS = [
 ]
 SPAN = Span(DAY, DAY + 100)
 INDEX = "CREATE INDEX its_topics ON messages (topic)"
+#: What a table may be made into.
+FORMS = {
+    "as it is": [],
+    "as since 1.0": ["ALTER TABLE messages ALTER topic TYPE varchar"],
+    "with zones": [
+        "ALTER TABLE messages ALTER timestamp TYPE timestamptz USING timestamp AT TIME ZONE 'UTC'"
+    ],
+    "partitioned": [
+        "ALTER TABLE messages RENAME TO once",
+        "CREATE TABLE messages (LIKE once INCLUDING DEFAULTS) PARTITION BY RANGE (timestamp)",
+        "CREATE TABLE older PARTITION OF messages FOR VALUES FROM (MINVALUE) TO ('2023-11-14 22:13:50')",
+        "CREATE TABLE newer PARTITION OF messages FOR VALUES FROM ('2023-11-14 22:13:50') TO (MAXVALUE)",
+    ],
+}
 #: Many messages, of which one in 1,000 is of a rare topic.
 MANY = """
 INSERT INTO messages (i, topic, timestamp, msg, msg_id)
@@ -67,12 +81,13 @@ def some(engine: Engine, *more: str) -> list[dict[str, Any]]:
     return [each for each in bodies if int(each["timestamp"] // 1) in SPAN]
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("wanted", [RARE, WIKI, NOBODY], ids=["one", "several", "none"])
 def test_just_the_messages_come_whose_topics_are_wanted(
-    wanted: Topics, engine: Engine, database: str
+    form: str, wanted: Topics, engine: Engine, database: str
 ) -> None:
     """All of them, in slices that together are the span, as they come when all are read."""
-    bodies = some(engine, INDEX)
+    bodies = some(engine, *FORMS[form], INDEX)
     slices = read(database, wanted)
     assert_whole(slices, SPAN)
     expected = [each for each in bodies if wanted.among([each["topic"]])]
