@@ -13,7 +13,7 @@ from statscache.history.slice_counter import SliceCounter, patiently
 from statscache.history.topics import declared
 from statscache.instants import write_second
 from statscache.schema.tables import table_of
-from statscache.span import Span, less, without
+from statscache.span import Span, less
 from statscache.store.coverage import wanted
 from statscache.store.not_kept import not_kept
 
@@ -31,8 +31,9 @@ class Backfill:
         #: Those that are left out.
         self.suspended = frozenset(p for p in plugins if app.suspensions.holds(p))
         self.plugins = plugins - self.suspended
-        #: How many messages were counted, and how many seconds filled.
-        self.counted = self.filled = 0
+        #: How many messages were counted.
+        self.counted = 0
+        self._done: list[Span] = []
         self._holes: list[Span] = []
         with app.engine.connect() as connection:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
@@ -64,6 +65,11 @@ class Backfill:
         return f"{said} ({left_out})" if self.suspended else said
 
     @property
+    def filled(self) -> int:
+        """How many seconds were filled, for all that lacked them."""
+        return sum(span.seconds for span in less(self._done, self._holes))
+
+    @property
     def left(self) -> int:
         """How many seconds the archive did not give."""
         return sum(span.seconds for span in less(self._holes, []))
@@ -91,10 +97,9 @@ class Backfill:
                     continue
                 count = patiently(partial(counter.count, part, piece.plugins))
                 if not piece.again:
-                    seconds = sum(span.seconds for span in without(part.span, self._holes))
-                    self.filled += seconds
+                    self._done.append(part.span)
                     self.counted += count
-                    advance(seconds, count)
+                    advance(part.span.seconds, count)
 
     def _asked(self, archive: Archive) -> list[Piece]:
         """Return what to ask for, first what is wanted of some topics."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from sqlalchemy import Engine, create_engine, text
 
 from statscache.app import App, open_app
@@ -26,7 +27,7 @@ from statscache.store.coverage import cover
 from tests.history.archives.test_datanommer import create, run
 from tests.history.archives.test_datanommer_topics import INDEX
 from tests.support.databases import new_database
-from tests.support.pages import Pages
+from tests.support.pages import Pages, Reply
 
 START = 1_700_000_000
 WEEK = Span(START, START + 7 * 86_400)
@@ -195,6 +196,38 @@ def test_every_cell_is_the_same_from_a_datagrepper(
     read = ["topic" in query for _, query in pages.queries if int(query["rows_per_page"]) > 1]
     assert read[0]
     assert all(read) == (chosen is of_pagure)
+
+
+def test_what_is_not_given_to_those_who_want_little_is_a_gap_of_theirs(
+    config: dict[str, Any], engine: Engine, messages: list[dict[str, Any]]
+) -> None:
+    """The seconds of the hole are left, though others have them, and are filled the next time."""
+    hole = WEEK.start + 200_000
+    pages = Pages(messages)
+    pages.topics = sorted({each["topic"] for each in messages})
+    pages.start()
+
+    def trouble(query: dict[str, str], times: int) -> Reply | None:
+        is_page = "topic" in query and int(query["rows_per_page"]) > 1
+        return Reply(500) if is_page and int(query["start"]) <= hole < int(query["end"]) else None
+
+    pages.trouble = trouble
+    app = open_app({**config, "statscache.consumer.epoch": START})
+    reported: list[str] = []
+    retry = urllib3.Retry(total=0, backoff_factor=0)
+    with closing(Datagrepper(pages.url, retry=retry, rows_per_page=50, most=400)) as archive:
+        work = Backfill(app, all_plugins(app), WEEK.start, WEEK.stop)
+        work.run(archive, reported.append, lambda seconds, messages: None)
+        assert (work.filled, work.left, len(reported)) == (WEEK.seconds - 1, 1, 1)
+        assert work.counted == len(messages)
+        pages.trouble = lambda query, times: None
+        again = Backfill(app, all_plugins(app), WEEK.start, WEEK.stop)
+        assert [piece.span for piece in again.pieces] == [Span(hole, hole + 1)]
+        assert again.pieces[0].plugins < narrow(app)
+        again.run(archive, pytest.fail, lambda seconds, messages: None)
+        assert (again.filled, again.left) == (1, 0)
+    pages.stop()
+    app.engine.dispose()
 
 
 def test_what_was_not_asked_for_is_known_all_the_same(

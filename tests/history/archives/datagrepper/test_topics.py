@@ -107,7 +107,9 @@ def test_all_come_where_too_many_topics_are_wanted(
 
 
 @pytest.mark.parametrize(
-    "topics", [lambda its: its[:1], lambda its: its[-1:], lambda its: [], lambda its: TOPICS], ids=str
+    "topics",
+    [lambda its: its[:1], lambda its: its[-1:], lambda its: [], lambda its: TOPICS],
+    ids=["the first", "the last", "none", "all"],
 )
 def test_a_server_that_reads_queries_otherwise_loses_nothing(
     topics: Any, pages: Pages, archive: Datagrepper
