@@ -30,6 +30,7 @@ from benchmarks.paced import paced, soak
 from benchmarks.page import page
 from benchmarks.people import people
 from benchmarks.queues import queue, waiting
+from benchmarks.rare import rare
 from benchmarks.readers import readers
 from benchmarks.sharing import sharing
 from benchmarks.single import single
@@ -58,6 +59,7 @@ SPECIAL: dict[str, Case] = {
     "waiting": waiting,
     "readers": readers,
     "people": people,
+    "rare": rare,
     "page": page,
 }
 CASES = USUAL | SPECIAL
@@ -86,6 +88,11 @@ RESULTS = Path(__file__).with_name("results")
     help="How many messages the year of `people` has; default 1 million.",
 )
 @click.option(
+    "--archived",
+    type=click.IntRange(1),
+    help="How many messages the archive of `rare` has; default 10 million.",
+)
+@click.option(
     "--by-history",
     is_flag=True,
     help="Load that year by history even if it has more than 3 million messages.",
@@ -100,13 +107,20 @@ def main(
     quick: bool,
     rows: int | None,
     messages: int | None,
+    archived: int | None,
     by_history: bool,
     minutes: float | None,
     output: Path | None,
 ) -> None:
     """Run the cases, print a table and write a file."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no hub and no server stays behind
-    given = {"rows": rows, "minutes": minutes, "year": messages, "by_history": by_history}
+    given = {
+        "rows": rows,
+        "minutes": minutes,
+        "year": messages,
+        "archived": archived,
+        "by_history": by_history,
+    }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     sizes = replace(QUICK if quick else Sizes(), **changes)
     cases = {name: CASES[name] for name in names} or USUAL

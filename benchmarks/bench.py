@@ -37,6 +37,7 @@ class Sizes:
     :param pages: so many pages are open, for so many seconds a `turn`, at `soak_rate` messages a second
     :param page_rows: rows in each of the three large tables of the page
     :param year: messages in a year of questions about people
+    :param archived: messages in the archive in which a topic is rare
     :param by_history: whether that is loaded by history however many there are
     :param idle: for so many seconds a daemon is looked at that has next to nothing to do
     :param minutes: of the soak, at `soak_rate` messages a second
@@ -59,6 +60,7 @@ class Sizes:
     turn: float = 20.0
     page_rows: int = 10_000_000
     year: int = 1_000_000
+    archived: int = 10_000_000
     by_history: bool = False
     idle: float = 30.0
 
@@ -81,6 +83,7 @@ QUICK = Sizes(
     page_rows=2_000,
     year=20_000,
     idle=1.0,
+    archived=5_000,
 )
 
 

@@ -98,14 +98,14 @@ def _seconds(bench: Bench, name: str, path: Path, command: tuple[str, ...]) -> f
         place = Place(bench.place(), url)
         place.configure({})
         place.write("empty", "")
-        _run(place, "replay", "empty")  # makes the tables
-        start = _run(place, "replay", "empty")
-        seconds = max(_run(place, *command) - start, LEAST)
+        run_command(place, "replay", "empty")  # makes the tables
+        start = run_command(place, "replay", "empty")
+        seconds = max(run_command(place, *command) - start, LEAST)
         bench.note(name, count_differences(url, bench.expected(path)))
     return seconds
 
 
-def _run(place: Place, *command: str) -> float:
+def run_command(place: Place, *command: str) -> float:
     """Run a command of statscache and return the seconds it took.
 
     :raises RuntimeError: if it fails

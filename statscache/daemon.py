@@ -26,6 +26,7 @@ from statscache.health.parts import Parts
 from statscache.history.archives.datagrepper.slices import Datagrepper
 from statscache.history.filler import Filler
 from statscache.history.slice_counter import SliceCounter
+from statscache.history.topics import declared
 from statscache.hosting.watchdog import end_hung
 from statscache.intake.accept import Intake
 from statscache.intake.backlog import Backlog
@@ -197,7 +198,8 @@ class Daemon:
         if not settings.datagrepper_endpoint:
             return None
         archive = Datagrepper(settings.datagrepper_endpoint, settings.datagrepper_connections)
-        return Filler(archive, self.gaps.pieces, SliceCounter(self.app).count, self.wake.nudge)
+        wanted, count = declared(self.app.plugins), SliceCounter(self.app).count
+        return Filler(archive, self.gaps.pieces, count, self.wake.nudge, wanted)
 
     def _make_upkeep(self) -> Upkeep:
         engine, suspensions, settings = self.engine, self.app.suspensions, self.app.settings

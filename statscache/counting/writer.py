@@ -151,6 +151,8 @@ class Writer:
     def write_loose(self, batch: OldBatch, plugins: frozenset[str] | None = None) -> int:
         """Write messages of the past that are not all of any span, and return how many every plugin had already.
 
+        A plugin that does not want a message need not have it: an archive is not asked for that.
+
         :param plugins: None for all
         :raises Exception: if the transaction failed, whatever made it; then nothing is written
         """
@@ -161,7 +163,10 @@ class Writer:
             missing = without_covered(connection, batch, plugins, missing, self._horizon(connection))
             self._count_missing(transaction, batch, plugins, missing)
             transaction.cover(plugins, None)
-        return sum(not lacking for lacking in missing.values())
+        return sum(not self._any_wants(batch.refs[id].topic, its) for id, its in missing.items())
+
+    def _any_wants(self, topic: str, plugins: frozenset[str]) -> bool:
+        return any(self._runners[plugin].wants(topic) for plugin in plugins)
 
     def release(self) -> None:
         """Count copies that were kept back and whose time is over, but for what plugins have counted meanwhile.

@@ -10,7 +10,7 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from statscache.demo.processes import WEEK
 from statscache.demo.traffic import traffic
 from statscache.history.archives.archive import Hole, Slice
 from statscache.history.backfill import Backfill
+from statscache.history.topics import Topics
 from statscache.plugins import Note
 from statscache.span import Span, without
 from statscache.spool.loss import Loss
@@ -59,12 +60,16 @@ class MadeUpArchive:
         """The gap."""
         return self._gap
 
-    def slices(self, span: Span) -> Iterator[Slice | Hole]:
-        """Yield what there is of a span, and the gap as a hole."""
+    def slices(self, span: Span, topics: Topics | None = None) -> Iterator[Slice | Hole]:
+        """Yield what there is of a span, whatever is wanted of it, and the gap as a hole."""
         for part in without(span, [self._gap]):
             yield Slice(part, [body for body in self._bodies() if int(body["timestamp"]) in part])
         if span.start < self._gap.stop and span.stop > self._gap.start:
             yield Hole(self._gap, LOST)
+
+    def shares(self, span: Span, wanted: Sequence[Topics]) -> list[float]:
+        """Return that it gives all anyway."""
+        return [1.0] * len(wanted)
 
     def close(self) -> None:
         """Do nothing: nothing is under way."""

@@ -10,12 +10,15 @@ from functools import partial
 from statscache.app import App
 from statscache.history.archives.archive import Archive, Hole
 from statscache.history.archives.choose import archive_of
+from statscache.history.asking import asked
 from statscache.history.jobs.pool import done_by
 from statscache.history.jobs.task import Workplace
 from statscache.history.plan import Piece, shares, to_fetch
 from statscache.history.slice_counter import SliceCounter, patiently
+from statscache.history.topics import declared
 from statscache.instants import write_second
 from statscache.schema.tables import table_of
+from statscache.span import Span, less
 from statscache.store.coverage import wanted
 from statscache.store.not_kept import not_kept
 
@@ -33,8 +36,10 @@ class Backfill:
         #: Those that are left out.
         self.suspended = frozenset(p for p in plugins if app.suspensions.holds(p))
         self.plugins = plugins - self.suspended
-        #: How many messages were counted, how many seconds filled, and how many the archive did not give.
-        self.counted = self.filled = self.left = 0
+        #: How many messages were counted.
+        self.counted = 0
+        self._done: list[Span] = []
+        self._holes: list[Span] = []
         with app.engine.connect() as connection:
             #: What the plugins may lack something of, and what of it is to be filled, newest first.
             self.span, self.pieces = to_fetch(connection, self.plugins, start, stop)
@@ -65,6 +70,16 @@ class Backfill:
         return f"{said} ({left_out})" if self.suspended else said
 
     @property
+    def filled(self) -> int:
+        """How many seconds were filled, for all that lacked them."""
+        return sum(span.seconds for span in less(self._done, self._holes))
+
+    @property
+    def left(self) -> int:
+        """How many seconds the archive did not give."""
+        return sum(span.seconds for span in less(self._holes, []))
+
+    @property
     def seconds(self) -> int:
         """How many seconds are to be filled."""
         return sum(piece.span.seconds for piece in self.pieces)
@@ -79,7 +94,7 @@ class Backfill:
         :raises StatscacheError: if the archive or the database cannot be used
         """
         counter = SliceCounter(self._app)
-        for piece in self.pieces:
+        for piece in self._asked(archive):
             for found in _fill(counter, archive, piece):
                 self._note(found, report, advance)
 
@@ -92,39 +107,50 @@ class Backfill:
         :raises StatscacheError: also if one of the processes is killed
         """
         connections = max(1, self._app.settings.datagrepper_connections // jobs)
-        tasks = [_FillPiece(piece, url, connections) for piece in shares(self.pieces, jobs)]
+        with closing(archive_of(self._app.settings, url)) as archive:
+            pieces = self._asked(archive)
+        tasks = [_FillPiece(piece, url, connections) for piece in shares(pieces, jobs)]
         with closing(done_by(min(jobs, len(tasks)), tasks, self._app)) as told:
             for found in told:
                 self._note(found, report, advance)
+
+    def _asked(self, archive: Archive) -> list[Piece]:
+        """Return what to ask for, first what is wanted of some topics."""
+        wanted = declared({plugin: self._app.plugins[plugin] for plugin in self.plugins})
+        return sorted(asked(self.pieces, wanted, archive), key=lambda piece: piece.topics is None)
 
     def _note(
         self, found: _Filled | Hole, report: Callable[[str], None], advance: Callable[[int, int], None]
     ) -> None:
         if isinstance(found, Hole):
-            self.left += found.span.seconds
+            self._holes.append(found.span)
             report(found.reason)
-            return
-        self.filled += found.seconds
-        self.counted += found.messages
-        advance(found.seconds, found.messages)
+        elif not found.again:
+            self._done.append(found.span)
+            self.counted += found.messages
+            advance(found.span.seconds, found.messages)
 
 
 @dataclass(frozen=True)
 class _Filled:
-    """How many seconds were filled, and how many messages were counted of them."""
+    """What was filled, and how many messages were counted of it.
 
-    seconds: int
+    :param again: whether it is asked for again, for other plugins
+    """
+
+    span: Span
     messages: int
+    again: bool
 
 
 def _fill(counter: SliceCounter, archive: Archive, piece: Piece) -> Iterator[_Filled | Hole]:
     """Fill a piece, and yield what became of each part of it."""
-    for part in archive.slices(piece.span):
+    for part in archive.slices(piece.span, piece.topics):
         if isinstance(part, Hole):
             yield part
         else:
             count = patiently(partial(counter.count, part, piece.plugins))
-            yield _Filled(part.span.seconds, count)
+            yield _Filled(part.span, count, piece.again)
 
 
 @dataclass(frozen=True)

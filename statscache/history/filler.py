@@ -6,13 +6,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from statscache.component import Backoff, ComponentState
 from statscache.database.trouble import first_line
 from statscache.history.archives.archive import Archive, HistoryError, Hole, Slice
+from statscache.history.asking import asked
 from statscache.history.plan import Piece
+from statscache.history.topics import Topics
 from statscache.process.steady_event import SteadyEvent
 from statscache.span import Span, without
 
@@ -43,6 +45,7 @@ class Filler:
     :param plan: returns what is lacking, newest first
     :param count: counts a slice for some plugins, called on the flush's thread
     :param nudge: called when there is something to count
+    :param wanted: what each plugin wants, without those that want all
     :param clock: gives seconds, and never goes back
     """
 
@@ -52,12 +55,14 @@ class Filler:
         plan: Callable[[], list[Piece]],
         count: Callable[[Slice, frozenset[str]], int],
         nudge: Callable[[], None],
+        wanted: Mapping[str, Topics],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
         self._plan = plan
         self._count = count
         self._nudge = nudge
+        self._wanted = wanted
         self._clock = clock
         self._fetched: queue.Queue[tuple[Slice, frozenset[str]]] = queue.Queue(maxsize=2)
         self._postponed: list[Postponed] = []
@@ -105,9 +110,9 @@ class Filler:
         pieces = self._due(self._plan())
         if not pieces:
             return False
-        piece, until = pieces[0], self._clock() + ROUND
+        piece, until = asked(pieces[:1], self._wanted, self._archive)[0], self._clock() + ROUND
         log.info("filling %s from the archive", piece.span)
-        for part in self._archive.slices(piece.span):
+        for part in self._archive.slices(piece.span, piece.topics):
             if isinstance(part, Hole):
                 self._postpone(part)
             elif not self._hand_over(part, piece.plugins):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sqlalchemy import Connection
 
+from statscache.history.topics import Topics
 from statscache.span import Span, window_start
 from statscache.store.coverage import gaps, wanted
 
@@ -20,10 +21,16 @@ UNITS = (60, 3600, 86_400)
 
 @dataclass(frozen=True)
 class Piece:
-    """A span, and the plugins that lack all of it."""
+    """A span, and the plugins that lack all of it.
+
+    :param topics: what these want of it; None for all
+    :param again: whether the span and all of these messages are asked for again, for other plugins
+    """
 
     span: Span
     plugins: frozenset[str]
+    topics: Topics | None = None
+    again: bool = False
 
 
 def pieces(lacking: Mapping[str, Collection[Span]]) -> list[Piece]:
@@ -50,7 +57,7 @@ def shares(found: Iterable[Piece], jobs: int) -> list[Piece]:
     wanted = sum(piece.span.seconds for piece in found) / (jobs * SHARES)
     unit = max((unit for unit in UNITS if unit <= wanted), default=UNITS[0])
     length = math.ceil(wanted / unit) * unit
-    return [Piece(part, piece.plugins) for piece in found for part in _cut(piece.span, length)]
+    return [replace(piece, span=part) for piece in found for part in _cut(piece.span, length)]
 
 
 def _cut(span: Span, length: int) -> list[Span]:

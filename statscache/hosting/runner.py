@@ -81,6 +81,10 @@ class Runner(ABC):
         self.reach = part.plugin.reach
         self._topics = topics_of(part.plugin)
 
+    def wants(self, topic: str) -> bool:
+        """Return whether messages of a topic are handed to the plugin."""
+        return wants(self._topics, topic)
+
     def wanted(self, ids: Sequence[str], read: Callable[[Sequence[str]], Iterator[Message]]) -> list[str]:
         """Return the ids of those messages whose topic the plugin wants.
 
@@ -88,7 +92,7 @@ class Runner(ABC):
         """
         if self._topics is None:
             return list(ids)
-        return [message.id for message in read(ids) if wants(self._topics, message.topic)]
+        return [message.id for message in read(ids) if self.wants(message.topic)]
 
     @abstractmethod
     def take(self, messages: Messages) -> Taken:
@@ -186,7 +190,7 @@ class StatefulRunner(Runner):
             self._plugin = self._make()
         before = len(taken.failures)
         for message in messages:
-            if not wants(self._topics, message.topic):
+            if not self.wants(message.topic):
                 continue
             try:
                 _call(self._plugin.process, message)

@@ -44,7 +44,8 @@ class BasePlugin:
     model: Any = None
     #: Whether the plugin runs without being named in `statscache.plugins.enabled`.
     enabled_by_default: ClassVar[bool] = True
-    #: Only messages whose topic this finds itself in (as by `re.search`) are handed to `process`; None for all.
+    #: Only messages whose topic this finds itself in (as by `re.search`) are handed to `process`, and asked for of
+    #: archives; None for all.
     topics: ClassVar[re.Pattern[str] | None] = None
     #: Whether `process` does nothing but put into `queue`. Then it is called as messages arrive, on the hub's thread;
     #: otherwise on the flush's thread just before `update`, so that state of any other kind can be rebuilt after a

@@ -16,6 +16,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from statscache.cli.jobs import jobs_for
 from statscache.history.jobs.pool import processors
+from tests.history.archives.test_datanommer import create, run
+from tests.history.archives.test_datanommer_topics import INDEX
 from tests.support.databases import new_database
 from tests.support.hour import SINCE, START, UNTIL, has_counted, volume
 from tests.support.hub import wait_for
@@ -164,3 +166,36 @@ def test_by_default_there_are_processes_where_there_is_much_to_do() -> None:
     assert [jobs_for(None, work, 100) for work in (0, 199)] == [1, 1]
     assert jobs_for(None, 100 * processors(), 100) == processors()
     assert jobs_for(3, 0, 100) == 3
+
+
+MANY = """
+INSERT INTO messages (msg_id, i, topic, timestamp, msg)
+SELECT 'many-' || n, n,
+    CASE WHEN n % 100 = 0 THEN 'io.pagure.prod.pagure.issue.comment.added' ELSE 'a.b.c.t' || n % 90 END,
+    timestamp '2023-11-14 22:13:20' + n * interval '0.5 s', '{"agent": "ada", "project": {"fullname": "tool"}}'
+FROM generate_series(0, 39999) AS n
+"""
+
+
+def test_several_processes_ask_for_what_is_wanted(
+    server: Engine, there: Place, engine: Engine, tmp_path: Path
+) -> None:
+    """Figures, coverage and words are those of one process that reads all."""
+    there.configure({"statscache.plugins.enabled": ALL_ON})
+    (tmp_path / "alone").mkdir()
+    span = "--since", SINCE, "--until", "2023-11-15T03:46:40"
+    with new_database(server) as archive, new_database(server) as url:
+        source, other = create_engine(archive), create_engine(url)
+        create(source)
+        run(source, MANY)
+        alone = Place(tmp_path / "alone", url)
+        alone.configure({"statscache.plugins.enabled": ALL_ON})
+        said = alone.answer("backfill", *span, "--from", archive, "--jobs", "1")
+        assert said == "done: 40000 messages, 20000 s of 20000 s filled, 0 s left as gaps\n"
+        run(source, INDEX)
+        run(source, "ANALYZE messages")
+        assert there.answer("backfill", *span, "--from", archive, "--jobs", "2") == said
+        assert tables_in(engine) == tables_in(other)
+        assert covered(engine) == covered(other)
+        source.dispose()
+        other.dispose()

@@ -49,6 +49,8 @@ class Pages:
         self.trouble: Trouble = lambda query, times: None
         self.ties = False
         self.delay = 0.0
+        #: What it has under /topics; None for no such page.
+        self.topics: list[str] | None = None
         self.queries: list[tuple[float, Query]] = []
         self.headers: dict[str, str] = {}
         self.busy = self.peak = 0
@@ -98,7 +100,9 @@ class Pages:
             if self.late and self.random.random() < 0.3:
                 self.rows.append(self.late.pop())
             start, end = float(query["start"]), float(query["end"])
+            topics = query["topic"].split("\n") if "topic" in query else None
             rows = [row for row in self.rows if start <= row["timestamp"] <= end]
+            rows = [row for row in rows if topics is None or row["topic"] in topics]
             if self.ties:
                 self.random.shuffle(rows)
         rows.sort(key=lambda row: row["timestamp"])
@@ -123,7 +127,13 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             address = urlsplit(self.path)
-            reply = pages.reply(dict(parse_qsl(address.query)), dict(self.headers))
+            if address.path == "/datagrepper/topics" and pages.topics is not None:
+                self.send(Reply(body=json.dumps(pages.topics).encode()))
+                return
+            given = parse_qsl(address.query)
+            topics = [value for name, value in given if name == "topic"]
+            query = {**dict(given), **({"topic": "\n".join(topics)} if topics else {})}
+            reply = pages.reply(query, dict(self.headers))
             if address.path != "/datagrepper/raw" and reply.status == 200:
                 reply = Reply(404, b"no such page")
             self.send(reply)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import logging
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -18,16 +19,22 @@ from statscache.database.trouble import first_line
 from statscache.history.archives.archive import HistoryError, Hole, Slice
 from statscache.history.archives.datanommer_reader import (
     CONTENT,
-    DIALECT,
     FAILURES,
     NEEDED,
     Reader,
-    begin,
-    fetch,
 )
+from statscache.history.archives.datanommer_statements import DIALECT, begin, fetch
 from statscache.history.archives.read_ahead import ahead
+from statscache.history.topics import Topics
 from statscache.schema.tables import COLUMNS
 from statscache.span import Span
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400
+#: In seconds, the first slice of some topics is so long at most, and each at most so many times as the one before it:
+#: how many rows they have in a time is not known, and none is to be found again and again.
+FIRST, FASTER, LONGEST = DAY, 4, 28 * DAY
 
 
 class Datanommer:
@@ -40,7 +47,7 @@ class Datanommer:
     def __init__(self, url: str) -> None:
         self._url = _read_url(url)
 
-    def slices(self, span: Span) -> Iterator[Slice | Hole]:
+    def slices(self, span: Span, topics: Topics | None = None) -> Iterator[Slice | Hole]:
         """Yield the messages of the span in slices of about ROWS, oldest first; the rest is a hole if it fails.
 
         All messages of a second are in one slice. Each slice is read in a transaction of its own, between which the
@@ -48,25 +55,52 @@ class Datanommer:
 
         The next is read while one is in use.
 
+        :param topics: what is wanted, None for all; where topics cannot be listed it is all, too
         :raises HistoryError: if the database cannot be reached or has no such table
         """
-        return ahead(self._slices(span))
+        return ahead(self._slices(span, topics))
 
-    def _slices(self, span: Span) -> Generator[Slice | Hole]:
+    def shares(self, span: Span, wanted: Sequence[Topics]) -> list[float]:
+        """Return about what part of the span's messages have these topics; 1 if they are no more than a slice.
+
+        :raises HistoryError: if the database cannot be reached or has no such table
+        """
         with closing(self._connect()) as connection:
             reader = self._reader(connection)
-            start = span.start
-            while start < span.stop:
-                rest = Span(start, span.stop)
-                try:
-                    found = reader.read(rest)
-                except FAILURES as error:
-                    yield Hole(
-                        rest, f"{self} failed while it was read ({first_line(error)}): read the rest later"
-                    )
+            try:
+                return reader.shares(span, wanted)
+            except FAILURES as error:
+                log.info("%s cannot tell its topics, so all are read: %s", self, first_line(error))
+                return [1.0] * len(wanted)
+
+    def _slices(self, span: Span, topics: Topics | None) -> Generator[Slice | Hole]:
+        with closing(self._connect()) as connection:
+            yield from self._read(self._reader(connection), span, topics)
+
+    def _read(self, reader: Reader, span: Span, topics: Topics | None) -> Generator[Slice | Hole]:
+        start, length = span.start, FIRST
+        while start < span.stop:
+            rest = Span(start, span.stop)
+            part = rest if topics is None else Span(start, min(start + length, span.stop))
+            try:
+                found = reader.read(part, topics)
+            except psycopg2.errors.QueryCanceled as error:
+                if topics is None:
+                    yield self._hole(rest, error)
                     return
-                yield found
-                start = found.span.stop
+                log.info(
+                    "%s is too slow for some of its topics, so all are read: %s", self, first_line(error)
+                )
+                topics = None
+                continue
+            except FAILURES as error:
+                yield self._hole(rest, error)
+                return
+            yield found
+            start, length = found.span.stop, min(FASTER * found.span.seconds, LONGEST)
+
+    def _hole(self, rest: Span, error: Exception) -> Hole:
+        return Hole(rest, f"{self} failed while it was read ({first_line(error)}): read the rest later")
 
     def close(self) -> None:
         """Do nothing: what is read ends with its reader."""

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
 from sqlalchemy import (
     ColumnElement,
     Double,
-    Executable,
     Select,
     Text,
+    any_,
     cast,
     column,
     extract,
     func,
+    literal,
     null,
     select,
     table,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from statscache.database.sessions import in_transaction
 from statscache.history.archives.archive import Slice
+from statscache.history.archives.datanommer_statements import begin, execute, fetch
+from statscache.history.archives.datanommer_topics import estimate, listed
+from statscache.history.topics import Topics
 from statscache.span import Span
 
 #: About so many rows make a slice, and so many are fetched at a time.
@@ -43,15 +47,11 @@ AGENT = ["agent_name"]
 #: What fedora-messaging's messages have beside their content.
 HEADERS = ["headers"]
 MESSAGES = table("messages", *map(column, NEEDED + OPTIONAL + CONTENT + SENDER + HEADERS))
-#: A server that does not answer, or a lock that somebody holds, ends in an error. Nothing is ever written.
-SETTINGS = {
-    "TimeZone": "UTC",
-    "lock_timeout": "30s",
-    "statement_timeout": "300s",
-    "idle_in_transaction_session_timeout": "60s",
-}
 FAILURES = (psycopg2.Error, UnicodeError)
-DIALECT = make_url("postgresql+psycopg2://").get_dialect()()
+
+
+#: The topics that are asked for; None for all.
+Names = Sequence[str] | None
 
 
 class Reader:
@@ -70,23 +70,53 @@ class Reader:
         self._agent = _first_of([name for name in AGENT if name in types])
         self._headers = _first_of([name for name in HEADERS if name in types])
         self._there = {name for name in OPTIONAL if name in types}
+        self._types = types
 
     def try_out(self) -> None:
         """Read one row at most, which fails if the table cannot be read."""
         fetch(self._connection, self.statement(Span(0, 1)).limit(1))
         self._connection.rollback()
 
-    def read(self, span: Span) -> Slice:
-        """Return the first slice of the span: all of it where there are no more rows than fit."""
+    def read(self, span: Span, topics: Topics | None = None) -> Slice:
+        """Return the first slice of the span: all of it where there are no more rows than fit.
+
+        Topics are listed in the snapshot in which the rows are read, so that none is missing. Where they cannot be
+        listed all rows are read.
+
+        :param topics: what is wanted; None for all
+        """
+        with self._transaction():
+            names = self._wanted(topics)
+            part = Span(span.start, self._stop(span, names))
+            return Slice(part, self._bodies(part, names))
+
+    def shares(self, span: Span, wanted: Sequence[Topics]) -> list[float]:
+        """Return about what part of the rows of a span have some topics, as the server plans it; 1 for a slice."""
+        with self._transaction():
+            rows = estimate(self._connection, self._rows(span, None))
+            names = listed(self._connection, self._types) if rows > ROWS else None
+            if names is None:
+                return [1.0] * len(wanted)
+            some = (self._rows(span, topics.among(names)) for topics in wanted)
+            return [min(estimate(self._connection, statement) / rows, 1.0) for statement in some]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         try:
             begin(self._connection)
-            part = Span(span.start, self._stop(span))
-            return Slice(part, self._bodies(part))
+            yield
         finally:
             if not self._connection.closed:
                 self._connection.rollback()
 
-    def statement(self, span: Span) -> Select[Any]:
+    def _wanted(self, topics: Topics | None) -> Names:
+        names = None if topics is None else listed(self._connection, self._types)
+        return None if topics is None or names is None else topics.among(names)
+
+    def _rows(self, span: Span, names: Names) -> Select[Any]:
+        return select(MESSAGES.c.topic).where(*self._within(span, names))
+
+    def statement(self, span: Span, names: Names = None) -> Select[Any]:
         """Return the query for the rows of a span, by time."""
         table = MESSAGES.c
         seconds = cast(extract("epoch", table.timestamp), Double)
@@ -94,51 +124,37 @@ class Reader:
         columns = (table.topic, self._content, seconds, number, self._sender, table.msg_id)
         more = (self._agent, self._headers)
         order = table.id if "id" in self._there else table.msg_id
-        return select(*columns, *more).where(*self._within(span)).order_by(table.timestamp, order)
+        return select(*columns, *more).where(*self._within(span, names)).order_by(table.timestamp, order)
 
-    def border(self, span: Span) -> Select[Any]:
+    def border(self, span: Span, names: Names = None) -> Select[Any]:
         """Return the query for the second of the first row that no longer fits into a slice."""
         time = MESSAGES.c.timestamp
-        query = select(func.floor(extract("epoch", time))).where(*self._within(span)).order_by(time)
+        query = select(func.floor(extract("epoch", time))).where(*self._within(span, names)).order_by(time)
         return query.offset(ROWS).limit(1)
 
-    def _stop(self, span: Span) -> int:
+    def _stop(self, span: Span, names: Names) -> int:
         """Return the second at which the span's first slice ends."""
-        rows = fetch(self._connection, self.border(span))
+        rows = fetch(self._connection, self.border(span, names))
         return max(int(rows[0][0]), span.start + 1) if rows else span.stop
 
-    def _within(self, span: Span) -> list[ColumnElement[bool]]:
+    def _within(self, span: Span, names: Names) -> list[ColumnElement[bool]]:
         moment = MESSAGES.c.timestamp
-        return [moment >= self._moment(span.start), moment < self._moment(span.stop)]
+        inside = [moment >= self._moment(span.start), moment < self._moment(span.stop)]
+        if names is None:
+            return inside
+        return [*inside, MESSAGES.c.topic == any_(cast(literal(list(names)), ARRAY(Text)))]
 
     def _moment(self, second: int) -> ColumnElement[Any]:
         moment = func.to_timestamp(second)
         return moment if self._zoned else func.timezone("UTC", moment)
 
-    def _bodies(self, span: Span) -> list[dict[str, Any]]:
+    def _bodies(self, span: Span, names: Names) -> list[dict[str, Any]]:
         bodies: list[dict[str, Any]] = []
         with self._connection.cursor("history") as cursor:
-            _execute(cursor, self.statement(span))
+            execute(cursor, self.statement(span, names))
             while rows := cursor.fetchmany(FETCH):
                 bodies += [_body(*row) for row in rows]
         return bodies
-
-
-def begin(connection: Any) -> None:
-    """Begin a transaction, with settings that end with it."""
-    with connection.cursor() as cursor:
-        cursor.execute(in_transaction(SETTINGS))
-
-
-def _execute(cursor: Any, statement: Executable) -> None:
-    compiled = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]  # all that are used here can
-    cursor.execute(compiled.string, compiled.params)
-
-
-def fetch(connection: Any, statement: Executable) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        _execute(cursor, statement)
-        return list(cursor.fetchall())
 
 
 def _first_of(names: Sequence[str]) -> Any:

@@ -255,7 +255,9 @@ def test_the_index_is_used_and_memory_is_bounded(engine: Engine, database: str) 
         connection.execute(text("ANALYZE messages"))
     slices = read(database, Span(DAY, DAY + 20_000))
     assert [len(part.bodies) for part in slices] == [20_000] * 5
-    reader = datanommer.Reader(None, {"timestamp": "timestamp without time zone", "msg": "text"})
+    reader = datanommer.Reader(
+        None, {"timestamp": "timestamp without time zone", "topic": "text", "msg": "text"}
+    )
     border, rows = reader.border(Span(DAY + 50, DAY + 9000)), reader.statement(slices[2].span)
     for explain, statement in (("EXPLAIN ", border), ("EXPLAIN DECLARE c CURSOR FOR ", rows)):
         compiled = statement.compile(dialect=datanommer.DIALECT)

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from statscache.errors import StatscacheError, number_of
 from statscache.history.archives.archive import HistoryError
 
 T = TypeVar("T")
-Query = Mapping[str, str]
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
 RETRY = urllib3.Retry(total=5, backoff_factor=0.5, backoff_jitter=0.5, backoff_max=60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from statscache.errors import Rejected, number_of
 from statscache.history.archives.archive import HistoryError, Slice
@@ -88,13 +88,22 @@ class Attempt:
     in one round.
 
     :param most: how many rows a slice may hold, if it is longer than a second
+    :param topics: of which it is read, None for all; of none there is nothing to be read
     """
 
-    def __init__(self, span: Span, rows_per_page: int, most: int) -> None:
+    #: The first request.
+    first: ClassVar[Ask] = Ask(1)
+
+    def __init__(
+        self, span: Span, rows_per_page: int, most: int, topics: tuple[str, ...] | None = None
+    ) -> None:
         self.span = span
         #: How many rows the span has, once it is known.
         self.total: int | None = None
         self.outcome: Slice | Incomplete | Exception | None = None
+        self.topics = topics
+        if topics == ():
+            self.total, self.outcome = 0, Slice(span, [])
         self._rows_per_page = rows_per_page
         self._most = most
         self._rounds = ROUNDS if span.seconds > 1 else ROUNDS_OF_A_SECOND
@@ -163,6 +172,16 @@ class Attempt:
         self.outcome = outcome
         self._different, self._all = {}, []  # only what is complete stays in memory
         return []
+
+
+class Total(Attempt):
+    """Asks for nothing but how many rows a span has."""
+
+    first = Ask(0)
+
+    def take(self, ask: Ask, page: ArchivePage) -> list[Ask]:
+        self.total = page.total
+        return self._settle(Slice(self.span, []))
 
 
 def identity(row: dict[str, Any]) -> str:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from statscache.history.archives.archive import Slice
 from statscache.history.archives.datagrepper.client import Stopped, Unavailable
-from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Failed, Incomplete
+from statscache.history.archives.datagrepper.completeness import (
+    ArchivePage,
+    Ask,
+    Attempt,
+    Failed,
+    Incomplete,
+    Total,
+)
 from statscache.process.steady_event import SteadyEvent
 from statscache.span import Span
 
-#: Fetches one page of a span; gives up when the event is set.
-Fetch = Callable[[Span, Ask, threading.Event], ArchivePage]
+#: Fetches one page of an attempt; gives up when the event is set.
+Fetch = Callable[[Attempt, Ask, threading.Event], ArchivePage]
 
 
 @dataclass(order=True)
@@ -110,7 +117,7 @@ class Fetchers:
 
     def _answer(self, task: _Task) -> ArchivePage | Incomplete | Exception:
         try:
-            return self._fetch(task.attempt.span, task.ask, task.run.stop)
+            return self._fetch(task.attempt, task.ask, task.run.stop)
         except Unavailable as error:
             return Failed(f"page {task.ask.page or 1}: {error}", error.unreachable)
         except Exception as error:  # noqa: BLE001  the thread's edge: who waits for the attempt gets it
@@ -131,7 +138,7 @@ class Run:
     def begin(self, attempt: Attempt) -> Attempt:
         """Have the attempt's pages fetched, and return it."""
         with self._fetchers.changed:
-            self._fetchers.add(self, attempt, [Ask(1)])
+            self._fetchers.add(self, attempt, [attempt.first])
         return attempt
 
     def outcome(self, attempt: Attempt) -> Slice | Incomplete:
@@ -145,6 +152,21 @@ class Run:
         if isinstance(attempt.outcome, Exception):
             raise attempt.outcome
         return attempt.outcome
+
+    def totals(self, span: Span, topics: Sequence[tuple[str, ...] | None]) -> list[int]:
+        """Return how many rows of a span have one of some topics, by several such; None for all rows.
+
+        :raises Unavailable: if one cannot be had
+        :raises HistoryError: if what answers is not datagrepper
+        :raises Stopped: if the run ends meanwhile
+        """
+        return [self._total(attempt) for attempt in [self.begin(Total(span, 1, 0, its)) for its in topics]]
+
+    def _total(self, attempt: Attempt) -> int:
+        outcome = self.outcome(attempt)
+        if isinstance(outcome, Incomplete) or attempt.total is None:
+            raise Unavailable(f"the total of {attempt.span} cannot be had")
+        return attempt.total
 
     def await_total(self, attempt: Attempt) -> None:
         """Wait for the first page of an attempt, or for its failure.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import urllib3
 
 from statscache.history.archives.archive import HistoryError, Hole, Slice
-from statscache.history.archives.datagrepper.client import RETRY, TIMEOUT, Client, Stopped
+from statscache.history.archives.datagrepper.client import RETRY, TIMEOUT, Client, Stopped, Unavailable
 from statscache.history.archives.datagrepper.completeness import ArchivePage, Ask, Attempt, Dense, Failed
 from statscache.history.archives.datagrepper.fetchers import Fetchers, Run
+from statscache.history.archives.datagrepper.topics import Group, Some, TopicsOf
+from statscache.history.topics import Topics
 from statscache.span import Span
 
 #: The most rows that datagrepper puts on a page.
@@ -29,6 +31,8 @@ FAILURES = 3
 LIFE = Span(1, 2)
 #: How often a slice and the parts of it may turn out not to be whole before such parts are divided no more.
 EFFORT = 64
+#: How often a slice may have other topics than are known, before all is asked for.
+DOUBTS = 8
 
 
 class Datagrepper:
@@ -58,17 +62,33 @@ class Datagrepper:
         self.most = most
         self._client = Client(self.url, connections, timeout, retry)
         self._fetchers = Fetchers(self._fetch, connections)
+        listing = Client(self.url.removesuffix("/raw") + "/topics", 1, timeout, retry.new(total=1))
+        self.topics = TopicsOf(listing, rows_per_page)
 
-    def slices(self, span: Span) -> Iterator[Slice | Hole]:
+    def slices(self, span: Span, topics: Topics | None = None) -> Iterator[Slice | Hole]:
         """Yield what it has of the span, newest first, in parts that together are all of it.
 
         While one part is in use the next is fetched; there are never more than three in memory.
 
+        :param topics: what is wanted, None for all; where topics are not listed it is all, too
         :raises HistoryError: if what answers is not datagrepper
         """
         run = self._fetchers.run()
         try:
-            yield from _Reading(self, run, span).parts()
+            yield from _Reading(self, run, span, topics).parts()
+        finally:
+            run.end()
+
+    def shares(self, span: Span, wanted: Sequence[Topics]) -> list[float]:
+        """Return about what part of the requests for the span is to be made for these topics, by its last week.
+
+        :raises HistoryError: if what answers is not datagrepper
+        """
+        run, sample = self._fetchers.run(), Span(max(span.start, span.stop - WEEK), span.stop)
+        try:
+            return self.topics.shares(sample, wanted, self.most, run)
+        except (Unavailable, Stopped):
+            return [1.0] * len(wanted)
         finally:
             run.end()
 
@@ -81,15 +101,16 @@ class Datagrepper:
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
-    def _fetch(self, span: Span, ask: Ask, stop: threading.Event) -> ArchivePage:
+    def _fetch(self, attempt: Attempt, ask: Ask, stop: threading.Event) -> ArchivePage:
         query = {
-            "start": str(span.start),
-            "end": str(span.stop),  # inclusive: what was sent at the very stop comes too
+            "start": str(attempt.span.start),
+            "end": str(attempt.span.stop),  # inclusive: what was sent at the very stop comes too
             "order": "asc",
             "page": str(ask.page or 1),
             "rows_per_page": str(self.rows_per_page if ask.page else 1),
         }
-        return self._client.get(query, self._read, stop)
+        some = [("topic", topic) for topic in attempt.topics or ()]
+        return self._client.get([*query.items(), *some], self._read, stop)
 
     def _read(self, answer: object) -> ArchivePage:
         try:
@@ -105,7 +126,7 @@ class _GivenUp(Exception):
 class _Reading:
     """One way through a span, newest first."""
 
-    def __init__(self, archive: Datagrepper, run: Run, span: Span) -> None:
+    def __init__(self, archive: Datagrepper, run: Run, span: Span, topics: Topics | None) -> None:
         self._archive = archive
         self._run = run
         self._span = span
@@ -114,6 +135,9 @@ class _Reading:
         self._effort = EFFORT
         self._failures = 0
         self._answers = 0
+        self._topics = topics
+        self._some: Some | None = None
+        self._doubts = DOUBTS
 
     def parts(self) -> Iterator[Slice | Hole]:
         """Yield the parts, the last of which is a hole if there is no point in going on."""
@@ -126,6 +150,8 @@ class _Reading:
                 yield self._hole(Span(self._span.start, self._stop), str(reason))
 
     def _parts(self) -> Iterator[Slice | Hole]:
+        if self._topics is not None:
+            self._some = self._archive.topics.some(self._topics, self._run)
         attempt = self._begin(self._span.stop)
         while attempt:
             attempt = self._fitting(attempt)
@@ -139,10 +165,11 @@ class _Reading:
     def _begin(self, stop: int) -> Attempt | None:
         """Have the slice before `stop` fetched, if there is one."""
         start = max(self._span.start, stop - self._length)
-        return self._ask(Span(start, stop)) if start < stop else None
+        topics = self._some.wanted if self._some else None
+        return self._ask(Span(start, stop), topics) if start < stop else None
 
-    def _ask(self, span: Span) -> Attempt:
-        return self._run.begin(Attempt(span, self._archive.rows_per_page, self._archive.most))
+    def _ask(self, span: Span, topics: Group | None = None) -> Attempt:
+        return self._run.begin(Attempt(span, self._archive.rows_per_page, self._archive.most, topics))
 
     def _fitting(self, attempt: Attempt) -> Attempt:
         """Wait for the attempt's first page, with ever shorter slices until one is not too large."""
@@ -165,6 +192,9 @@ class _Reading:
     def _resolved(self, attempt: Attempt) -> Iterator[Slice | Hole]:
         """Yield the attempt's slice, or those of its halves, down to holes of a second."""
         outcome = self._run.outcome(attempt)
+        if isinstance(outcome, Slice) and attempt.topics is not None and not self._is_all(attempt.span):
+            attempt = self._ask(attempt.span)
+            outcome = self._run.outcome(attempt)
         if isinstance(outcome, Slice):
             yield outcome
             return
@@ -175,9 +205,17 @@ class _Reading:
             if attempt.span.seconds == 1 or self._effort < 0:
                 yield self._hole(attempt.span, outcome.reason)
                 return
-        halves = [self._ask(half) for half in _halves(attempt.span)]
+        halves = [self._ask(half, attempt.topics) for half in _halves(attempt.span)]
         while halves:
             yield from self._resolved(halves.pop(0))
+
+    def _is_all(self, span: Span) -> bool:
+        """Return whether a span has no row of an unknown topic; after many that have, ask for all."""
+        if self._some and self._archive.topics.are_all(span, self._some, self._run):
+            return True
+        self._doubts -= 1
+        self._some = self._some if self._doubts else None
+        return False
 
     def _check_life(self, failure: Failed) -> None:
         """Go on only if the server still answers something.
