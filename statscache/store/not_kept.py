@@ -98,12 +98,12 @@ def counted_until(connection: Connection, plugins: Collection[str]) -> int | Non
     return counted
 
 
-def drop(connection: Connection, table: str, span: Span) -> None:
+def drop(connection: Connection, table: str, *spans: Span) -> None:
     """Note that windows of a table are not kept any more. The caller deletes their rows in the same transaction.
 
     :param connection: holds the lock alone
     """
-    connection.execute(ADD, {"table": table, **ends([span])})
+    connection.execute(ADD, {"table": table, **ends(spans)})
 
 
 def keep_again(connection: Connection, table: str, spans: Iterable[Span]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete, select, text
@@ -16,7 +17,7 @@ from statscache.schema.relations import VERBATIM
 from statscache.span import Span, clipped, less
 from statscache.store.not_kept import drop
 from statscache.store.removals import RelationRow
-from statscache.upkeep.retention.outlook import Outlook, has_rows, inside, look
+from statscache.upkeep.retention.outlook import Outlook, has_rows, inside, keep_from, look
 from statscache.upkeep.retention.tables import Retained
 from statscache.upkeep.retention.windows import EVER
 
@@ -58,14 +59,17 @@ def drop_some(engine: Engine, its: Retained, rows: int = ROWS) -> Dropped | None
     with counting(engine) as connection:
         outlook = look(connection, its)
         whole = _whole(connection, outlook)
-        left = less(outlook.pending, [span for _, span in whole])
+        left = less(outlook.pending, [span for _, spans in whole for span in spans])
         if left:
             return _drop(connection, outlook, _bounded(connection, its, left[0], rows))
         return _drop_partition(connection, outlook, *whole[0]) if whole else None
 
 
-def _whole(connection: Connection, outlook: Outlook) -> list[tuple[Partition, Span]]:
-    """Return the partitions of which nothing is to stay, oldest first, each with its windows."""
+def _whole(connection: Connection, outlook: Outlook) -> list[tuple[Partition, list[Span]]]:
+    """Return the partitions of which nothing is to stay, oldest first, each with its windows that are not kept then.
+
+    Of others, such as those of before anything was counted, it must have no rows, and all of it must be old enough.
+    """
     windows = outlook.its.windows
     if windows is None:
         return []
@@ -73,16 +77,23 @@ def _whole(connection: Connection, outlook: Outlook) -> list[tuple[Partition, Sp
     found = []
     for each in partitions_of(connection, outlook.its.table):
         start, stop = windows.after(max(each.span.start, EVER.start)), windows.after(each.span.stop)
-        if start >= stop or less([Span(start, stop)], all_gone):
+        going = clipped([Span(start, stop)], all_gone) if start < stop else []
+        others = less([Span(start, stop)], all_gone) if going else []
+        if not going or (others and stop > keep_from(connection, outlook.its)):
             continue
-        span = Span(start, stop)
-        if clipped([span], outlook.pending) or not has_rows(connection, outlook.its, span):
-            found.append((each, span))
+        if _any(connection, outlook, others):
+            continue
+        if clipped(going, outlook.pending) or not _any(connection, outlook, going):
+            found.append((each, going))
     return found
 
 
+def _any(connection: Connection, outlook: Outlook, spans: Iterable[Span]) -> bool:
+    return any(has_rows(connection, outlook.its, span) for span in spans)
+
+
 def _drop_partition(
-    connection: Connection, outlook: Outlook, partition: Partition, span: Span
+    connection: Connection, outlook: Outlook, partition: Partition, spans: Sequence[Span]
 ) -> Dropped | None:
     """Drop a whole partition; return None while somebody uses its table, which is tried again later.
 
@@ -92,7 +103,7 @@ def _drop_partition(
     try:
         with connection.begin_nested():
             rows: int = connection.scalar(ABOUT, {"oid": partition.oid}) or 0
-            drop(connection, table, span)
+            drop(connection, table, *spans)
             connection.exec_driver_sql(SOON)
             connection.exec_driver_sql(f"DROP TABLE {partition.sql}", execution_options=VERBATIM)
             connection.execute(delete(RelationRow).where(RelationRow.relation == partition.oid))
@@ -101,6 +112,7 @@ def _drop_partition(
             raise
         log.info("%s could not be dropped (%s): that is tried again", partition.sql, first_line(error))
         return None
+    span = Span(spans[0].start, spans[-1].stop)
     _tell(connection, table, span)
     return Dropped(table, span, rows)
 
