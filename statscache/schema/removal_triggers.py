@@ -7,7 +7,7 @@ partition's own triggers, so that each has all of them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, DateTime, Table, text
@@ -157,20 +157,28 @@ def create_triggers(
     :param connection: holds the lock of `statscache.database.lock.counting`
     :param present: the relations that these tables and others consist of
     """
+    failures = []
+    for relation, statements in missing_triggers(connection, tables, present):
+        error = tried(connection, [PATIENCE, *statements])
+        if error is not None:
+            failures.append(_failure(relation, error))
+    return failures
+
+
+def missing_triggers(
+    connection: Connection, tables: Collection[Watched], present: Iterable[Relation]
+) -> Iterator[tuple[Relation, list[str]]]:
+    """Yield what creates the triggers that are missing, for each relation that misses any."""
     by_name = {its.table.fullname: its for its in tables}
     relations = [its for its in present if its.table in by_name]
     given = {"relations": [its.relation for its in relations], "names": list(TRIGGERS)}
     there = {(relation, name): comment for relation, name, comment in connection.execute(THERE, given)}
-    failures = []
     home = quoted(home_of(connection))
     for relation in relations:
         made = _statements(relation, by_name[relation.table], home)
         missing = [name for name in TRIGGERS if there.get((relation.relation, name)) != made[name][0]]
-        statements = [statement for name in missing for statement in made[name][1]]
-        error = tried(connection, [PATIENCE, *statements]) if statements else None
-        if error is not None:
-            failures.append(_failure(relation, error))
-    return failures
+        if missing:
+            yield relation, [statement for name in missing for statement in made[name][1]]
 
 
 def _statements(relation: Relation, its: Watched, home: str) -> dict[str, tuple[str, list[str]]]:

@@ -46,6 +46,7 @@ def test_it_says_what_it_would_do_and_does_it(there: Place, engine: Engine) -> N
                 "how": "at once",
             }
         ],
+        "partitions": [],
         "waiting": [],
     }
     done = there.answer("upgrade")

@@ -28,7 +28,7 @@ class Upgrade:
     def __init__(self, engine: Engine, tables: Sequence[Table], tell: Tell, tree: Tree = TREE) -> None:
         self._engine = engine
         self._tables = tables
-        self._tell = tell
+        self.tell = tell
         self._tree = tree
         self._scripts = Scripts(tree)
 
@@ -65,12 +65,12 @@ class Upgrade:
         plan = self.plan()
         begin(self._engine, self._tables, self._tree)
         for script in plan:
-            self._tell(f"{script.id}: {script.about}")
+            self.tell(f"{script.id}: {script.about}")
             if script.stage is Stage.FILL:
-                script.module.fill(Online(self._engine, self._tell))
+                script.module.fill(Online(self._engine, self.tell))
             if not self._finish(script):
                 return
-            self._tell(f"{script.id}: done")
+            self.tell(f"{script.id}: done")
 
     def _finish(self, script: Script) -> bool:
         """Do what of a revision is done in one transaction and note it there, and return whether it did not wait."""

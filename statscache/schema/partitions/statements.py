@@ -16,6 +16,8 @@ BY_TIME = ' PARTITION BY RANGE ("timestamp")'
 #: How the name ends of the partition of all times that have none of their own. By it a table is known that statscache
 #: has partitioned, and may make and drop partitions of.
 REST = "rest"
+#: And that of a partition that was the whole table before.
+OLDEST = "oldest"
 
 
 def name_of(table: str, suffix: str) -> str:
