@@ -17,7 +17,7 @@ from statscache.database.trouble import first_line, is_database_trouble, is_lock
 from statscache.errors import StatscacheError
 from statscache.hosting.loader import Part
 from statscache.schema.exchange.hanging import Hanging, hanging, left_on, rights
-from statscache.schema.exchange.whole import Whole, in_the_way, whole
+from statscache.schema.exchange.whole import Whole, by_index, in_the_way, whole
 from statscache.schema.objects import in_quotes, quoted
 from statscache.schema.partitioning import LOOK_AGAIN
 from statscache.schema.partitions.statements import BY_TIME, OLDEST, instant, name_of, rest_of
@@ -62,6 +62,7 @@ def exchange(connection: Connection, parts: Collection[Part], its: Whole) -> Non
     :param connection: holds the lock of `statscache.database.lock.counting`
     :raises StaysWhole: if something keeps it from that
     """
+    _run(connection, "SET LOCAL jit = off")  # to compile a query takes longer than others may wait
     _run(connection, f"LOCK TABLE {its.sql} IN ACCESS EXCLUSIVE MODE")
     now = whole(connection, its.table)
     if now is None or now.oid != its.oid or not now.is_ready:
@@ -102,7 +103,6 @@ def _exchange(connection: Connection, its: Whole) -> None:
 
 def _attach(connection: Connection, its: Whole, bound: int, on_it: Hanging) -> None:
     """Make the table that takes the place, and the partitions of it."""
-    about = f"rows of {its.name} of before {instant(bound)}"
     moved = f"DELETE FROM {its.oldest} WHERE \"timestamp\" >= '{instant(bound)}' RETURNING *"
     owned = [f"ALTER TABLE {name} OWNER TO {quoted(its.owner)}" for name in (its.sql, its.rest)]
     for statement in (
@@ -113,7 +113,12 @@ def _attach(connection: Connection, its: Whole, bound: int, on_it: Hanging) -> N
         *([] if its.comment is None else [f"COMMENT ON TABLE {its.sql} IS {in_quotes(its.comment)}"]),
         *rest_of(its.name, its.schema),
         *(owned if its.foreign else ()),
-        f"WITH moved AS ({moved}) INSERT INTO {its.rest} SELECT * FROM moved",
+    ):
+        _run(connection, statement)
+    with by_index(connection):
+        _run(connection, f"WITH moved AS ({moved}) INSERT INTO {its.rest} SELECT * FROM moved")
+    about = f"rows of {its.name} of before {instant(bound)}"
+    for statement in (
         says(its, "false"),
         f"ALTER TABLE {its.sql} ATTACH PARTITION {its.oldest} FOR VALUES FROM (MINVALUE) TO ('{instant(bound)}')",
         f"ALTER TABLE {its.oldest} DROP CONSTRAINT {its.proof}",

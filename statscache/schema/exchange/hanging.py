@@ -36,7 +36,7 @@ own (class, object) AS (
 dependents AS (
     SELECT classid, objid, bool_or(is_type) AS by_type
     FROM pg_depend JOIN parts ON refclassid = class AND refobjid = object
-    WHERE (classid, objid) NOT IN (SELECT class, object FROM own) GROUP BY classid, objid
+    WHERE NOT EXISTS (SELECT FROM own WHERE class = classid AND object = objid) GROUP BY classid, objid
 ),
 views AS (
     SELECT objid, ev_class FROM dependents JOIN pg_rewrite AS r ON classid = 'pg_rewrite'::regclass AND r.oid = objid

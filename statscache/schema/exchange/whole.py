@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, text
@@ -117,6 +118,14 @@ def whole(connection: Connection, table: Table) -> Whole | None:
     return None if found is None else Whole(table, **found)
 
 
+@contextmanager
+def by_index(connection: Connection) -> Iterator[None]:
+    """Let rows of times to come be found by an index, whatever is known of how many they are."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    yield
+    connection.exec_driver_sql("SET LOCAL enable_seqscan TO DEFAULT")
+
+
 def in_the_way(connection: Connection, its: Whole, bound: int) -> Sequence[str]:
     """Return what keeps a table from becoming a partition, a few words each.
 
@@ -125,9 +134,9 @@ def in_the_way(connection: Connection, its: Whole, bound: int) -> Sequence[str]:
     unfit = list(connection.scalars(UNFIT, {"oid": its.oid, "names": [its.oldest, its.rest]}))
     if unfit:
         return [*unfit, *lasting_on(connection, its.oid)]
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # whatever the statistics say of these few
     ahead = f"SELECT FROM {its.sql} WHERE \"timestamp\" >= '{instant(bound)}' LIMIT {MOST_AHEAD + 1}"
     query = f"SELECT count(*) FROM ({ahead}) AS ahead"
-    number = connection.exec_driver_sql(query, execution_options=VERBATIM).scalar_one()
+    with by_index(connection):
+        number = connection.exec_driver_sql(query, execution_options=VERBATIM).scalar_one()
     many = [f"more than {MOST_AHEAD} rows of times to come"] if number > MOST_AHEAD else []
     return [*many, *lasting_on(connection, its.oid)]
