@@ -12,7 +12,7 @@ from statscache.daemon import open_daemon
 from statscache.store.revisions import NEWEST
 from tests.support.commands import body
 from tests.support.earlier import restore
-from tests.support.place import Place, lines
+from tests.support.place import ALL_ON, Place, lines
 from tests.support.sql import run, scalar
 
 APPLIED = "SELECT array_agg(version_num ORDER BY version_num) FROM statscache_schema"
@@ -54,6 +54,37 @@ def test_it_says_what_it_would_do_and_does_it(there: Place, engine: Engine) -> N
     assert scalar(engine, APPLIED) == ["e0002"]
     for arguments in ([], ["--dry-run"]):
         assert there.answer("upgrade", *arguments) == "nothing is left to upgrade\n"
+
+
+def test_tables_become_partitions_where_they_can(
+    there: Place, engine: Engine, config: dict[str, Any]
+) -> None:
+    """--dry-run shows it, and changes nothing; what keeps one from it is named, and the others are done."""
+    daemon = open_daemon(config)
+    daemon.intake.accept(body(1))
+    assert daemon.finish(10)
+    there.configure({"statscache.keep": {"1s": "30d"}, "statscache.plugins.enabled": ALL_ON})
+    run(engine, "CREATE MATERIALIZED VIEW busiest AS SELECT max(volume) FROM data_volume_1s")
+    whole = "SELECT array_agg(relname::text ORDER BY 1) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'data%1s'"
+    before = scalar(engine, whole)
+    code, output, errors = there.run("upgrade", "--dry-run")
+    sentence = (
+        "statscache: data_volume_1s stays whole because of materialized view busiest: drop or change what is in the "
+        "way, and run this again\n"
+    )
+    assert (code, errors, scalar(engine, whole)) == (1, sentence, before)
+    assert (
+        "data_volume_by_category_1s (about 0 rows) becomes the oldest partition of a table in its place"
+        in output
+    )
+    told = json.loads(there.run("upgrade", "--dry-run", "--json")[1])["partitions"]
+    assert {"table": "data_volume_1s", "rows": 0, "in_the_way": ["materialized view busiest"]} in told
+    assert there.run("upgrade")[::2] == (1, sentence)
+    assert scalar(engine, whole) == ["data_volume_1s"]
+    run(engine, "DROP MATERIALIZED VIEW busiest")
+    assert there.answer("upgrade").endswith("data_volume_1s: done\n")
+    assert there.answer("upgrade") == "nothing is left to upgrade\n"
+    assert scalar(engine, "SELECT sum(volume) FROM data_volume_1s") == 1
 
 
 def test_before_the_first_start_there_is_nothing_to_upgrade(there: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from statscache.daemon import open_daemon
 from statscache.database.engine import make_engine
 from statscache.database.sessions import check_own_session
 from statscache.errors import StatscacheError
+from statscache.schema.exchange.turning import Turning
 from statscache.web.database import make_reader
 from tests.support.bench import Bad, Bench, Good
 from tests.support.daemons import accept, counted
 from tests.support.pgbouncer import PgBouncer
+from tests.support.sql import scalar
 
 #: What is set for a session, but for what PgBouncer itself sets as each client has it.
 CHANGED = text(
@@ -100,6 +103,26 @@ def test_a_daemon_counts_through_a_pooler_and_leaves_nothing_in_it(
     assert daemon.finish(5)
     reader.dispose()
     assert counted(engine) == 29
+
+
+def test_a_table_becomes_a_partition_through_a_pooler(
+    config: dict[str, Any], engine: Engine, pooler: Callable[..., PgBouncer]
+) -> None:
+    """While a daemon counts, and nothing is left in the sessions of the server."""
+    its = pooler(size=2)
+    daemon = open_daemon({**config, "statscache.sqlalchemy.uri": its.url})
+    pooled = make_engine(its.url)
+    for number in range(1, 20):
+        accept(daemon, number)
+        daemon.flusher.flush()
+        if number == 10:
+            turning = Turning(pooled, daemon.app.parts, {"1m": timedelta(days=400)}, lambda line: None)
+            assert turning.run() == []
+    assert daemon.finish(5)
+    pooled.dispose()
+    assert counted(engine) == 19
+    assert scalar(engine, "SELECT relkind FROM pg_class WHERE relname = 'data_volume_1m'") == "p"
+    assert its.left() == []
 
 
 def test_verify_beside_a_daemon_behind_a_pooler_changes_nothing(
