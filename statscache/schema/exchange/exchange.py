@@ -42,7 +42,7 @@ SELECT it.place, it.stxname, made.place, made.stxname FROM (
 ) AS made USING (row_number)
 """)
 #: What a statement does, and to what.
-WHAT = re.compile(r"(?:[A-Z]+ )+\S+")
+WHAT = re.compile(r"\b(?:ALTER|COMMENT|CREATE|DROP|GRANT|REVOKE|WITH)(?: [A-Z]+)* \S+")
 OID = text("SELECT to_regclass(:name)::oid::bigint")
 PATH = text("SELECT set_config('search_path', :path, true)")
 
@@ -78,8 +78,8 @@ def exchange(connection: Connection, parts: Collection[Part], its: Whole) -> Non
 
 def _refused(error: DBAPIError) -> str:
     """Return what PostgreSQL has refused, and why."""
-    what = WHAT.match(error.statement or "")
     detail: Any = getattr(error.orig, "diag", None)
+    what = WHAT.search((detail and detail.context) or error.statement or "")
     more = f" ({detail.message_detail.rstrip('.')})" if detail and detail.message_detail else ""
     return f"{what.group() if what else 'a statement'}, which fails: {first_line(error)}{more}"
 
@@ -94,8 +94,7 @@ def _exchange(connection: Connection, its: Whole) -> None:
     _attach(connection, its, its.bound, on_it)
     _name(connection, its)
     oid = connection.scalar(OID, {"name": its.sql}) or 0
-    for statement in [*rights(connection, oid, its.oid), *on_it.come]:
-        _run(connection, statement)
+    _run(connection, *rights(connection, oid, its.oid), *on_it.come)
     if left := left_on(connection, its.oid):
         raise StaysWhole(its.table.fullname, left)
     connection.execute(PATH, {"path": path})
@@ -105,7 +104,8 @@ def _attach(connection: Connection, its: Whole, bound: int, on_it: Hanging) -> N
     """Make the table that takes the place, and the partitions of it."""
     moved = f"DELETE FROM {its.oldest} WHERE \"timestamp\" >= '{instant(bound)}' RETURNING *"
     owned = [f"ALTER TABLE {name} OWNER TO {quoted(its.owner)}" for name in (its.sql, its.rest)]
-    for statement in (
+    _run(
+        connection,
         *on_it.go,
         f"ALTER TABLE {its.sql} RENAME TO {quoted(name_of(its.name, OLDEST))}",
         f"CREATE TABLE {its.sql} (LIKE {its.oldest} INCLUDING ALL){BY_TIME}",
@@ -113,19 +113,18 @@ def _attach(connection: Connection, its: Whole, bound: int, on_it: Hanging) -> N
         *([] if its.comment is None else [f"COMMENT ON TABLE {its.sql} IS {in_quotes(its.comment)}"]),
         *rest_of(its.name, its.schema),
         *(owned if its.foreign else ()),
-    ):
-        _run(connection, statement)
+    )
     with by_index(connection):
         _run(connection, f"WITH moved AS ({moved}) INSERT INTO {its.rest} SELECT * FROM moved")
     about = f"rows of {its.name} of before {instant(bound)}"
-    for statement in (
+    _run(
+        connection,
         says(its, "false"),
         f"ALTER TABLE {its.sql} ATTACH PARTITION {its.oldest} FOR VALUES FROM (MINVALUE) TO ('{instant(bound)}')",
         f"ALTER TABLE {its.oldest} DROP CONSTRAINT {its.proof}",
         f"DROP FUNCTION {its.function}()",
         f"COMMENT ON TABLE {its.oldest} IS {in_quotes(about)}",
-    ):
-        _run(connection, statement)
+    )
 
 
 def says(its: Whole, what: str) -> str:
@@ -142,22 +141,27 @@ def says(its: Whole, what: str) -> str:
 
 def _name(connection: Connection, its: Whole) -> None:
     """Give indexes and statistics of the table in the place the names that those of the other had."""
-    for schema, part, of_all in connection.execute(INDEXES, {"oid": its.oid}).all():
-        for old, new in ((part, name_of(part, OLDEST)), (of_all, part)):
-            _run(connection, f"ALTER INDEX {quoted(schema)}.{quoted(old)} RENAME TO {quoted(new)}")
-    for schema, part, place, made in connection.execute(STATISTICS, {"oid": its.oid, "name": its.sql}).all():
-        for home, old, new in ((schema, part, name_of(part, OLDEST)), (place, made, part)):
-            _run(connection, f"ALTER STATISTICS {quoted(home)}.{quoted(old)} RENAME TO {quoted(new)}")
+    indexes = connection.execute(INDEXES, {"oid": its.oid}).all()
+    statistics = connection.execute(STATISTICS, {"oid": its.oid, "name": its.sql}).all()
+    named = [("INDEX", home, part, home, made) for home, part, made in indexes]
+    named += [("STATISTICS", *row) for row in statistics]
+    renamed = (
+        f"ALTER {kind} {quoted(schema)}.{quoted(old)} RENAME TO {quoted(new)}"
+        for kind, home, part, place, made in named
+        for schema, old, new in ((home, part, name_of(part, OLDEST)), (place, made, part))
+    )
+    _run(connection, *renamed)
 
 
 def _watch(connection: Connection, parts: Collection[Part], its: Whole) -> None:
     """Let all of it note what is removed by hand, and let nobody be said to have removed anything."""
     connection.execute(LOOK_AGAIN, {"oid": its.oid})
     tables = [each for each in watched(parts) if each.table.fullname == its.table.fullname]
-    for _, statements in missing_triggers(connection, tables, note_relations(connection)):
-        for statement in statements:
-            _run(connection, statement)
+    missing = missing_triggers(connection, tables, note_relations(connection))
+    _run(connection, *(statement for _, statements in missing for statement in statements))
 
 
-def _run(connection: Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement, execution_options=VERBATIM)
+def _run(connection: Connection, *statements: str) -> None:
+    """Run statements in one way to the server and back, which others wait for, too."""
+    made = "".join(f" EXECUTE {in_quotes(statement)};" for statement in statements)
+    connection.exec_driver_sql(f"DO {in_quotes(f'BEGIN{made} END')}", execution_options=VERBATIM)

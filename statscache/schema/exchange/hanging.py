@@ -57,12 +57,11 @@ LASTING = text(
     "(classid <> 'pg_rewrite'::regclass OR objid NOT IN (SELECT objid FROM views)) AND "
     "(classid <> 'pg_proc'::regclass OR objid NOT IN (SELECT objid FROM functions)) ORDER BY 1"
 )
-#: Functions have statements in them, which as a text are none of ours.
 VIEWS_AND_FUNCTIONS = text(rf"""{DEPENDENTS}
 SELECT format('CREATE OR REPLACE VIEW %I.%I%s AS %s', nspname, relname,
     ' WITH (' || array_to_string(reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'))
 FROM views JOIN pg_class AS c ON c.oid = ev_class JOIN pg_namespace AS n ON n.oid = relnamespace
-UNION ALL SELECT format('DO %L', format('BEGIN EXECUTE %L; END', pg_get_functiondef(objid))) FROM functions
+UNION ALL SELECT pg_get_functiondef(objid) FROM functions
 """)
 TABLE = "SELECT format('%I.%I', nspname, relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace"
 TABLE = f"({TABLE} WHERE c.oid = CAST(:oid AS oid))"

@@ -99,8 +99,8 @@ class Whole:
 
     @property
     def function(self) -> str:
-        """The name in SQL of what says whether its proof says nothing."""
-        return self._named(f"statscache_before_{self.oid}")
+        """The name in SQL of what says whether its proof says nothing; a restore leaves it as it is."""
+        return self._named(name_of(self.name, "statscache_before"))
 
     @property
     def is_ready(self) -> bool:
