@@ -275,15 +275,6 @@ ORDER BY 1, 2, 3
 """
 
 
-@pytest.fixture
-def role(engine: Engine) -> Any:
-    """The name of a role that may have rights, which is dropped with all that hangs on it."""
-    name = f"reader_{scalar(engine, 'SELECT current_database()')}"
-    run(engine, f"CREATE ROLE {name}")
-    yield name
-    run(engine, f"DROP OWNED BY {name} CASCADE", f"DROP ROLE {name}")
-
-
 def test_all_that_hangs_on_the_table_stays(make_bench: Make, role: str) -> None:
     """Views of views, stored ones, functions, policies, publications, rights, triggers, comments, options."""
     bench = make_bench(ByWord, Good)

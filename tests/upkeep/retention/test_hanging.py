@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from statscache.schema.exchange.exchange import StaysWhole
 from statscache.schema.exchange.whole import MOST_AHEAD
@@ -78,15 +76,6 @@ def words(make_kept: MakeKept) -> KeptBench:
     bench = make_kept(Seconds, Minutes, Hours)
     count_all(bench)
     return bench
-
-
-@pytest.fixture
-def role(engine: Engine) -> Any:
-    """The name of a role that may have rights, which is dropped with all that hangs on it."""
-    name = f"reader_{scalar(engine, 'SELECT current_database()')}"
-    run(engine, f"CREATE ROLE {name}")
-    yield name
-    run(engine, f"DROP OWNED BY {name} CASCADE", f"DROP ROLE {name}")
 
 
 def test_all_that_hangs_on_it_is_on_the_other(words: KeptBench, role: str) -> None:
