@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_quick_run_measures_checks_and_writes_a_file(server: Engine, tmp_path: Path) -> None:
     """Each figure comes with its rounds and its control, and no cell differs."""
     output = tmp_path / "results" / "quick.json"
-    cases = [f"--only={name}" for name in ("burst", "intake", "flush")]
+    cases = [f"--only={name}" for name in ("burst", "intake", "flush", "single", "idle")]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", *cases, "--output", str(output)],
         cwd=ROOT,
@@ -35,6 +35,8 @@ def test_a_quick_run_measures_checks_and_writes_a_file(server: Engine, tmp_path:
         "end to end, burst of 300",
         "intake, in all, spool included",
         "flush, flush_latest, 100 new",
+        "flush of a single message",
+        "idle: resident memory",
     ):
         assert figures[name]["value"] > 0
         assert len(figures[name]["controls"]) == len(figures[name]["rounds"])
