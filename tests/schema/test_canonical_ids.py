@@ -67,7 +67,7 @@ def as_before() -> Iterator[None]:
     """Let this process work as the version before, for which each id was as it came."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("statscache.messages.message.canonical_id", lambda given: given)
-        patch.setattr("statscache.store.presence.Presence.check", lambda self, connection: None)
+        patch.setattr("statscache.store.presence.Presence._judge", lambda self, found: None)
         yield
 
 

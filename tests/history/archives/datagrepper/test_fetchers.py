@@ -98,7 +98,7 @@ def test_a_reading_that_is_left_ends_its_threads(pages: Pages, archive: Datagrep
 
 def test_the_interpreter_ends_while_a_request_hangs(pages: Pages) -> None:
     """No thread keeps a program alive that is done."""
-    pages.trouble = lambda query, times: time.sleep(0.2 if query["page"] == "1" else 3)
+    pages.trouble = lambda query, times: time.sleep(0.2 if query["page"] == "1" else 15)
     app = (
         "from statscache.span import Span; import time;"
         "from statscache.history.archives.datagrepper.slices import Datagrepper;"
@@ -107,5 +107,5 @@ def test_the_interpreter_ends_while_a_request_hangs(pages: Pages) -> None:
         "import threading; threading.Thread(target=next, args=(reading,), daemon=True).start(); time.sleep(0.6)"
     )
     begin = time.monotonic()
-    subprocess.run([sys.executable, "-c", app], check=True, timeout=20)
-    assert time.monotonic() - begin < 3
+    subprocess.run([sys.executable, "-c", app], check=True, timeout=60)
+    assert time.monotonic() - begin < 15
