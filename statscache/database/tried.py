@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
 _UNTRIED = ContextVar("statscache_untried", default=False)
 
@@ -32,6 +32,8 @@ def try_before_use(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkout")
     def look(connection: Any, record: Any, fairy: Any) -> None:
+        if connection.closed:  # as the driver knows without asking
+            raise DisconnectionError
         if _UNTRIED.get():
             return
         try:

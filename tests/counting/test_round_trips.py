@@ -67,9 +67,18 @@ def test_a_flush_takes_four_ways_and_none_where_nothing_came(bench: Bench, liste
     assert listening.asked == []
 
 
+def leave_in_a_transaction(bench: Bench) -> None:
+    """Give a connection back in a transaction that the driver knows nothing of, for which it is closed."""
+    connection = bench.engine.raw_connection()
+    connection.driver_connection.autocommit = True  # type: ignore[union-attr]
+    connection.cursor().execute("BEGIN")
+    connection.close()
+
+
 WAYS: dict[str, Callable[[Bench, Listening, Engine], object]] = {
     "ended": lambda bench, listening, engine: run(engine, OTHERS),
     "cut": lambda bench, listening, engine: listening.cut(),
+    "closed": lambda bench, listening, engine: leave_in_a_transaction(bench),
 }
 
 
