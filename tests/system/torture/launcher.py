@@ -198,9 +198,9 @@ def arm_commits(orders: Orders, others: str = "") -> None:
         inner = getattr(writer, name)
 
         @functools.wraps(inner)
-        def armed(engine: Any) -> Any:
+        def armed(engine: Any, **named: Any) -> Any:
             orders.reach("before lock")
-            return inner(engine)
+            return inner(engine, **named)
 
         setattr(writer, name, armed)
 
