@@ -65,7 +65,10 @@ def test_tables_become_partitions_where_they_can(
     assert daemon.finish(10)
     there.configure({"statscache.keep": {"1s": "30d"}, "statscache.plugins.enabled": ALL_ON})
     run(engine, "CREATE MATERIALIZED VIEW busiest AS SELECT max(volume) FROM data_volume_1s")
-    whole = "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'data%1s'"
+    whole = (
+        "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class "
+        "WHERE relkind = 'r' AND relname LIKE 'data%1s'"
+    )
     before = scalar(engine, whole)
     code, output, errors = there.run("upgrade", "--dry-run")
     sentence = (
