@@ -48,7 +48,12 @@ def upgrade(dry_run: bool, ident: str | None, accept_loss: bool, as_json: bool) 
         raise OneLine("--accept-loss needs --plugin")
     if ident is not None:
         upgrade_plugin(ident, accept_loss, dry_run, as_json)
-        return
+    else:
+        _upgrade(dry_run, as_json)
+
+
+def _upgrade(dry_run: bool, as_json: bool) -> None:
+    """Upgrade the tables of statscache itself, and those that are to have partitions."""
     with one_line():
         from statscache.schema.exchange.turning import Turning
         from statscache.schema.migrations.upgrade import Upgrade  # which loads Alembic

@@ -61,9 +61,7 @@ def counting_shared(engine: Engine, question: str = "SELECT") -> Iterator[Connec
 
     :param question: a SELECT of one row; its answer is the connection's `info[ANSWER]`
     """
-    opening = Opening(SHARE, question)
-    explicit = engine.execution_options(**{EXPLICIT: opening})
-    transaction = _begun(explicit)
+    transaction = _begun(engine.execution_options(**{EXPLICIT: Opening(SHARE, question)}))
     with transaction.connection as connection:
         try:
             with transaction:
@@ -86,9 +84,8 @@ def _begun(engine: Engine) -> RootTransaction:
 
 def _begin(connection: Connection) -> RootTransaction:
     try:
-        _driver(
-            connection
-        ).autocommit = True  # an isolation level of SQLAlchemy costs a statement to put back
+        # Not by an isolation level of SQLAlchemy, which costs a statement to put back.
+        _driver(connection).autocommit = True
         return connection.begin()
     except BaseException:
         _end(connection)
